@@ -1,0 +1,1 @@
+"""Plain data types and pure arithmetic; imports nothing else of edgetui."""

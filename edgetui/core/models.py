@@ -1,0 +1,58 @@
+"""What edgetui knows about a model on this machine without loading it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+ModelSource = Literal["embedded", "folder", "hub"]
+ModelFormat = Literal["gguf", "safetensors"]
+
+
+class TensorTypeShare(msgspec.Struct, frozen=True):
+    """How much of a model is stored in one tensor type."""
+
+    type_name: str
+    """ggml's or safetensors' name, such as `Q4_K` or `BF16`."""
+    tensor_count: int
+    parameter_count: int
+    size_bytes: int
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the Models screen: a model, however many files hold it."""
+
+    name: str
+    """Unique on this machine; what the person types on the command line."""
+    path: Path
+    """The file to hand to an engine (first part of a split model)."""
+    parts: tuple[Path, ...]
+    """Every file of the model, in order."""
+    source: ModelSource
+    format: ModelFormat
+    size_bytes: int
+    """All parts together."""
+    architecture: str | None = None
+    parameter_count: int | None = None
+    quant_type: str | None = None
+    """llama.cpp's name, such as `Q4_K_M`; for safetensors the dominant dtype."""
+    context_length: int | None = None
+    """Tokens the model was trained for."""
+    repo: str | None = None
+    """Hub repository, where it came from one."""
+    revision: str | None = None
+    parent: str | None = None
+    """Name of the model that it was quantized from."""
+    recovered_from: str | None = None
+    """Quantization type that its weights passed through, when its own type is wider (F16 made of Q4_1)."""
+    problem: str | None = None
+    """Why it cannot be used, in one sentence; None for a sound file."""
+
+    @property
+    def bits_per_weight(self) -> float | None:
+        """Size in bits over the parameter count."""
+        if not self.parameter_count:
+            return None
+        return self.size_bytes * 8 / self.parameter_count

@@ -1,0 +1,288 @@
+"""The vocabulary between edgetui and its worker processes: commands down, events up.
+
+The same structs travel over a session worker's pipes and stand in a job's journal, one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgetui.core.bench import BenchRow, BenchSettings
+from edgetui.core.failures import Failure
+from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
+
+
+class _Tagged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
+    """Base of every message; the class name is its tag."""
+
+
+# --- commands: parent to session worker -----------------------------------------------------------------
+
+
+class Load(_Tagged):
+    """Load a model and make a context; answered by `LoadProgress`, then `Loaded` or `Failed`."""
+
+    path: str
+    settings: LoadSettings
+
+
+class Generate(_Tagged):
+    """Continue a conversation, or a raw prompt; answered by `PromptReady`, `Tokens`, then `Finished` or `Failed`."""
+
+    turn: int
+    """Echoed in every event of this generation, so that a late event is never taken for a new one's."""
+    messages: tuple[ChatMessage, ...] = ()
+    prompt: str | None = None
+    """Raw text, used as it is; then `messages` is empty."""
+    sampling: SamplingSettings = SamplingSettings()
+    flush_interval_s: float = 0.066
+    """Tokens are grouped into one event at most this old; the first goes at once."""
+
+
+class Stop(_Tagged):
+    """Stop the load or generation under way; it answers with its own last event."""
+
+
+class Unload(_Tagged):
+    """Free the model; answered by `Unloaded`."""
+
+
+class DescribeEngine(_Tagged):
+    """Answered by `EngineInfo`."""
+
+
+class PlanQuantization(_Tagged):
+    """Dry-run every type of `type_names` (all when empty) on a model; a `QuantizationPlan` each, then `PlanDone`."""
+
+    path: str
+    type_names: tuple[str, ...] = ()
+
+
+Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization
+
+
+# --- events: session worker to parent -------------------------------------------------------------------
+
+
+class Ready(_Tagged):
+    """First event of a session worker: the process is up and listening."""
+
+    pid: int
+
+
+class LoadProgress(_Tagged):
+    """Share of the weights read."""
+
+    fraction: float
+
+
+class Loaded(_Tagged):
+    """The model is in memory and warm."""
+
+    load_s: float
+    context_tokens: int
+    trained_context_tokens: int
+    batch_tokens: int
+    threads: int
+    kv_cache_type: str
+    kv_cache_bytes: int
+    weights_bytes: int
+    parameter_count: int
+    description: str
+    """The engine's own line for it, such as `llama ?B Q4_1`."""
+    has_chat_template: bool
+
+
+class PromptReady(_Tagged):
+    """Prefill starts: what of the prompt is already in the KV cache and what is new."""
+
+    turn: int
+    prompt_tokens: int
+    reused_tokens: int
+    seed: int
+
+
+class PrefillProgress(_Tagged):
+    """New prompt tokens decoded so far."""
+
+    turn: int
+    done_tokens: int
+    total_tokens: int
+
+
+class Tokens(_Tagged):
+    """Text of one or more tokens, with the time of each on the worker's clock."""
+
+    turn: int
+    text: str
+    """Always whole characters; may be empty while a character is incomplete."""
+    times_ns: tuple[int, ...]
+    """`perf_counter_ns` since the command arrived, one a token, in order."""
+    context_used: int
+    """Tokens in the KV cache after the last of these."""
+
+
+class Finished(_Tagged):
+    """A generation ended well: by the model, a limit, or `Stop`."""
+
+    turn: int
+    reason: str
+    """`end` (the model's own mark), `max_tokens`, `context_full`, `stopped`."""
+    prompt_tokens: int
+    reused_tokens: int
+    prefill_tokens: int
+    """`prompt_tokens - reused_tokens`: what was computed in this turn."""
+    prefill_s: float
+    ttft_s: float | None
+    """From the command's arrival to the first token; None when none came."""
+    generated_tokens: int
+    decode_s: float
+    """From the first token to the last."""
+    context_used: int
+    context_tokens: int
+    seed: int
+
+
+class Unloaded(_Tagged):
+    """The model's memory is free again."""
+
+
+class EngineInfo(_Tagged):
+    """What the engine is and what it was built with."""
+
+    name: str
+    version: str
+    build: str
+    """llama.cpp's own build identification, where it tells."""
+    system_info: str
+    """Feature flags as the library prints them."""
+    devices: tuple[str, ...]
+    supports_gpu_offload: bool
+    supports_mmap: bool
+    supports_mlock: bool
+    quant_types: tuple[str, ...]
+
+
+class QuantizationPlan(_Tagged):
+    """What one type would make of a model, by the engine's own dry run."""
+
+    type_name: str
+    size_bytes: int | None = None
+    """Predicted file size; None when it cannot be done, then `problem` says why."""
+    bits_per_weight: float | None = None
+    needs_imatrix: bool = False
+    fallback_tensors: int = 0
+    """Tensors that take another type because their rows do not divide into its blocks."""
+    problem: str | None = None
+
+
+class PlanDone(_Tagged):
+    """End of a `PlanQuantization`."""
+
+
+class Failed(_Tagged):
+    """The command under way failed; the worker lives on."""
+
+    failure: Failure
+    turn: int | None = None
+
+
+SessionEvent = (
+    Ready
+    | LoadProgress
+    | Loaded
+    | PromptReady
+    | PrefillProgress
+    | Tokens
+    | Finished
+    | Unloaded
+    | EngineInfo
+    | QuantizationPlan
+    | PlanDone
+    | Failed
+)
+
+
+# --- requests: what a job is asked to do, in its folder -------------------------------------------------
+
+
+class QuantizeRequest(_Tagged):
+    """Quantize a GGUF file into another."""
+
+    source: str
+    target: str
+    """Final path; the job writes beside it under a hidden name and renames at the end."""
+    type_name: str
+    allow_requantize: bool = False
+    threads: int = 0
+    """0 takes all that this process may use."""
+    predicted_bytes: int | None = None
+    parent_name: str = ""
+    recovered_from: str | None = None
+
+
+class BenchRequest(_Tagged):
+    """Measure prefill and decode of a model in llama-bench's terms."""
+
+    model: str
+    """Path of the file."""
+    model_name: str
+    settings: BenchSettings
+
+
+JobRequest = QuantizeRequest | BenchRequest
+
+
+# --- events: a job's journal ----------------------------------------------------------------------------
+
+
+class JobStarted(_Tagged):
+    """First line of a run."""
+
+    pid: int
+    process_start: float
+    """The process's creation time, so that a reused pid is never taken for it."""
+    at: float
+    """Unix time in seconds."""
+
+
+class JobProgress(_Tagged):
+    """How far it is; whatever is not known is None."""
+
+    at: float
+    done: float
+    """In `unit`."""
+    total: float | None
+    unit: str
+    """`tensors`, `bytes`, `tests`."""
+    note: str = ""
+    """What is being done now, such as a tensor's name and types."""
+    bytes_done: int | None = None
+    bytes_total: int | None = None
+
+
+class JobBenchRow(_Tagged):
+    """One measured row, as soon as it is there."""
+
+    at: float
+    row: BenchRow
+
+
+class JobSucceeded(_Tagged):
+    """Last line of a run that did its work."""
+
+    at: float
+    summary: str
+    """One sentence for the person."""
+    output: str | None = None
+    """Path of the file made, if any."""
+
+
+class JobFailed(_Tagged):
+    """Last line of a run that did not; `failure.kind` is `cancelled` when that was wished."""
+
+    at: float
+    failure: Failure
+
+
+JobEvent = JobStarted | JobProgress | JobBenchRow | JobSucceeded | JobFailed
