@@ -1,0 +1,1 @@
+"""Adapters to native runtimes; imported only inside worker processes."""

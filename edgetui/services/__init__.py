@@ -1,0 +1,1 @@
+"""Async capabilities shared by screens and command line; no Textual here."""

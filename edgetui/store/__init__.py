@@ -1,0 +1,1 @@
+"""State on disk: the database, job folders, provenance."""

@@ -1,0 +1,1 @@
+"""Reusable pieces of screen; they know core types, never services."""

@@ -1,0 +1,1 @@
+"""The process boundary: protocol, parent side, child sides."""
