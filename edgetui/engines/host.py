@@ -1,0 +1,60 @@
+"""What of this machine a native engine may really use: processors and memory, cgroup limits included."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def default_threads() -> int:
+    """One thread a physical core that this process may run on, at least one."""
+    usable = usable_cpus()
+    cores: set[str] = set()
+    for cpu in usable:
+        try:
+            cores.add((_TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list").read_text().strip())
+        except OSError:
+            cores.add(str(cpu))
+    count = len(cores)
+    if not _TOPOLOGY.exists():
+        import psutil
+
+        count = min(psutil.cpu_count(logical=False) or count, count)
+    quota = _cpu_quota()
+    return max(1, min(count, math.ceil(quota)) if quota else count)
+
+
+def usable_cpus() -> list[int]:
+    """Logical processors in this process's affinity mask."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def available_memory_bytes() -> int:
+    """Memory that can be taken without swapping: the system's figure or the cgroup's rest, whichever is less."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+        if limit != "max":
+            available = min(available, max(0, int(limit) - used))
+    except (OSError, ValueError):
+        # No cgroup v2 limit to read: the system's own figure stands.
+        pass
+    return available
+
+
+def _cpu_quota() -> float | None:
+    """Processors' worth of time that cgroup v2 grants, None when unlimited."""
+    try:
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
