@@ -1,0 +1,262 @@
+"""Generation over one KV cache: prefill of what is new, then token after token until something ends it."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.engines.chat_template import ChatTemplate, render_plain
+from edgetui.engines.llama_cpp.sampler import SamplerChain
+from edgetui.engines.llama_cpp.tokens import Utf8Stream, Vocabulary, common_prefix
+from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady, Tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetui.engines.llama_cpp.model import LoadedModel
+    from edgetui.engines.stopping import StopFlag
+    from edgetui.worker.protocol import SessionEvent
+
+_ABORTED = 2
+"""`llama_decode`'s status when the abort callback said so."""
+
+
+class Conversation:
+    """Keeps what the KV cache holds, so that a turn computes only what is new."""
+
+    def __init__(self, lib: Any, model: LoadedModel) -> None:
+        self._lib = lib
+        self._model = model
+        self._vocabulary = Vocabulary(lib, model.vocab)
+        self._vocabulary_size = int(lib.llama_vocab_n_tokens(model.vocab))
+        self._template: ChatTemplate | None = None
+        self._text = ""
+        """What the tokens say, as text: the next prompt usually begins with it."""
+        self._tokens: list[int] = []
+        """All tokens of the conversation; the last one chosen may not be decoded yet."""
+        self._decoded = 0
+        """How many of them are in the KV cache."""
+
+    def generate(
+        self, command: Generate, arrived_ns: int, emit: Callable[[SessionEvent], None], stop: StopFlag
+    ) -> Finished:
+        """Answer `command`, handing events to `emit`; `arrived_ns` is when it reached this process.
+
+        Raises `EdgetuiError`: `context_overflow`, `bad_file` (chat template), `internal`.
+        """
+        self._model.watch(stop)
+        text = command.prompt if command.prompt is not None else self._render(command)
+        prompt = self._prompt_tokens(text)
+        if not prompt:
+            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
+        room = self._model.context_tokens
+        if len(prompt) >= room:
+            raise EdgetuiError(
+                "context_overflow",
+                f"The prompt has {len(prompt)} tokens and the context {room}: shorten it, begin a new conversation,"
+                " or load the model with a larger context.",
+            )
+        reused = self._reuse(prompt)
+        seed = command.sampling.seed if command.sampling.seed is not None else random.getrandbits(32)
+        emit(PromptReady(turn=command.turn, prompt_tokens=len(prompt), reused_tokens=reused, seed=seed))
+        sampler = SamplerChain(self._lib, self._vocabulary_size, command.sampling, seed)
+        try:
+            for token in prompt[len(prompt) - min(sampler.remembers, len(prompt)) :]:
+                sampler.accept(token)
+            self._tokens, self._text = prompt, text
+            prefill_started = time.perf_counter_ns()
+            whole = self._prefill(command.turn, reused, emit, stop)
+            prefill_s = (time.perf_counter_ns() - prefill_started) / 1e9
+            decode = _Decode(self, command, sampler, arrived_ns, emit, stop)
+            reason = decode.run() if whole else "stopped"
+        finally:
+            sampler.close()
+        times = decode.times_ns
+        return Finished(
+            turn=command.turn,
+            reason=reason,
+            prompt_tokens=len(prompt),
+            reused_tokens=reused,
+            prefill_tokens=len(prompt) - reused,
+            prefill_s=prefill_s,
+            ttft_s=times[0] / 1e9 if times else None,
+            generated_tokens=len(times),
+            decode_s=(times[-1] - times[0]) / 1e9 if times else 0.0,
+            context_used=self._decoded,
+            context_tokens=room,
+            seed=seed,
+        )
+
+    def _render(self, command: Generate) -> str:
+        source = self._model.chat_template
+        if source is None:
+            return render_plain(command.messages)
+        if self._template is None:
+            self._template = ChatTemplate(
+                source, bos_token=self._vocabulary.bos_text, eos_token=self._vocabulary.eos_text
+            )
+        return self._template.render(command.messages)
+
+    def _prompt_tokens(self, text: str) -> list[int]:
+        """Tokens of `text`, continuing the ones already known where the text does.
+
+        Tokenising an answer anew need not give the tokens that the model chose, and each that differs would
+        throw the cache away from there on; so only the text after the known part is tokenised.
+        """
+        if self._text and text.startswith(self._text):
+            return [*self._tokens, *self._vocabulary.tokenize(text[len(self._text) :], add_special=False)]
+        bos = self._vocabulary.bos_text
+        if self._vocabulary.adds_bos and bos and text.startswith(bos):
+            # The template wrote it out and the tokenizer adds it too; one is right.
+            return self._vocabulary.tokenize(text.removeprefix(bos), add_special=True)
+        return self._vocabulary.tokenize(text, add_special=True)
+
+    def _reuse(self, prompt: list[int]) -> int:
+        """Cut the KV cache back to what it shares with `prompt`; returns how many tokens stay."""
+        lib, memory = self._lib, self._model.memory
+        # At least one token must be decoded to have logits to sample from.
+        shared = min(common_prefix(self._tokens[: self._decoded], prompt), len(prompt) - 1)
+        if shared < self._decoded:
+            window = int(lib.llama_model_n_swa(self._model.model))
+            oldest = int(lib.llama_memory_seq_pos_min(memory, 0))
+            # A sliding-window cache has dropped old positions; going back behind them is not possible.
+            lost = window > 0 and oldest > max(0, shared - window)
+            if lost or not lib.llama_memory_seq_rm(memory, 0, shared, -1):
+                lib.llama_memory_clear(memory, True)
+                shared = 0
+        self._decoded = shared
+        return shared
+
+    def _prefill(
+        self, turn: int, reused: int, emit: Callable[[SessionEvent], None], stop: StopFlag
+    ) -> bool:
+        """Decode what is not in the cache yet; False when stopped on the way."""
+        total = len(self._tokens) - reused
+        batch = self._model.batch_tokens
+        while self._decoded < len(self._tokens):
+            if stop.is_set or not self.decode(self._tokens[self._decoded : self._decoded + batch]):
+                self._forget_text()
+                return False
+            if total > batch:
+                done = self._decoded - reused
+                emit(PrefillProgress(turn=turn, done_tokens=done, total_tokens=total))
+        return True
+
+    def decode(self, tokens: list[int]) -> bool:
+        """Run `tokens` through the model; False when aborted, the cache then as before."""
+        lib = self._lib
+        batch = lib.llama_batch_get_one((lib.llama_token * len(tokens))(*tokens), len(tokens))
+        status = lib.llama_decode(self._model.context, batch)
+        if status == 0:
+            lib.llama_synchronize(self._model.context)
+            self._decoded += len(tokens)
+            return True
+        lib.llama_memory_seq_rm(self._model.memory, 0, self._decoded, -1)
+        if status == _ABORTED:
+            return False
+        self._forget_text()
+        raise EdgetuiError(
+            "internal",
+            f"llama.cpp stopped with status {status} after {self._decoded} tokens: begin a new conversation,"
+            " or load the model again.",
+        )
+
+    def append(self, token: int) -> None:
+        """Note a chosen token; it is decoded when the next one is wanted."""
+        self._tokens.append(token)
+
+    def extend_text(self, text: str) -> None:
+        """Note what the last tokens say."""
+        self._text += text
+
+    def _forget_text(self) -> None:
+        """After an abort the known tokens end where the cache ends, and no longer match the known text."""
+        del self._tokens[self._decoded :]
+        self._text = ""
+
+
+class _Decode:
+    """One answer: chooses tokens, groups them into events, and sees every reason to stop."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        command: Generate,
+        sampler: SamplerChain,
+        arrived_ns: int,
+        emit: Callable[[SessionEvent], None],
+        stop: StopFlag,
+    ) -> None:
+        self._conversation = conversation
+        self._command = command
+        self._sampler = sampler
+        self._arrived_ns = arrived_ns
+        self._emit = emit
+        self._stop = stop
+        self._characters = Utf8Stream()
+        self._unsent_text = ""
+        self._unsent_from = 0
+        self._flushed_ns = 0
+        self.times_ns: list[int] = []
+
+    def run(self) -> str:
+        """Decode until something ends it; returns the reason as `Finished` names it."""
+        try:
+            return self._run()
+        finally:
+            self._add_text(self._characters.finish())
+            self._flush()
+
+    def _run(self) -> str:
+        conversation, settings = self._conversation, self._command.sampling
+        limit = settings.max_tokens or None
+        vocabulary, context = conversation._vocabulary, conversation._model.context
+        room = conversation._model.context_tokens
+        while True:
+            if self._stop.is_set:
+                return "stopped"
+            token = self._sampler.sample(context)
+            ends = vocabulary.ends_generation(token)
+            if ends and not settings.ignore_eos:
+                return "end"
+            self.times_ns.append(time.perf_counter_ns() - self._arrived_ns)
+            conversation.append(token)
+            self._add_text(self._characters.feed(vocabulary.piece(token)))
+            if self._due():
+                self._flush()
+            if limit is not None and len(self.times_ns) >= limit:
+                return "max_tokens"
+            if conversation._decoded + 1 > room:
+                return "context_full"
+            if not conversation.decode([token]):
+                return "stopped"
+
+    def _add_text(self, text: str) -> None:
+        self._conversation.extend_text(text)
+        self._unsent_text += text
+
+    def _due(self) -> bool:
+        """Whether to send now: the group is old enough, or would be before the next token is there."""
+        times = self.times_ns
+        if len(times) < 2:
+            return True
+        interval_ns = times[-1] - times[-2]
+        return times[-1] - self._flushed_ns + interval_ns > self._command.flush_interval_s * 1e9
+
+    def _flush(self) -> None:
+        times = self.times_ns[self._unsent_from :]
+        if not times and not self._unsent_text:
+            return
+        self._emit(
+            Tokens(
+                turn=self._command.turn,
+                text=self._unsent_text,
+                times_ns=tuple(times),
+                context_used=self._conversation._decoded,
+            )
+        )
+        self._unsent_text = ""
+        self._unsent_from = len(self.times_ns)
+        self._flushed_ns = self.times_ns[-1] if self.times_ns else 0

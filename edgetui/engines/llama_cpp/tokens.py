@@ -1,0 +1,86 @@
+"""Text to tokens and back over the native vocabulary."""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Vocabulary:
+    """Tokenises text and gives the bytes of single tokens."""
+
+    def __init__(self, lib: Any, vocab: Any) -> None:
+        self._lib = lib
+        self._vocab = vocab
+        self._buffer = ctypes.create_string_buffer(256)
+        self.adds_bos = bool(lib.llama_vocab_get_add_bos(vocab))
+
+    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
+        """Token ids of `text`; special tokens written out in it are taken as such."""
+        raw = text.encode("utf-8", "replace")
+        if not raw and not add_special:
+            return []
+        size = len(raw) + 8
+        while True:
+            tokens = (self._lib.llama_token * size)()
+            count = self._lib.llama_tokenize(self._vocab, raw, len(raw), tokens, size, add_special, True)
+            if count >= 0:
+                return list(tokens[:count])
+            size = -count
+
+    def piece(self, token: int, *, special: bool = False) -> bytes:
+        """Bytes of one token; empty for control tokens unless `special`."""
+        length = self._lib.llama_token_to_piece(
+            self._vocab, token, self._buffer, len(self._buffer), 0, special
+        )
+        if length < 0:
+            self._buffer = ctypes.create_string_buffer(-length)
+            return self.piece(token, special=special)
+        return self._buffer.raw[:length]
+
+    def special_text(self, token: int) -> str:
+        """How a template writes a special token; empty when the model has none."""
+        return "" if token < 0 else self.piece(token, special=True).decode("utf-8", "replace")
+
+    @property
+    def bos_text(self) -> str:
+        """Beginning of sequence, as text."""
+        return self.special_text(self._lib.llama_vocab_bos(self._vocab))
+
+    @property
+    def eos_text(self) -> str:
+        """End of sequence, as text."""
+        return self.special_text(self._lib.llama_vocab_eos(self._vocab))
+
+    def ends_generation(self, token: int) -> bool:
+        """Whether the model says with this token that it is done."""
+        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+
+
+class Utf8Stream:
+    """Bytes in, whole characters out: a character split between tokens waits for its rest."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, raw: bytes) -> str:
+        """The characters completed by `raw`."""
+        return self._decoder.decode(raw)
+
+    def finish(self) -> str:
+        """What is left at the end: U+FFFD for a character that never became whole, or nothing."""
+        return self._decoder.decode(b"", final=True)
+
+
+def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    count = 0
+    for a, b in zip(left, right, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

@@ -1,0 +1,163 @@
+"""The loaded model: load, generate, stop, unload, and what it costs in memory; one session worker at a time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.run_settings import SamplingSettings
+from edgetui.worker import wire
+from edgetui.worker.protocol import DescribeEngine, EngineInfo, Finished, Generate, Load, Loaded, LoadProgress
+from edgetui.worker.session import SessionWorker, session_worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from edgetui.core.models import ModelEntry
+    from edgetui.core.run_settings import ChatMessage, LoadSettings
+    from edgetui.worker.protocol import SessionEvent
+
+RECORD_VARIABLE = "EDGETUI_RECORD"
+"""Names a file that gets every `Finished` event as a line of JSON, so that a benchmark reads what the app measured."""
+
+
+class Inference:
+    """At most one model in memory, in a worker process that ends with this object's process."""
+
+    def __init__(self, log_dir: Path) -> None:
+        self._log_dir = log_dir
+        self._worker: SessionWorker | None = None
+        self._process: Any = None
+        self._turn = 0
+        self.entry: ModelEntry | None = None
+        """The model that is loaded."""
+        self.loaded: Loaded | None = None
+        """What the engine said of it; None when nothing is loaded."""
+
+    async def load(
+        self,
+        entry: ModelEntry,
+        settings: LoadSettings,
+        on_progress: Callable[[float], None] = lambda fraction: None,
+    ) -> Loaded:
+        """Replace the loaded model; `on_progress` gets shares from 0 to 1.
+
+        Raises `EdgetuiError`; nothing is loaded then. Cancelling the task stops the load.
+        """
+        if entry.problem:
+            raise EdgetuiError("bad_file", entry.problem)
+        if entry.format != "gguf":
+            raise EdgetuiError(
+                "unsupported",
+                f"{entry.name} is in the {entry.format} format, which llama.cpp cannot run: take a GGUF file of it.",
+            )
+        await self.unload()
+        worker = await self._ensure_worker()
+        try:
+            async with aclosing(worker.request(Load(path=str(entry.path), settings=settings))) as events:
+                async for event in events:
+                    if isinstance(event, LoadProgress):
+                        on_progress(event.fraction)
+                    elif isinstance(event, Loaded):
+                        self.entry, self.loaded = entry, event
+                        return event
+        except BaseException:
+            # Whatever half a load left behind goes back to the machine with its process.
+            await self.unload()
+            raise
+        raise AssertionError("a load ends with Loaded or an error")
+
+    async def generate(
+        self,
+        messages: Sequence[ChatMessage] = (),
+        *,
+        prompt: str | None = None,
+        sampling: SamplingSettings | None = None,
+        flush_interval_s: float = 0.066,
+    ) -> AsyncIterator[SessionEvent]:
+        """Answer a conversation, or go on from a raw prompt; ends with `Finished`.
+
+        Raises `EdgetuiError`; of kind `crashed` when the worker died, and nothing is loaded then. Close the
+        iterator to stop early.
+        """
+        if self._worker is None or self.loaded is None:
+            raise EdgetuiError("bad_request", "No model is loaded: pick one first.")
+        self._turn += 1
+        command = Generate(
+            turn=self._turn,
+            messages=tuple(messages),
+            prompt=prompt,
+            sampling=sampling or SamplingSettings(),
+            flush_interval_s=flush_interval_s,
+        )
+        try:
+            async with aclosing(self._worker.request(command)) as events:
+                async for event in events:
+                    if isinstance(event, Finished):
+                        _record(event)
+                    yield event
+        except EdgetuiError as error:
+            if error.failure.kind == "crashed":
+                self._forget()
+            raise
+
+    async def stop(self) -> None:
+        """End the load or generation under way; its last event still arrives."""
+        if self._worker is not None:
+            await self._worker.stop()
+
+    async def unload(self) -> None:
+        """Give the model's memory back to the machine by ending its process."""
+        worker = self._worker
+        self._forget()
+        if worker is not None:
+            await worker.kill()
+
+    async def close(self) -> None:
+        """End the worker, if there is one."""
+        await self.unload()
+
+    async def engine_info(self) -> EngineInfo:
+        """The engine's version and build, told by a worker of its own so that a running answer is not disturbed."""
+        async with session_worker(self._log_dir) as worker, aclosing(worker.request(DescribeEngine())) as events:
+            async for event in events:
+                if isinstance(event, EngineInfo):
+                    return event
+        raise AssertionError("a description ends with EngineInfo or an error")
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the session worker, None when there is none."""
+        return self._worker.pid if self._worker is not None else None
+
+    def resident_bytes(self) -> int | None:
+        """Resident memory of the worker now, mapped weights included; None when there is no worker."""
+        if self._worker is None:
+            return None
+        import psutil
+
+        try:
+            if self._process is None or self._process.pid != self._worker.pid:
+                self._process = psutil.Process(self._worker.pid)
+            return int(self._process.memory_info().rss)
+        except psutil.Error:
+            return None
+
+    async def _ensure_worker(self) -> SessionWorker:
+        if self._worker is None or not self._worker.alive:
+            self._worker = await SessionWorker.start(self._log_dir)
+        return self._worker
+
+    def _forget(self) -> None:
+        self._worker = None
+        self._process = None
+        self.entry = self.loaded = None
+
+
+def _record(event: Finished) -> None:
+    if path := os.environ.get(RECORD_VARIABLE):
+        with Path(path).open("ab") as stream:
+            stream.write(wire.encode_line(event))

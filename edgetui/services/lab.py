@@ -1,0 +1,95 @@
+"""Everything edgetui can do, built once by the app or by a command and handed down."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from edgetui.config import default_config_file, load_settings, resolve_paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgetui.services.bench import Bench
+    from edgetui.services.catalog import Catalog
+    from edgetui.services.hardware import HardwareMonitor
+    from edgetui.services.inference import Inference
+    from edgetui.services.jobs import Jobs
+    from edgetui.services.quantizer import Quantizer
+    from edgetui.services.readiness import Readiness
+    from edgetui.store.database import Database
+
+
+class Lab:
+    """The services over one set of settings; each is made when first asked for, to keep the start short."""
+
+    def __init__(self, config_file: Path | None = None) -> None:
+        """Read the settings; raises `EdgetuiError("bad_settings")`."""
+        config_file = config_file or default_config_file()
+        self.settings = load_settings(config_file)
+        self.paths = resolve_paths(self.settings, config_file)
+
+    @cached_property
+    def database(self) -> Database:
+        """Index of jobs, history, provenance."""
+        from edgetui.store.database import Database
+
+        return Database(self.paths.database)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Models on this machine."""
+        from edgetui.services.catalog import Catalog
+        from edgetui.store.provenance import Provenance
+
+        return Catalog(self.settings, self.paths, Provenance(self.database))
+
+    @cached_property
+    def hardware(self) -> HardwareMonitor:
+        """What this machine is and does now."""
+        from edgetui.services.hardware import HardwareMonitor
+
+        return HardwareMonitor()
+
+    @cached_property
+    def inference(self) -> Inference:
+        """The loaded model."""
+        from edgetui.services.inference import Inference
+
+        return Inference(self.paths.log_dir)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Work that outlives the terminal."""
+        from edgetui.services.jobs import Jobs
+
+        return Jobs(self.paths, self.database)
+
+    @cached_property
+    def quantizer(self) -> Quantizer:
+        """Predicting and starting quantizations."""
+        from edgetui.services.quantizer import Quantizer
+
+        return Quantizer(self.settings, self.paths, self.jobs, self.catalog)
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Measurements and their history."""
+        from edgetui.services.bench import Bench
+
+        return Bench(self.jobs, self.database)
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        """Checks of what is installed and works."""
+        from edgetui.services.readiness import Readiness
+
+        return Readiness(self.settings, self.paths, self.inference.engine_info)
+
+    async def close(self) -> None:
+        """End session workers and close the database; jobs go on."""
+        if "inference" in self.__dict__:
+            await self.inference.close()
+        if "database" in self.__dict__:
+            await asyncio.to_thread(self.database.close)

@@ -1,0 +1,144 @@
+"""A session worker's own side: reads commands, runs them on the engine, writes events.
+
+The main thread runs one command after another; a second thread reads, so that `Stop` and the parent's end are
+seen while native code computes.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.engines.stopping import StopFlag
+from edgetui.worker import wire
+from edgetui.worker.protocol import (
+    Command,
+    DescribeEngine,
+    Failed,
+    Generate,
+    Load,
+    LoadProgress,
+    PlanDone,
+    PlanQuantization,
+    Ready,
+    SessionEvent,
+    Stop,
+    Unload,
+    Unloaded,
+)
+
+if TYPE_CHECKING:
+    from edgetui.engines.base import Engine
+
+
+class SessionChild:
+    """Runs commands from one descriptor and answers on another."""
+
+    def __init__(self, engine: Engine, commands: int, events: int) -> None:
+        self._engine = engine
+        self._commands = commands
+        self._events = events
+        self._queue: queue.SimpleQueue[tuple[Command, int, StopFlag]] = queue.SimpleQueue()
+        self._outstanding: list[StopFlag] = []
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Serve until the command pipe closes, which ends the process."""
+        threading.Thread(target=self._read, daemon=True).start()
+        self._emit(Ready(pid=os.getpid()))
+        while True:
+            command, arrived_ns, stop = self._queue.get()
+            try:
+                self._execute(command, arrived_ns, stop)
+            except EdgetuiError as error:
+                self._fail(command, error.failure)
+            except MemoryError:
+                self._fail(
+                    command,
+                    Failure("out_of_memory", "The worker ran out of memory: take a smaller model or context."),
+                )
+            except Exception as error:
+                import traceback
+
+                traceback.print_exc()
+                self._fail(
+                    command,
+                    Failure(
+                        "internal",
+                        f"The worker failed ({type(error).__name__}: {error}); its log has the details.",
+                    ),
+                )
+            finally:
+                with self._lock:
+                    self._outstanding.remove(stop)
+
+    def _execute(self, command: Command, arrived_ns: int, stop: StopFlag) -> None:
+        if isinstance(command, Load):
+            self._emit(
+                self._engine.load(
+                    Path(command.path),
+                    command.settings,
+                    lambda fraction: self._emit(LoadProgress(fraction=fraction)),
+                    stop,
+                )
+            )
+        elif isinstance(command, Generate):
+            self._emit(self._engine.generate(command, arrived_ns, self._emit, stop))
+        elif isinstance(command, Unload):
+            self._engine.unload()
+            self._emit(Unloaded())
+        elif isinstance(command, DescribeEngine):
+            self._emit(self._engine.describe())
+        elif isinstance(command, PlanQuantization):
+            for plan in self._engine.plan_quantization(Path(command.path), command.type_names):
+                if stop.is_set:
+                    break
+                self._emit(plan)
+            self._emit(PlanDone())
+
+    def _read(self) -> None:
+        for line in wire.read_lines(self._commands):
+            arrived_ns = time.perf_counter_ns()
+            command = wire.command_decoder.decode(line)
+            with self._lock:
+                if isinstance(command, Stop):
+                    for flag in self._outstanding:
+                        flag.set()
+                    continue
+                stop = StopFlag()
+                self._outstanding.append(stop)
+            self._queue.put((command, arrived_ns, stop))
+        # The parent is gone or has closed us: whatever native code is doing, this ends it.
+        os._exit(0)
+
+    def _fail(self, command: Command, failure: Failure) -> None:
+        if failure.detail:
+            print(failure.detail, file=sys.stderr, flush=True)
+        self._emit(Failed(failure=failure, turn=command.turn if isinstance(command, Generate) else None))
+
+    def _emit(self, event: SessionEvent) -> None:
+        try:
+            wire.write_all(self._events, wire.encode_line(event))
+        except BrokenPipeError:
+            os._exit(0)
+
+
+def main() -> None:
+    """Entry of `python -m edgetui.worker.child COMMANDS EVENTS` (two descriptor numbers)."""
+    # The terminal's Ctrl-C is for the UI, which decides what it means for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    commands, events = (int(argument) for argument in sys.argv[1:3])
+    from edgetui.engines.llama_cpp.engine import LlamaCppEngine
+
+    SessionChild(LlamaCppEngine(), commands, events).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The parent's side of a session worker: start it, ask it, stop it, and say in one sentence how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.worker import spawn, wire
+from edgetui.worker.protocol import (
+    EngineInfo,
+    Failed,
+    Finished,
+    Loaded,
+    PlanDone,
+    Ready,
+    Stop,
+    Unloaded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from edgetui.worker.protocol import Command, SessionEvent
+
+START_TIMEOUT_S = 60.0
+"""A worker imports the engine in well under a second; a board with a busy SD card may need many."""
+STOP_GRACE_S = 2.0
+"""A worker that does not answer `Stop` in this time is killed."""
+
+_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, Failed)
+"""Each command's answer ends with one of these."""
+
+
+class SessionWorker:
+    """One worker process and the conversation with it; one command at a time."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, commands: int, events: asyncio.StreamReader, log: Path
+    ) -> None:
+        self._process = process
+        self._commands = commands
+        self._events = events
+        self._lock = asyncio.Lock()
+        self.log = log
+        """Where the worker's stdout and stderr go."""
+
+    @classmethod
+    async def start(cls, log_dir: Path) -> SessionWorker:
+        """Start a worker and wait until it listens; raises `EdgetuiError("crashed")` when it does not come up."""
+        log_descriptor, log = spawn.open_session_log(log_dir)
+        command_read, command_write = os.pipe()
+        event_read, event_write = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *spawn.interpreter_command("edgetui.worker.child", str(command_read), str(event_write)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log_descriptor,
+                stderr=log_descriptor,
+                pass_fds=(command_read, event_write),
+                cwd=spawn.WORKING_DIRECTORY,
+                env=spawn.worker_environment(),
+            )
+        except OSError as error:
+            os.close(command_write)
+            os.close(event_read)
+            raise EdgetuiError(
+                "crashed", f"The worker process does not start ({error.strerror}): free some memory and try again."
+            ) from error
+        finally:
+            for descriptor in (log_descriptor, command_read, event_write):
+                os.close(descriptor)
+        events = asyncio.StreamReader(limit=wire.LINE_LIMIT_BYTES)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(events), os.fdopen(event_read, "rb", buffering=0)
+        )
+        worker = cls(process, command_write, events, log)
+        try:
+            first = await asyncio.wait_for(worker._next_event(), START_TIMEOUT_S)
+        except asyncio.TimeoutError as error:
+            await worker.kill()
+            raise EdgetuiError(
+                "crashed", f"The worker process did not come up in {START_TIMEOUT_S:.0f} s; its log is {log}."
+            ) from error
+        except BaseException:
+            await worker.kill()
+            raise
+        if not isinstance(first, Ready):
+            await worker.kill()
+            raise EdgetuiError("crashed", f"The worker process does not speak our protocol; its log is {log}.")
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Process id of the worker."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process has not been seen to end."""
+        return self._process.returncode is None
+
+    async def request(self, command: Command) -> AsyncIterator[SessionEvent]:
+        """Send a command and yield its events; the last one ends the iteration.
+
+        Raises `EdgetuiError` for a `Failed` event and, with kind `crashed`, when the process ends. An iteration
+        that is left early stops the command, and kills a worker that does not answer in time.
+        """
+        async with self._lock:
+            await self._send(command)
+            answered = False
+            try:
+                while not answered:
+                    event = await self._next_event()
+                    answered = isinstance(event, _LAST_EVENTS)
+                    if isinstance(event, Failed):
+                        raise EdgetuiError.of(event.failure)
+                    yield event
+            except EdgetuiError:
+                answered = True
+                raise
+            finally:
+                if not answered:
+                    await self._stop_and_drain()
+
+    async def stop(self) -> None:
+        """Ask the command under way to end; its last event still comes through `request`."""
+        if self.alive:
+            with contextlib.suppress(EdgetuiError):
+                await self._send(Stop())
+
+    async def close(self) -> None:
+        """End the worker: it sees its pipe close; one that lingers is killed."""
+        self._close_commands()
+        try:
+            await asyncio.wait_for(self._process.wait(), 0.5)
+        except asyncio.TimeoutError:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End the worker at once."""
+        self._close_commands()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def _send(self, command: Command) -> None:
+        line = wire.encode_line(command)
+        try:
+            if len(line) <= 4096:
+                # At most PIPE_BUF bytes: atomic, and there is always room, since the worker keeps reading.
+                os.write(self._commands, line)
+            else:
+                await asyncio.to_thread(wire.write_all, self._commands, line)
+        except OSError as error:
+            raise await self._ended() from error
+
+    async def _next_event(self) -> SessionEvent:
+        line = await self._events.readline()
+        if not line.endswith(b"\n"):
+            raise await self._ended()
+        return wire.session_decoder.decode(line)
+
+    async def _stop_and_drain(self) -> None:
+        async def drain() -> None:
+            while not isinstance(await self._next_event(), _LAST_EVENTS):
+                pass
+
+        try:
+            await self._send(Stop())
+            await asyncio.wait_for(drain(), STOP_GRACE_S)
+        except (asyncio.TimeoutError, asyncio.CancelledError, EdgetuiError):
+            await self.kill()
+
+    async def _ended(self) -> EdgetuiError:
+        """The sentence for a process that is gone."""
+        self._close_commands()
+        try:
+            status = await asyncio.wait_for(self._process.wait(), STOP_GRACE_S)
+        except asyncio.TimeoutError:
+            await self.kill()
+            status = self._process.returncode or 0
+        return EdgetuiError.of(
+            Failure("crashed", f"{_how_it_ended(status)} Load the model again; its log is {self.log}.")
+        )
+
+    def _close_commands(self) -> None:
+        if self._commands >= 0:
+            os.close(self._commands)
+            self._commands = -1
+
+
+@asynccontextmanager
+async def session_worker(log_dir: Path) -> AsyncIterator[SessionWorker]:
+    """A worker for one errand, ended with it."""
+    worker = await SessionWorker.start(log_dir)
+    try:
+        yield worker
+    finally:
+        await worker.close()
+
+
+def _how_it_ended(status: int) -> str:
+    if status >= 0:
+        return f"The worker process ended with status {status}."
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    if name == "SIGKILL":
+        return "The worker process was killed (SIGKILL), often by the system for lack of memory."
+    if name == "SIGABRT":
+        return "The worker process aborted (SIGABRT): the engine hit a fault in the model or in itself."
+    return f"The worker process was ended by {name}."
