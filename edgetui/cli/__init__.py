@@ -1,1 +1,79 @@
-"""The command line: one module a subcommand, all over the same services."""
+"""The command line: one module a subcommand, over the services that the app uses.
+
+Exit status: 0 done, 1 failed, 2 wrong usage, settings or request, 130 interrupted; `doctor` says 0 ready,
+1 ready with warnings, 2 not ready.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgetui import __version__
+from edgetui.cli.bench import bench
+from edgetui.cli.doctor import doctor
+from edgetui.cli.hw import hw
+from edgetui.cli.jobs import jobs
+from edgetui.cli.models import models
+from edgetui.cli.quantize import quantize
+from edgetui.cli.run import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="edgetui",
+    help="A model lab in a terminal. Without a command it opens the app.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(hw)
+app.command()(models)
+app.command()(quantize)
+app.command()(run)
+app.command()(bench)
+app.add_typer(jobs, name="jobs")
+app.command()(doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgetui {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Option(help="Open the app with this model loaded.")] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Open the app when no command is given."""
+    if context.invoked_subcommand is None:
+        from edgetui.cli.open_app import open_app
+
+        raise typer.Exit(open_app(model))
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status. Raises `EdgetuiError` for the caller to print."""
+    try:
+        app(args=list(arguments))
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough (`edgetui models | head`); Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0

@@ -122,7 +122,10 @@ class Inference:
 
     async def engine_info(self) -> EngineInfo:
         """The engine's version and build, told by a worker of its own so that a running answer is not disturbed."""
-        async with session_worker(self._log_dir) as worker, aclosing(worker.request(DescribeEngine())) as events:
+        async with (
+            session_worker(self._log_dir) as worker,
+            aclosing(worker.request(DescribeEngine())) as events,
+        ):
             async for event in events:
                 if isinstance(event, EngineInfo):
                     return event

@@ -70,7 +70,8 @@ class SessionWorker:
             os.close(command_write)
             os.close(event_read)
             raise EdgetuiError(
-                "crashed", f"The worker process does not start ({error.strerror}): free some memory and try again."
+                "crashed",
+                f"The worker process does not start ({error.strerror}): free some memory and try again.",
             ) from error
         finally:
             for descriptor in (log_descriptor, command_read, event_write):
@@ -92,7 +93,9 @@ class SessionWorker:
             raise
         if not isinstance(first, Ready):
             await worker.kill()
-            raise EdgetuiError("crashed", f"The worker process does not speak our protocol; its log is {log}.")
+            raise EdgetuiError(
+                "crashed", f"The worker process does not speak our protocol; its log is {log}."
+            )
         return worker
 
     @property

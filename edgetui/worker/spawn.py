@@ -39,7 +39,9 @@ def open_session_log(log_dir: Path) -> tuple[int, Path]:
 
     Raises `EdgetuiError("no_permission")` when the folder cannot be written.
     """
-    path = log_dir / f"session-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6}.log"
+    path = (
+        log_dir / f"session-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6}.log"
+    )
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
         for old in sorted(log_dir.glob("session-*.log"))[: -KEPT_LOGS + 1]:
@@ -47,5 +49,6 @@ def open_session_log(log_dir: Path) -> tuple[int, Path]:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), path
     except OSError as error:
         raise EdgetuiError(
-            "no_permission", f"The log folder {log_dir} cannot be written ({error.strerror}): make it writable."
+            "no_permission",
+            f"The log folder {log_dir} cannot be written ({error.strerror}): make it writable.",
         ) from error

@@ -50,25 +50,28 @@ class Conversation:
         text = command.prompt if command.prompt is not None else self._render(command)
         prompt = self._prompt_tokens(text)
         if not prompt:
-            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
-        room = self._model.context_tokens
-        if len(prompt) >= room:
+            raise EdgetuiError(
+                "bad_request", "The prompt is empty: write something for the model to go on from."
+            )
+        prompt_tokens, room = len(prompt), self._model.context_tokens
+        if prompt_tokens >= room:
             raise EdgetuiError(
                 "context_overflow",
-                f"The prompt has {len(prompt)} tokens and the context {room}: shorten it, begin a new conversation,"
+                f"The prompt has {prompt_tokens} tokens and the context {room}: shorten it, begin a new conversation,"
                 " or load the model with a larger context.",
             )
         reused = self._reuse(prompt)
         seed = command.sampling.seed if command.sampling.seed is not None else random.getrandbits(32)
-        emit(PromptReady(turn=command.turn, prompt_tokens=len(prompt), reused_tokens=reused, seed=seed))
+        emit(PromptReady(turn=command.turn, prompt_tokens=prompt_tokens, reused_tokens=reused, seed=seed))
         sampler = SamplerChain(self._lib, self._vocabulary_size, command.sampling, seed)
         try:
-            for token in prompt[len(prompt) - min(sampler.remembers, len(prompt)) :]:
+            for token in prompt[prompt_tokens - min(sampler.remembers, prompt_tokens) :]:
                 sampler.accept(token)
             self._tokens, self._text = prompt, text
             prefill_started = time.perf_counter_ns()
             whole = self._prefill(command.turn, reused, emit, stop)
             prefill_s = (time.perf_counter_ns() - prefill_started) / 1e9
+            prefill_tokens = self._decoded - reused
             decode = _Decode(self, command, sampler, arrived_ns, emit, stop)
             reason = decode.run() if whole else "stopped"
         finally:
@@ -77,9 +80,9 @@ class Conversation:
         return Finished(
             turn=command.turn,
             reason=reason,
-            prompt_tokens=len(prompt),
+            prompt_tokens=prompt_tokens,
             reused_tokens=reused,
-            prefill_tokens=len(prompt) - reused,
+            prefill_tokens=prefill_tokens,
             prefill_s=prefill_s,
             ttft_s=times[0] / 1e9 if times else None,
             generated_tokens=len(times),
@@ -129,9 +132,7 @@ class Conversation:
         self._decoded = shared
         return shared
 
-    def _prefill(
-        self, turn: int, reused: int, emit: Callable[[SessionEvent], None], stop: StopFlag
-    ) -> bool:
+    def _prefill(self, turn: int, reused: int, emit: Callable[[SessionEvent], None], stop: StopFlag) -> bool:
         """Decode what is not in the cache yet; False when stopped on the way."""
         total = len(self._tokens) - reused
         batch = self._model.batch_tokens
@@ -147,8 +148,9 @@ class Conversation:
     def decode(self, tokens: list[int]) -> bool:
         """Run `tokens` through the model; False when aborted, the cache then as before."""
         lib = self._lib
-        batch = lib.llama_batch_get_one((lib.llama_token * len(tokens))(*tokens), len(tokens))
-        status = lib.llama_decode(self._model.context, batch)
+        # The batch only points at the array, which therefore needs a name that outlives the call.
+        array = (lib.llama_token * len(tokens))(*tokens)
+        status = lib.llama_decode(self._model.context, lib.llama_batch_get_one(array, len(tokens)))
         if status == 0:
             lib.llama_synchronize(self._model.context)
             self._decoded += len(tokens)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 INSTALL_HINT = "install it with: pip install llama-cpp-python"
 
+_DEBUG = 1
+"""`GGML_LOG_LEVEL_DEBUG`: thousands of lines a load that nobody reads."""
+_CONTINUED = 5
+"""`GGML_LOG_LEVEL_CONT`: the level of the piece before."""
+
 _module: Any = None
 _listeners: list[Callable[[str], None]] = []
 
@@ -30,7 +35,9 @@ def load() -> Any:
         try:
             import llama_cpp.llama_cpp as module
         except ImportError as error:
-            raise EdgetuiError("engine_missing", f"llama-cpp-python is not installed; {INSTALL_HINT}.") from error
+            raise EdgetuiError(
+                "engine_missing", f"llama-cpp-python is not installed; {INSTALL_HINT}."
+            ) from error
         except (OSError, RuntimeError) as error:
             raise EdgetuiError(
                 "engine_missing",
@@ -100,9 +107,14 @@ def _devices() -> tuple[str, ...]:
 
 
 def _log_callback(module: Any) -> Any:
+    level = _DEBUG
+
     @module.llama_log_callback
-    def write(_level: int, text: bytes, _data: object) -> None:
-        # An exception must not cross into C, and a listener's fault must not hide the log.
+    def write(of: int, text: bytes, _data: object) -> None:
+        nonlocal level
+        level = level if of == _CONTINUED else of
+        if level <= _DEBUG:
+            return
         piece = text.decode("utf-8", "replace")
         sys.stderr.write(piece)
         sys.stderr.flush()

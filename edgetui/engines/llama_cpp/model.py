@@ -25,7 +25,8 @@ DEFAULT_CONTEXT_TOKENS = 8192
 _GGML_TYPES = {
     "f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30,
 }  # fmt: skip
-_BUFFER_LINE = re.compile(r"(KV|RS|compute|output|model)\s+buffer size\s*=\s*([\d.]+) MiB")
+_CACHE_LINE = re.compile(r"llama_(?:kv_cache|memory_recurrent)\w*: size =\s*([\d.]+) MiB")
+_BUFFER_LINE = re.compile(r"(?:compute|output) buffer size\s*=\s*([\d.]+) MiB")
 _MIB = 1024 * 1024
 
 
@@ -120,7 +121,8 @@ class LoadedModel:
         if token < 0:
             token = 0
         lib.llama_set_warmup(self.context, True)
-        status = lib.llama_decode(self.context, lib.llama_batch_get_one((lib.llama_token * 1)(token), 1))
+        array = (lib.llama_token * 1)(token)
+        status = lib.llama_decode(self.context, lib.llama_batch_get_one(array, 1))
         lib.llama_set_warmup(self.context, False)
         lib.llama_memory_clear(self.memory, True)
         lib.llama_synchronize(self.context)
@@ -152,7 +154,7 @@ class LoadedModel:
         self.context_tokens = int(lib.llama_n_ctx(self.context))
         self.batch_tokens = int(lib.llama_n_batch(self.context))
         self.threads = threads
-        self.kv_cache_bytes = buffers.total("KV", "RS")
+        self.kv_cache_bytes = buffers.cache_bytes
         self.memory = lib.llama_get_memory(self.context)
 
 
@@ -165,11 +167,18 @@ class _BufferSizes:
     def read(self, piece: str) -> None:
         self.text += piece
 
-    def total(self, *kinds: str) -> int:
-        """Bytes of all buffers of these kinds, as far as the log states them."""
-        return round(
-            sum(float(size) * _MIB for kind, size in _BUFFER_LINE.findall(self.text) if kind in kinds)
-        )
+    @property
+    def cache_bytes(self) -> int:
+        """KV cache, and recurrent state where the architecture has one."""
+        return self._sum(_CACHE_LINE)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Compute and output buffers."""
+        return self._sum(_BUFFER_LINE)
+
+    def _sum(self, line: re.Pattern[str]) -> int:
+        return round(sum(float(size) for size in line.findall(self.text)) * _MIB)
 
 
 def _context_params(lib: Any, settings: LoadSettings, context_tokens: int, threads: int) -> Any:
@@ -179,12 +188,13 @@ def _context_params(lib: Any, settings: LoadSettings, context_tokens: int, threa
     params.n_threads = params.n_threads_batch = threads
     params.type_k = params.type_v = _GGML_TYPES[settings.kv_cache_type]
     params.no_perf = True
+    # Only the last token's logits are ever read; room for a whole batch of them would cost vocabulary x batch x 4
+    # bytes, more than a small model's weights.
+    params.n_outputs_max = 1
     return params
 
 
-def _require_memory(
-    lib: Any, path: Path, settings: LoadSettings, context_tokens: int, threads: int
-) -> None:
+def _require_memory(lib: Any, path: Path, settings: LoadSettings, context_tokens: int, threads: int) -> None:
     """Refuse what cannot fit before anything is allocated.
 
     llama.cpp simulates the allocation (`no_alloc`), so its own figures for cache and buffers count, not a
@@ -208,7 +218,7 @@ def _require_memory(
             weights = int(lib.llama_model_size(model))
         finally:
             lib.llama_model_free(model)
-    buffers = log.total("KV", "RS", "compute", "output")
+    buffers = log.cache_bytes + log.buffer_bytes
     available = host.available_memory_bytes()
     if weights + buffers > available:
         raise EdgetuiError(

@@ -1,0 +1,28 @@
+"""Entry of `edgetui`: no arguments open the app at once; anything else goes to the command line."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run edgetui with this process's arguments and exit with its status."""
+    arguments = sys.argv[1:]
+    from edgetui.core.failures import EdgetuiError
+
+    try:
+        if not arguments or (len(arguments) == 2 and arguments[0] == "--model"):
+            # Not through the command line's parser: it costs time before the first frame.
+            from edgetui.cli.open_app import open_app
+
+            sys.exit(open_app(arguments[1] if arguments else None))
+        from edgetui.cli import run_command_line
+
+        sys.exit(run_command_line(arguments))
+    except EdgetuiError as error:
+        print(f"edgetui: {error}", file=sys.stderr)
+        sys.exit(2 if error.failure.kind in ("bad_settings", "bad_request") else 1)
+
+
+if __name__ == "__main__":
+    main()
