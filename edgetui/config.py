@@ -94,9 +94,7 @@ def resolve_paths(
 
         data_dir = platformdirs.user_data_path("edgetui")
         state_dir = platformdirs.user_state_path("edgetui")
-    models_dir = (
-        Path(settings.models_dir).expanduser().absolute() if settings.models_dir else data_dir / "models"
-    )
+    models_dir = Path(settings.models_dir).expanduser().absolute() if settings.models_dir else data_dir / "models"
     return Paths(config_file or default_config_file(environ), data_dir, models_dir, state_dir)
 
 

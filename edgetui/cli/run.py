@@ -23,13 +23,9 @@ def run(
     prompt: Annotated[
         str | None, typer.Argument(help="What to say to it; `-` or a pipe reads stdin. None opens the app.")
     ] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Continue the text as it is, without chat template.")
-    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Continue the text as it is, without chat template.")] = False,
     system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
-    max_tokens: Annotated[
-        int | None, typer.Option("-n", "--max-tokens", help="Most tokens to generate.")
-    ] = None,
+    max_tokens: Annotated[int | None, typer.Option("-n", "--max-tokens", help="Most tokens to generate.")] = None,
     temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
     top_k: Annotated[int | None, typer.Option(help="0 switches it off.")] = None,
     top_p: Annotated[float | None, typer.Option()] = None,
@@ -40,9 +36,7 @@ def run(
     threads: Annotated[int | None, typer.Option("-t", "--threads")] = None,
     batch: Annotated[int | None, typer.Option("-b", "--batch", help="Prompt tokens a decode call.")] = None,
     kv: Annotated[str | None, typer.Option("--kv", help="KV-cache type, such as f16 or q8_0.")] = None,
-    ignore_eos: Annotated[
-        bool, typer.Option("--ignore-eos", help="Go on past the model's end mark.")
-    ] = False,
+    ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Go on past the model's end mark.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No figures on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Text and figures as one JSON object.")] = False,
 ) -> None:
@@ -52,7 +46,7 @@ def run(
 
         raise typer.Exit(open_app(model))
     text = sys.stdin.read() if prompt is None or prompt == "-" else prompt
-    overrides = {
+    overrides: dict[str, dict[str, Any]] = {
         "load": {"context_tokens": context, "threads": threads, "batch_tokens": batch, "kv_cache_type": kv},
         "sampling": {
             "max_tokens": max_tokens,

@@ -19,9 +19,7 @@ class Engine(Protocol):
     def describe(self) -> EngineInfo:
         """Name, version and build."""
 
-    def load(
-        self, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag
-    ) -> Loaded:
+    def load(self, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag) -> Loaded:
         """Replace the loaded model; `on_progress` gets shares from 0 to 1. Raises `cancelled` when stopped."""
 
     def generate(

@@ -14,14 +14,14 @@ from edgetui.worker.protocol import DescribeEngine, EngineInfo, Finished, Genera
 from edgetui.worker.session import SessionWorker, session_worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from edgetui.core.models import ModelEntry
     from edgetui.core.run_settings import ChatMessage, LoadSettings
     from edgetui.worker.protocol import SessionEvent
 
 RECORD_VARIABLE = "EDGETUI_RECORD"
-"""Names a file that gets every `Finished` event as a line of JSON, so that a benchmark reads what the app measured."""
+"""Names a file that gets every `Finished` event as a line of JSON: a benchmark reads there what the app measured."""
 
 
 class Inference:
@@ -77,7 +77,7 @@ class Inference:
         prompt: str | None = None,
         sampling: SamplingSettings | None = None,
         flush_interval_s: float = 0.066,
-    ) -> AsyncIterator[SessionEvent]:
+    ) -> AsyncGenerator[SessionEvent, None]:
         """Answer a conversation, or go on from a raw prompt; ends with `Finished`.
 
         Raises `EdgetuiError`; of kind `crashed` when the worker died, and nothing is loaded then. Close the

@@ -62,9 +62,7 @@ class SessionChild:
             except MemoryError:
                 self._fail(
                     command,
-                    Failure(
-                        "out_of_memory", "The worker ran out of memory: take a smaller model or context."
-                    ),
+                    Failure("out_of_memory", "The worker ran out of memory: take a smaller model or context."),
                 )
             except Exception as error:
                 import traceback

@@ -12,21 +12,21 @@ from edgetui.core.failures import Failure
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
 
-class _Tagged(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
+class _Tagged(msgspec.Struct, frozen=True, tag_field="type", tag=True):
     """Base of every message; the class name is its tag."""
 
 
 # --- commands: parent to session worker -----------------------------------------------------------------
 
 
-class Load(_Tagged):
+class Load(_Tagged, frozen=True, kw_only=True):
     """Load a model and make a context; answered by `LoadProgress`, then `Loaded` or `Failed`."""
 
     path: str
     settings: LoadSettings
 
 
-class Generate(_Tagged):
+class Generate(_Tagged, frozen=True, kw_only=True):
     """Continue a conversation, or a raw prompt; answered by `PromptReady`, `Tokens`, then `Finished` or `Failed`."""
 
     turn: int
@@ -39,19 +39,19 @@ class Generate(_Tagged):
     """Tokens are grouped into one event at most this old; the first goes at once."""
 
 
-class Stop(_Tagged):
+class Stop(_Tagged, frozen=True, kw_only=True):
     """Stop the load or generation under way; it answers with its own last event."""
 
 
-class Unload(_Tagged):
+class Unload(_Tagged, frozen=True, kw_only=True):
     """Free the model; answered by `Unloaded`."""
 
 
-class DescribeEngine(_Tagged):
+class DescribeEngine(_Tagged, frozen=True, kw_only=True):
     """Answered by `EngineInfo`."""
 
 
-class PlanQuantization(_Tagged):
+class PlanQuantization(_Tagged, frozen=True, kw_only=True):
     """Dry-run every type of `type_names` (all when empty) on a model; a `QuantizationPlan` each, then `PlanDone`."""
 
     path: str
@@ -64,19 +64,19 @@ Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization
 # --- events: session worker to parent -------------------------------------------------------------------
 
 
-class Ready(_Tagged):
+class Ready(_Tagged, frozen=True, kw_only=True):
     """First event of a session worker: the process is up and listening."""
 
     pid: int
 
 
-class LoadProgress(_Tagged):
+class LoadProgress(_Tagged, frozen=True, kw_only=True):
     """Share of the weights read."""
 
     fraction: float
 
 
-class Loaded(_Tagged):
+class Loaded(_Tagged, frozen=True, kw_only=True):
     """The model is in memory and warm."""
 
     load_s: float
@@ -93,7 +93,7 @@ class Loaded(_Tagged):
     has_chat_template: bool
 
 
-class PromptReady(_Tagged):
+class PromptReady(_Tagged, frozen=True, kw_only=True):
     """Prefill starts: what of the prompt is already in the KV cache and what is new."""
 
     turn: int
@@ -102,7 +102,7 @@ class PromptReady(_Tagged):
     seed: int
 
 
-class PrefillProgress(_Tagged):
+class PrefillProgress(_Tagged, frozen=True, kw_only=True):
     """New prompt tokens decoded so far."""
 
     turn: int
@@ -110,7 +110,7 @@ class PrefillProgress(_Tagged):
     total_tokens: int
 
 
-class Tokens(_Tagged):
+class Tokens(_Tagged, frozen=True, kw_only=True):
     """Text of one or more tokens, with the time of each on the worker's clock."""
 
     turn: int
@@ -122,7 +122,7 @@ class Tokens(_Tagged):
     """Tokens in the KV cache after the last of these."""
 
 
-class Finished(_Tagged):
+class Finished(_Tagged, frozen=True, kw_only=True):
     """A generation ended well: by the model, a limit, or `Stop`."""
 
     turn: int
@@ -143,11 +143,11 @@ class Finished(_Tagged):
     seed: int
 
 
-class Unloaded(_Tagged):
+class Unloaded(_Tagged, frozen=True, kw_only=True):
     """The model's memory is free again."""
 
 
-class EngineInfo(_Tagged):
+class EngineInfo(_Tagged, frozen=True, kw_only=True):
     """What the engine is and what it was built with."""
 
     name: str
@@ -163,7 +163,7 @@ class EngineInfo(_Tagged):
     quant_types: tuple[str, ...]
 
 
-class QuantizationPlan(_Tagged):
+class QuantizationPlan(_Tagged, frozen=True, kw_only=True):
     """What one type would make of a model, by the engine's own dry run."""
 
     type_name: str
@@ -176,11 +176,11 @@ class QuantizationPlan(_Tagged):
     problem: str | None = None
 
 
-class PlanDone(_Tagged):
+class PlanDone(_Tagged, frozen=True, kw_only=True):
     """End of a `PlanQuantization`."""
 
 
-class Failed(_Tagged):
+class Failed(_Tagged, frozen=True, kw_only=True):
     """The command under way failed; the worker lives on."""
 
     failure: Failure
@@ -206,7 +206,7 @@ SessionEvent = (
 # --- requests: what a job is asked to do, in its folder -------------------------------------------------
 
 
-class QuantizeRequest(_Tagged):
+class QuantizeRequest(_Tagged, frozen=True, kw_only=True):
     """Quantize a GGUF file into another."""
 
     source: str
@@ -221,7 +221,7 @@ class QuantizeRequest(_Tagged):
     recovered_from: str | None = None
 
 
-class BenchRequest(_Tagged):
+class BenchRequest(_Tagged, frozen=True, kw_only=True):
     """Measure prefill and decode of a model in llama-bench's terms."""
 
     model: str
@@ -236,7 +236,7 @@ JobRequest = QuantizeRequest | BenchRequest
 # --- events: a job's journal ----------------------------------------------------------------------------
 
 
-class JobStarted(_Tagged):
+class JobStarted(_Tagged, frozen=True, kw_only=True):
     """First line of a run."""
 
     pid: int
@@ -246,7 +246,7 @@ class JobStarted(_Tagged):
     """Unix time in seconds."""
 
 
-class JobProgress(_Tagged):
+class JobProgress(_Tagged, frozen=True, kw_only=True):
     """How far it is; whatever is not known is None."""
 
     at: float
@@ -261,14 +261,14 @@ class JobProgress(_Tagged):
     bytes_total: int | None = None
 
 
-class JobBenchRow(_Tagged):
+class JobBenchRow(_Tagged, frozen=True, kw_only=True):
     """One measured row, as soon as it is there."""
 
     at: float
     row: BenchRow
 
 
-class JobSucceeded(_Tagged):
+class JobSucceeded(_Tagged, frozen=True, kw_only=True):
     """Last line of a run that did its work."""
 
     at: float
@@ -278,7 +278,7 @@ class JobSucceeded(_Tagged):
     """Path of the file made, if any."""
 
 
-class JobFailed(_Tagged):
+class JobFailed(_Tagged, frozen=True, kw_only=True):
     """Last line of a run that did not; `failure.kind` is `cancelled` when that was wished."""
 
     at: float

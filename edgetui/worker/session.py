@@ -23,7 +23,7 @@ from edgetui.worker.protocol import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
     from edgetui.worker.protocol import Command, SessionEvent
@@ -93,9 +93,7 @@ class SessionWorker:
             raise
         if not isinstance(first, Ready):
             await worker.kill()
-            raise EdgetuiError(
-                "crashed", f"The worker process does not speak our protocol; its log is {log}."
-            )
+            raise EdgetuiError("crashed", f"The worker process does not speak our protocol; its log is {log}.")
         return worker
 
     @property
@@ -108,7 +106,7 @@ class SessionWorker:
         """Whether the process has not been seen to end."""
         return self._process.returncode is None
 
-    async def request(self, command: Command) -> AsyncIterator[SessionEvent]:
+    async def request(self, command: Command) -> AsyncGenerator[SessionEvent, None]:
         """Send a command and yield its events; the last one ends the iteration.
 
         Raises `EdgetuiError` for a `Failed` event and, with kind `crashed`, when the process ends. An iteration

@@ -39,9 +39,7 @@ def open_session_log(log_dir: Path) -> tuple[int, Path]:
 
     Raises `EdgetuiError("no_permission")` when the folder cannot be written.
     """
-    path = (
-        log_dir / f"session-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6}.log"
-    )
+    path = log_dir / f"session-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{time.monotonic_ns() % 10**6}.log"
     try:
         log_dir.mkdir(parents=True, exist_ok=True)
         for old in sorted(log_dir.glob("session-*.log"))[: -KEPT_LOGS + 1]:

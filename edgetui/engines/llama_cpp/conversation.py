@@ -50,9 +50,7 @@ class Conversation:
         text = command.prompt if command.prompt is not None else self._render(command)
         prompt = self._prompt_tokens(text)
         if not prompt:
-            raise EdgetuiError(
-                "bad_request", "The prompt is empty: write something for the model to go on from."
-            )
+            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
         prompt_tokens, room = len(prompt), self._model.context_tokens
         if prompt_tokens >= room:
             raise EdgetuiError(

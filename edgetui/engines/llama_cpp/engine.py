@@ -31,9 +31,7 @@ class LlamaCppEngine:
         """The installed library: version, flags, devices, types."""
         return library.describe()
 
-    def load(
-        self, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag
-    ) -> Loaded:
+    def load(self, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag) -> Loaded:
         """Load and warm up; the model loaded before is freed first, so that both never share the memory."""
         started = time.perf_counter()
         self.unload()

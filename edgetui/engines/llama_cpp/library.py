@@ -35,9 +35,7 @@ def load() -> Any:
         try:
             import llama_cpp.llama_cpp as module
         except ImportError as error:
-            raise EdgetuiError(
-                "engine_missing", f"llama-cpp-python is not installed; {INSTALL_HINT}."
-            ) from error
+            raise EdgetuiError("engine_missing", f"llama-cpp-python is not installed; {INSTALL_HINT}.") from error
         except (OSError, RuntimeError) as error:
             raise EdgetuiError(
                 "engine_missing",
@@ -109,7 +107,6 @@ def _devices() -> tuple[str, ...]:
 def _log_callback(module: Any) -> Any:
     level = _DEBUG
 
-    @module.llama_log_callback
     def write(of: int, text: bytes, _data: object) -> None:
         nonlocal level
         level = level if of == _CONTINUED else of
@@ -121,8 +118,10 @@ def _log_callback(module: Any) -> Any:
         for listener in list(_listeners):
             listener(piece)
 
-    _keep_alive.append(write)
-    return write
+    callback = module.llama_log_callback(write)
+    # The library keeps only the address.
+    _keep_alive.append(callback)
+    return callback
 
 
 _keep_alive: list[Any] = []

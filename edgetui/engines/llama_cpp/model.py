@@ -129,9 +129,7 @@ class LoadedModel:
         if stop.is_set:
             raise EdgetuiError("cancelled", f"Loading {self.path.name} was stopped.")
         if status != 0:
-            raise EdgetuiError(
-                "unsupported", f"llama.cpp loads {self.path.name} but cannot run it (status {status})."
-            )
+            raise EdgetuiError("unsupported", f"llama.cpp loads {self.path.name} but cannot run it (status {status}).")
 
     def close(self) -> None:
         """Free the context and the weights; a second call does nothing."""
@@ -209,9 +207,7 @@ def _require_memory(lib: Any, path: Path, settings: LoadSettings, context_tokens
         if not model:
             raise _load_failure(path, log.text)
         try:
-            context = lib.llama_init_from_model(
-                model, _context_params(lib, settings, context_tokens, threads)
-            )
+            context = lib.llama_init_from_model(model, _context_params(lib, settings, context_tokens, threads))
             if not context:
                 raise _context_failure(path, settings, context_tokens, log.text)
             lib.llama_free(context)

@@ -34,9 +34,7 @@ class Vocabulary:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Bytes of one token; empty for control tokens unless `special`."""
-        length = self._lib.llama_token_to_piece(
-            self._vocab, token, self._buffer, len(self._buffer), 0, special
-        )
+        length = self._lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, special)
         if length < 0:
             self._buffer = ctypes.create_string_buffer(-length)
             return self.piece(token, special=special)
