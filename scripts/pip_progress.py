@@ -24,13 +24,16 @@ INSTALLED = re.compile(r"^Successfully installed (.*)")
 SMALL_DOWNLOAD_BYTES = 4_000_000
 LINES_BETWEEN_REPORTS_S = 15.0
 REDRAW_INTERVAL_S = 0.1
-FAULT_LINES = 25
+FAULT_LINES = 40
+LINES_AFTER_FAULT = 5
+"""CMake and the compilers say why on the lines below the word error."""
 
 
 def run_with_progress(command: list[str], environment: dict[str, str], log: Path) -> int:
     """Run `command`, append its output to `log`, and return its exit code."""
     display = Display()
     faults: deque[str] = deque(maxlen=FAULT_LINES)
+    wanted = 0
     with log.open("a", encoding="utf-8") as record:
         process = subprocess.Popen(
             command,
@@ -45,7 +48,8 @@ def run_with_progress(command: list[str], environment: dict[str, str], log: Path
         try:
             for line in process.stdout:
                 record.write(line)
-                if FAULT.search(line):
+                wanted = LINES_AFTER_FAULT if FAULT.search(line) else wanted - 1
+                if wanted > 0:
                     faults.append(line.rstrip())
                 display.take(line.rstrip())
             code = process.wait()
