@@ -52,6 +52,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty EDGETUI_HOME and hub cache, for this process and every process it starts."""
     folder = tmp_path / "home"
     folder.mkdir()
+    # Two decode threads wait for each other at every layer and crawl when a test machine is busy; one does not.
+    (folder / "settings.toml").write_text("[load]\nthreads = 1\n")
     for name in [name for name in os.environ if name.startswith(("EDGETUI_", "HF_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("EDGETUI_HOME", str(folder))
