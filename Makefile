@@ -9,7 +9,7 @@ VENV ?= .venv
 MODEL ?= SmolLM2-135M-Instruct.Q4_1
 BIN := $(VENV)/bin
 SETUP := scripts/environment.py scripts/pip_progress.py pyproject.toml constraints.txt
-CHECKED := edgetui tests benchmarks scripts docs
+CHECKED := edgetui tests benchmarks scripts
 
 .PHONY: run test bench screenshots python clean
 
@@ -27,14 +27,14 @@ bench: $(VENV)/.ready-for-tests
 	@$(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/.ready
-	@$(BIN)/python docs/make_screenshots.py
+	@$(BIN)/python -m scripts.screenshots
 
 $(VENV)/.ready: $(SETUP) | python
-	@$(PYTHON) scripts/environment.py $(VENV) --python "$(PYTHON)"
+	@$(PYTHON) -m scripts.environment $(VENV) --python "$(PYTHON)"
 	@touch $@
 
 $(VENV)/.ready-for-tests: $(SETUP) | python
-	@$(PYTHON) scripts/environment.py $(VENV) --python "$(PYTHON)" --tests
+	@$(PYTHON) -m scripts.environment $(VENV) --python "$(PYTHON)" --tests
 	@touch $@ $(VENV)/.ready
 
 python:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pip_progress import run_with_progress
+from scripts.pip_progress import run_with_progress
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
