@@ -101,11 +101,17 @@ def find_python(preferred: str) -> str:
         path = shutil.which(name)
         if path and version_of(path) >= OLDEST_PYTHON:
             return path
-    wanted = ".".join(str(part) for part in OLDEST_PYTHON)
+    path = shutil.which(preferred)
+    found = f"is {dotted(version_of(path))}" if path else "is not installed"
     raise SetupError(
-        f"Python {wanted} or newer is needed and {preferred} is {sys.version.split()[0]}; "
+        f"Python {dotted(OLDEST_PYTHON)} or newer is needed and {preferred} {found}; "
         "install a newer Python and name it with `make run PYTHON=/path/to/python3`."
     )
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """`3.10`."""
+    return ".".join(str(part) for part in version)
 
 
 def version_of(python: str) -> tuple[int, ...]:
