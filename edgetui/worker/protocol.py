@@ -103,11 +103,13 @@ class PromptReady(_Tagged, frozen=True, kw_only=True):
 
 
 class PrefillProgress(_Tagged, frozen=True, kw_only=True):
-    """New prompt tokens decoded so far."""
+    """New prompt tokens decoded so far; the last one of a turn has `done_tokens == total_tokens`."""
 
     turn: int
     done_tokens: int
     total_tokens: int
+    elapsed_s: float = 0.0
+    """Since prefill began."""
 
 
 class Tokens(_Tagged, frozen=True, kw_only=True):

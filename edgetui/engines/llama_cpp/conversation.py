@@ -134,13 +134,14 @@ class Conversation:
         """Decode what is not in the cache yet; False when stopped on the way."""
         total = len(self._tokens) - reused
         batch = self._model.batch_tokens
+        started_ns = time.perf_counter_ns()
         while self._decoded < len(self._tokens):
             if stop.is_set or not self.decode(self._tokens[self._decoded : self._decoded + batch]):
                 self._forget_text()
                 return False
-            if total > batch:
-                done = self._decoded - reused
-                emit(PrefillProgress(turn=turn, done_tokens=done, total_tokens=total))
+            elapsed_s = (time.perf_counter_ns() - started_ns) / 1e9
+            done = self._decoded - reused
+            emit(PrefillProgress(turn=turn, done_tokens=done, total_tokens=total, elapsed_s=elapsed_s))
         return True
 
     def decode(self, tokens: list[int]) -> bool:
