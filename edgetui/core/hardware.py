@@ -1,0 +1,246 @@
+"""What a machine is and what it does now: every figure that can be missing carries the reason with it."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class Reading(msgspec.Struct, Generic[T], frozen=True):
+    """A figure, or why there is none; never a made-up value."""
+
+    value: T | None
+    reason: str = ""
+    """Why `value` is None, in a few words; empty when there is one."""
+
+
+def known(value: T) -> Reading[T]:
+    """A figure that was read."""
+    return Reading(value)
+
+
+def unknown(reason: str) -> Reading[Any]:
+    """A figure that could not be read."""
+    return Reading(None, reason)
+
+
+# --- what does not change while edgetui runs ------------------------------------------------------------
+
+
+class Cache(msgspec.Struct, frozen=True, kw_only=True):
+    """One level and kind of cache."""
+
+    level: int
+    kind: Literal["data", "instruction", "unified"]
+    size_bytes: int
+    """Of one instance."""
+    instances: int
+
+    @property
+    def name(self) -> str:
+        """`L1d`, `L1i`, `L2`."""
+        return f"L{self.level}{'' if self.kind == 'unified' else self.kind[0]}"
+
+
+class CoreGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Cores of one kind on a machine that mixes several (big.LITTLE, P- and E-cores)."""
+
+    name: str
+    cpus: tuple[int, ...]
+    """Numbers of its logical CPUs."""
+    max_frequency_hz: Reading[int]
+
+
+class NumaNode(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory that is nearer to some CPUs than to others."""
+
+    number: int
+    cpus: tuple[int, ...]
+    memory_bytes: Reading[int]
+
+
+class InstructionSet(msgspec.Struct, frozen=True):
+    """One extension that decides how fast inference runs on this architecture."""
+
+    name: str
+    present: bool
+
+
+class CpuLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the CPUs this process may use; a container often gets less than the board has."""
+
+    affinity_cpus: Reading[tuple[int, ...]]
+    """Logical CPUs that the scheduler may put this process on."""
+    quota_cpus: Reading[float]
+    """CPU time per time that the cgroup grants; may be a fraction."""
+    usable_cpus: Reading[float]
+    """The smaller of the two."""
+
+
+class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The processor."""
+
+    vendor: Reading[str]
+    model: Reading[str]
+    sockets: Reading[int]
+    physical_cores: Reading[int]
+    logical_cpus: Reading[int]
+    """Those that are online."""
+    groups: tuple[CoreGroup, ...]
+    """Empty when all cores are alike."""
+    caches: Reading[tuple[Cache, ...]]
+    numa_nodes: Reading[tuple[NumaNode, ...]]
+    instruction_sets: Reading[tuple[InstructionSet, ...]]
+    nominal_frequency_hz: Reading[int]
+    """What the processor is rated at; never the present clock."""
+    max_frequency_hz: Reading[int]
+    limits: CpuLimits
+
+
+class MemoryInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """How much memory there is, and how much of it this process may have."""
+
+    total_bytes: Reading[int]
+    limit_bytes: Reading[int]
+    """The cgroup's limit."""
+
+    @property
+    def usable_bytes(self) -> int | None:
+        """The smaller of both."""
+        return min(
+            (figure for figure in (self.total_bytes.value, self.limit_bytes.value) if figure is not None), default=None
+        )
+
+
+class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Operating system and board; no host name, no serial number."""
+
+    os_name: Reading[str]
+    kernel: Reading[str]
+    architecture: Reading[str]
+    board: Reading[str]
+    """Model of the board or computer, by device tree or firmware."""
+    hypervisor: Reading[str]
+    """Name of the hypervisor, or `none`."""
+    container: Reading[str]
+    """Kind of container, or `none`."""
+
+
+class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
+    """A GPU or an NPU."""
+
+    key: str
+    """Finds its figures in a sample: PCI address or device name."""
+    kind: Literal["gpu", "npu"]
+    vendor: str
+    name: str
+    driver: Reading[str]
+    memory_bytes: Reading[int]
+    """Memory of its own."""
+
+
+class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about a machine that does not change while edgetui runs."""
+
+    cpu: CpuInfo
+    memory: MemoryInfo
+    system: SystemInfo
+    gpus: Reading[tuple[Accelerator, ...]]
+    """None when there is no sign of one; the reason says where it was looked for."""
+    npus: Reading[tuple[Accelerator, ...]]
+
+
+# --- what changes ---------------------------------------------------------------------------------------
+
+
+class CoreSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One logical CPU now."""
+
+    cpu: int
+    load: Reading[float]
+    """Share of time not idle since the sample before, 0 to 1."""
+    frequency_hz: Reading[int]
+
+
+class MemorySample(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory now; `used` is total less available, as `free` counts it."""
+
+    total_bytes: Reading[int]
+    available_bytes: Reading[int]
+    used_bytes: Reading[int]
+    swap_total_bytes: Reading[int]
+    swap_used_bytes: Reading[int]
+    group_used_bytes: Reading[int]
+    """What the processes under the cgroup's limit hold, reclaimable file cache left out."""
+
+
+class DiskSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One mounted filesystem that holds files on a device or a server."""
+
+    mount_point: str
+    device: str
+    filesystem: str
+    total_bytes: Reading[int]
+    used_bytes: Reading[int]
+    free_bytes: Reading[int]
+    """What a process without privileges may still write."""
+
+
+class TemperatureSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One sensor."""
+
+    label: str
+    celsius: Reading[float]
+    critical_celsius: Reading[float]
+    """Where the hardware protects itself, as the driver tells it."""
+
+
+class AcceleratorSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One GPU or NPU now."""
+
+    key: str
+    """As in `Accelerator.key`."""
+    utilisation: Reading[float]
+    """0 to 1."""
+    memory_used_bytes: Reading[int]
+    frequency_hz: Reading[int]
+    celsius: Reading[float]
+    power_watts: Reading[float]
+
+
+class HardwareSample(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine at one instant."""
+
+    taken_at: float
+    """Unix time in seconds."""
+    cpu_load: Reading[float]
+    """All CPUs together, 0 to 1."""
+    cores: Reading[tuple[CoreSample, ...]]
+    load_averages: Reading[tuple[float, float, float]]
+    """Over 1, 5 and 15 minutes."""
+    memory: MemorySample
+    disks: Reading[tuple[DiskSample, ...]]
+    temperatures: Reading[tuple[TemperatureSample, ...]]
+    accelerators: tuple[AcceleratorSample, ...]
+
+
+def flatten_readings(value: Any) -> tuple[Any, dict[str, str]]:
+    """Builtins for JSON: a reading becomes its value or None, and the reasons stand apart under dotted paths."""
+    reasons: dict[str, str] = {}
+
+    def flatten(node: Any, path: str) -> Any:
+        if isinstance(node, Reading):
+            if node.value is None:
+                reasons[path] = node.reason
+            return flatten(node.value, path)
+        if isinstance(node, msgspec.Struct):
+            prefix = f"{path}." if path else ""
+            return {name: flatten(getattr(node, name), prefix + name) for name in node.__struct_fields__}
+        if isinstance(node, (tuple, list)):
+            return [flatten(item, f"{path}[{index}]") for index, item in enumerate(node)]
+        return node
+
+    return flatten(value, ""), reasons

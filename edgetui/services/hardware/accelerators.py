@@ -1,0 +1,86 @@
+"""All GPUs and NPUs together: NVIDIA's own driver, the render nodes, the kernel's accel class, vendors' devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
+from edgetui.services.hardware import drm
+from edgetui.services.hardware.nvidia import NvidiaGpus
+from edgetui.services.hardware.source import attempt
+
+if TYPE_CHECKING:
+    from edgetui.services.hardware.source import MachineSource
+
+ACCEL = "/sys/class/accel"
+_ACCEL_DRIVERS = {
+    "intel_vpu": ("Intel", "Intel NPU"),
+    "amdxdna": ("AMD", "AMD XDNA NPU"),
+    "rocket": ("Rockchip", "Rockchip NPU"),
+    "ethosu": ("ARM", "Ethos-U NPU"),
+    "qaic": ("Qualcomm", "Qualcomm Cloud AI"),
+    "habanalabs": ("Intel", "Gaudi"),
+}
+_DEVICE_NAMES = (("hailo", "Hailo", "Hailo NPU"), ("apex_", "Google", "Coral Edge TPU"))
+"""Devices of vendors' own drivers, by how their names in /dev begin."""
+
+
+class Accelerators:
+    """Finds GPUs and NPUs once and samples them each time."""
+
+    def __init__(self, source: MachineSource) -> None:
+        self._source = source
+        self._nvidia = NvidiaGpus(source)
+        self._nodes: list[drm.RenderNode] | None = None
+        self._uses_nvidia = False
+
+    def gpus(self) -> Reading[tuple[Accelerator, ...]]:
+        """Every GPU; the reason says where none was found."""
+        own: Reading[tuple[Accelerator, ...]] = attempt(self._nvidia.describe)
+        self._uses_nvidia = own.value is not None
+        found = [*(own.value or ()), *(item for item in self._describe_nodes() if item.kind == "gpu")]
+        if not found:
+            return unknown(f"none found: looked at {drm.DRM}; {own.reason}")
+        return known(tuple(found))
+
+    def npus(self) -> Reading[tuple[Accelerator, ...]]:
+        """Every NPU; the reason says where none was found."""
+        found = [item for item in self._describe_nodes() if item.kind == "npu"]
+        for name in self._source.names(ACCEL):
+            driver = self._source.properties(f"{ACCEL}/{name}/device/uevent").get("DRIVER", "")
+            vendor, product = _ACCEL_DRIVERS.get(driver, ("unknown vendor", name))
+            found.append(_npu(name, vendor, product, driver))
+        for name in self._source.names("/dev"):
+            for beginning, vendor, product in _DEVICE_NAMES:
+                if name.startswith(beginning) and name[len(beginning) :].isdigit():
+                    found.append(_npu(name, vendor, product, beginning.rstrip("_")))
+        if not found:
+            return unknown(f"none found: looked at {ACCEL}, /dev/hailo*, /dev/apex_*")
+        return known(tuple(found))
+
+    def sample(self) -> tuple[AcceleratorSample, ...]:
+        """What each GPU tells now."""
+        if self._nodes is None:
+            self.gpus()
+        own = attempt(lambda: known(self._nvidia.sample())).value or [] if self._uses_nvidia else []
+        return (*own, *(drm.sample_node(self._source, node) for node in self._other_nodes()))
+
+    def _describe_nodes(self) -> list[Accelerator]:
+        if self._nodes is None:
+            self._nodes = drm.render_nodes(self._source)
+        return [drm.describe_node(self._source, node) for node in self._other_nodes()]
+
+    def _other_nodes(self) -> list[drm.RenderNode]:
+        """Without those that NVIDIA's own driver already told of."""
+        return [node for node in self._nodes or () if not (self._uses_nvidia and node.driver == "nvidia")]
+
+
+def _npu(key: str, vendor: str, name: str, driver: str) -> Accelerator:
+    return Accelerator(
+        key=key,
+        kind="npu",
+        vendor=vendor,
+        name=name,
+        driver=known(driver) if driver else unknown("its uevent names no driver"),
+        memory_bytes=unknown("its driver does not tell it"),
+    )

@@ -1,0 +1,107 @@
+"""Temperatures by hwmon and thermal zones; a sensor that goes away stays listed, with the reason."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgetui.core.hardware import Reading, TemperatureSample, known, unknown
+
+if TYPE_CHECKING:
+    from edgetui.services.hardware.source import MachineSource
+
+HWMON = "/sys/class/hwmon"
+ZONES = "/sys/class/thermal"
+_LOOK_AGAIN_EVERY = 60
+"""Samples between looks for new sensors."""
+
+
+class _Sensor(NamedTuple):
+    label: str
+    path: str
+    critical: Reading[float]
+
+
+class Temperatures:
+    """Finds the sensors once and reads them each time."""
+
+    def __init__(self, source: MachineSource) -> None:
+        self._source = source
+        self._sensors: dict[str, _Sensor] = {}
+        self._samples = 0
+
+    def sample(self) -> Reading[tuple[TemperatureSample, ...]]:
+        """Every sensor found so far."""
+        if self._samples % _LOOK_AGAIN_EVERY == 0:
+            for sensor in (*_hwmon_sensors(self._source), *_zone_sensors(self._source)):
+                self._sensors.setdefault(sensor.path, sensor)
+        self._samples += 1
+        if not self._sensors:
+            return unknown(f"no sensor found: looked at {HWMON} and {ZONES}")
+        return known(
+            tuple(
+                TemperatureSample(
+                    label=sensor.label,
+                    celsius=read_celsius(self._source, sensor.path),
+                    critical_celsius=sensor.critical,
+                )
+                for sensor in self._sensors.values()
+            )
+        )
+
+
+def read_celsius(source: MachineSource, path: str) -> Reading[float]:
+    """A file in thousandths of a degree."""
+    figure = source.integer(path)
+    return unknown(figure.reason) if figure.value is None else known(figure.value / 1000)
+
+
+def _hwmon_sensors(source: MachineSource) -> list[_Sensor]:
+    sensors = []
+    for chip in source.names(HWMON):
+        folder = f"{HWMON}/{chip}"
+        name = source.text(f"{folder}/name").value or chip
+        for entry in source.names(folder):
+            if match := re.fullmatch(r"(temp\d+)_input", entry):
+                given = source.text(f"{folder}/{match[1]}_label").value
+                sensors.append(
+                    _Sensor(
+                        f"{name} {given}" if given else name,
+                        f"{folder}/{entry}",
+                        read_celsius(source, f"{folder}/{match[1]}_crit"),
+                    )
+                )
+    return _numbered(sensors)
+
+
+def _zone_sensors(source: MachineSource) -> list[_Sensor]:
+    """Thermal zones that have not registered themselves with hwmon, which most do."""
+    chips = {source.text(f"{HWMON}/{chip}/name").value for chip in source.names(HWMON)}
+    sensors = []
+    for zone in source.names(ZONES):
+        kind = source.text(f"{ZONES}/{zone}/type").value
+        if not zone.startswith("thermal_zone") or kind is None or kind.replace("-", "_") in chips:
+            continue
+        sensors.append(_Sensor(kind, f"{ZONES}/{zone}/temp", _critical_trip(source, f"{ZONES}/{zone}")))
+    return _numbered(sensors)
+
+
+def _critical_trip(source: MachineSource, folder: str) -> Reading[float]:
+    for entry in source.names(folder):
+        match = re.fullmatch(r"(trip_point_\d+)_type", entry)
+        if match and source.text(f"{folder}/{entry}").value == "critical":
+            return read_celsius(source, f"{folder}/{match[1]}_temp")
+    return unknown(f"{folder} has no critical trip point")
+
+
+def _numbered(sensors: list[_Sensor]) -> list[_Sensor]:
+    """Equal labels get numbers."""
+    labels = [sensor.label for sensor in sensors]
+    seen: dict[str, int] = {}
+    result = []
+    for sensor in sensors:
+        if labels.count(sensor.label) > 1:
+            seen[sensor.label] = seen.get(sensor.label, 0) + 1
+            sensor = sensor._replace(label=f"{sensor.label} {seen[sensor.label]}")
+        result.append(sensor)
+    return result
