@@ -28,6 +28,12 @@ def default_threads() -> int:
     return max(1, min(count, math.ceil(quota)) if quota else count)
 
 
+def usable_threads() -> int:
+    """One thread a logical processor that this process may use, at least one."""
+    count, quota = len(usable_cpus()), _cpu_quota()
+    return max(1, min(count, math.ceil(quota)) if quota else count)
+
+
 def usable_cpus() -> list[int]:
     """Logical processors in this process's affinity mask."""
     if hasattr(os, "sched_getaffinity"):

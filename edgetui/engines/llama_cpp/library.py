@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
@@ -113,10 +113,12 @@ def _log_callback(module: Any) -> Any:
         if level <= _DEBUG:
             return
         piece = text.decode("utf-8", "replace")
-        sys.stderr.write(piece)
-        sys.stderr.flush()
         for listener in list(_listeners):
             listener(piece)
+        # The log may stand on the very disk that a quantization is filling.
+        with suppress(OSError):
+            sys.stderr.write(piece)
+            sys.stderr.flush()
 
     callback = module.llama_log_callback(write)
     # The library keeps only the address.

@@ -8,8 +8,6 @@ CREATE TABLE jobs (
     created_at REAL NOT NULL,
     started_at REAL,
     ended_at REAL,
-    pid INTEGER,
-    process_start REAL,
     summary TEXT NOT NULL DEFAULT '',
     output TEXT
 );

@@ -1,0 +1,121 @@
+"""llama.cpp's file types: how they are grouped, what each is for, and how they stand in file names."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class QuantType(NamedTuple):
+    """One type as a person chooses it."""
+
+    name: str
+    group: str
+    purpose: str
+    """What it is for, in a few words."""
+
+
+_GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Unquantized",
+        (
+            ("F32", "reference for tests; twice the size of F16"),
+            ("F16", "unquantized reference and source for other types"),
+            ("BF16", "as F16, range of F32; the type of most trainings"),
+        ),
+    ),
+    (
+        "8 bits",
+        (
+            ("Q8_0", "hardly any loss; fast on every CPU"),
+            ("MXFP4", "mixtures of experts trained in MXFP4; the rest is Q8_0"),
+        ),
+    ),
+    (
+        "5 and 6 bits",
+        (
+            ("Q6_K", "very close to Q8_0 at three quarters of it"),
+            ("Q5_K_M", "small loss; where Q4_K_M shows its own"),
+            ("Q5_K_S", "as Q5_K_M, a little smaller"),
+            ("Q5_1", "older 5 bits, for rows that do not divide by 256"),
+            ("Q5_0", "older 5 bits, smaller than Q5_1"),
+        ),
+    ),
+    (
+        "4 bits",
+        (
+            ("Q4_K_M", "the usual choice: good quality for its size"),
+            ("Q4_K_S", "as Q4_K_M, a little smaller"),
+            ("IQ4_NL", "4 bits on a curve; repacked for fast ARM CPUs"),
+            ("IQ4_XS", "smallest good 4 bits; slower on old CPUs"),
+            ("Q4_1", "older 4 bits with an offset"),
+            ("Q4_0", "fastest on ARM and AVX CPUs; some loss"),
+        ),
+    ),
+    (
+        "3 bits",
+        (
+            ("Q3_K_L", "visible loss; when Q4 does not fit"),
+            ("Q3_K_M", "visible loss, smaller"),
+            ("IQ3_M", "better than Q3_K_M at its size; slower on CPUs"),
+            ("IQ3_S", "as IQ3_M, a little smaller"),
+            ("Q3_K_S", "large loss"),
+            ("IQ3_XS", "large loss; smaller than Q3_K_S"),
+            ("IQ3_XXS", "large loss; much better with an imatrix"),
+        ),
+    ),
+    (
+        "1 and 2 bits",
+        (
+            ("Q2_K", "heavy loss; only for large models"),
+            ("Q2_K_S", "heavy loss, smaller"),
+            ("IQ2_M", "heavy loss; best near 2.7 bits"),
+            ("IQ2_S", "heavy loss"),
+            ("IQ2_XS", "heavy loss"),
+            ("IQ2_XXS", "heavy loss; models of 70B and more"),
+            ("IQ1_M", "extreme: barely usable"),
+            ("IQ1_S", "extreme: barely usable"),
+            ("TQ2_0", "models trained with ternary weights"),
+            ("TQ1_0", "models trained with ternary weights, smaller"),
+            ("Q2_0", "models trained for 2 bits"),
+            ("Q1_0", "models trained for 1 bit"),
+        ),
+    ),
+)
+
+OTHER_GROUP = "Other"
+QUANT_TYPES: tuple[QuantType, ...] = tuple(
+    QuantType(name, group, purpose) for group, types in _GROUPS for name, purpose in types
+)
+"""From wide to narrow, grouped; an installed llama.cpp may know fewer or more."""
+
+_BY_NAME = {known.name: known for known in QUANT_TYPES}
+_UNQUANTIZED = frozenset(("F32", "F16", "BF16", "F64"))
+_SPLIT_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
+_TYPE_SUFFIX = re.compile(
+    r"(?P<mark>[-._])(?P<type>" + "|".join(sorted(_BY_NAME, key=len, reverse=True)) + r"|NVFP4|MXFP4_MOE|FP16|FP32)$",
+    re.IGNORECASE,
+)
+
+
+def describe_type(name: str) -> QuantType:
+    """Group and purpose of a type; one that is newer than this edgetui stands in a group of its own."""
+    return _BY_NAME.get(name) or QuantType(name, OTHER_GROUP, "")
+
+
+def is_quantized(type_name: str) -> bool:
+    """Whether weights lost precision when they were stored in this type."""
+    return type_name.upper() not in _UNQUANTIZED
+
+
+def name_for_type(source_name: str, type_name: str) -> str:
+    """Name (without `.gguf`) for a model of another type, in the style of its source's name.
+
+    `SmolLM2.Q4_1` -> `SmolLM2.F16`, `qwen-f16-00001-of-00002` -> `qwen-q8_0`, `phi` -> `phi-Q8_0`.
+    """
+    stem = _SPLIT_SUFFIX.sub("", source_name)
+    match = _TYPE_SUFFIX.search(stem)
+    if match is None:
+        return f"{stem}-{type_name}"
+    new = type_name.lower() if match["type"].islower() else type_name
+    return f"{stem[: match.start()]}{match['mark']}{new}"

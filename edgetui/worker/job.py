@@ -1,0 +1,188 @@
+"""A job's own process, `python -m edgetui.worker.job FOLDER [LOCK]`: detached, it outlives the terminal.
+
+The work runs in a thread; the main thread writes progress and ends the process when the job is cancelled, since
+native code such as a quantization cannot be asked to stop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.store.database import Database
+from edgetui.store.job_folder import JobFolder, Journal
+from edgetui.worker.process_mark import process_mark
+from edgetui.worker.protocol import (
+    JobBenchRow,
+    JobEvent,
+    JobFailed,
+    JobProgress,
+    JobStarted,
+    JobSucceeded,
+)
+from edgetui.worker.runners import runner_for
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from edgetui.core.bench import BenchRow
+    from edgetui.worker.protocol import JobRequest
+
+NICENESS = 5
+"""A job yields to the screen and to a chat."""
+POLL_S = 0.1
+"""How soon a cancellation is seen."""
+PROGRESS_INTERVAL_S = 0.25
+"""Progress is written to the journal this often at most."""
+
+
+class JobProcess:
+    """One run of a job, from its first event to its last."""
+
+    def __init__(self, folder: JobFolder) -> None:
+        order = folder.order()
+        self.folder = folder
+        self.database = Database(Path(order.database))
+        self._request = order.request
+        self._journal = Journal(folder)
+        self._lock = threading.RLock()
+        self._pending: JobProgress | None = None
+        self._written_at = 0.0
+        self._cancelled = threading.Event()
+        self._finishing = False
+
+    def run(self) -> int:
+        """Work until the last event is written; returns the exit status."""
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        self._journal.append(
+            JobStarted(pid=os.getpid(), process_start=process_mark(os.getpid()) or 0.0, at=time.time())
+        )
+        work = threading.Thread(target=self._work, args=(self._request,), daemon=True)
+        work.start()
+        while work.is_alive():
+            work.join(POLL_S)
+            self._write_progress()
+            if self.cancelled:
+                self._end_cancelled()
+        return 0
+
+    # --- what a runner sees -------------------------------------------------------------------------------
+
+    def progress(
+        self,
+        done: float,
+        total: float | None,
+        unit: str,
+        note: str = "",
+        *,
+        bytes_done: int | None = None,
+        bytes_total: int | None = None,
+    ) -> None:
+        """Remember how far the work is; the main thread writes it."""
+        self._pending = JobProgress(
+            at=time.time(),
+            done=done,
+            total=total,
+            unit=unit,
+            note=note,
+            bytes_done=bytes_done,
+            bytes_total=bytes_total,
+        )
+
+    def row(self, row: BenchRow) -> None:
+        """Write a measured row."""
+        with self._lock:
+            self._journal.append(JobBenchRow(at=time.time(), row=row))
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the end was asked for."""
+        return self._cancelled.is_set()
+
+    def finishing(self) -> None:
+        """Shut out a cancellation; waits for the end of the process when one is under way."""
+        with self._lock:
+            self._finishing = True
+
+    # --- the end ------------------------------------------------------------------------------------------
+
+    def _work(self, request: JobRequest) -> None:
+        last: JobEvent
+        try:
+            outcome = runner_for(request)(request, self)
+            last = JobSucceeded(at=time.time(), summary=outcome.summary, output=outcome.output)
+        except EdgetuiError as error:
+            _log(f"{error}\n{error.failure.detail}")
+            # The details are in the log; a journal is read again and again.
+            last = self._failed(Failure(error.failure.kind, error.failure.message))
+        except MemoryError:
+            last = self._failed(Failure("out_of_memory", "The job ran out of memory: take a smaller model."))
+        except Exception as error:
+            _log(traceback.format_exc())
+            sentence = f"The job failed ({type(error).__name__}: {error}); its log has the details."
+            last = self._failed(Failure("internal", sentence))
+        with self._lock:
+            self._finishing = True
+            self._write_progress(now=True)
+            self._journal.append(last)
+
+    def _failed(self, failure: Failure) -> JobFailed:
+        """The last event of a run that left nothing."""
+        self.folder.remove_partial()
+        return JobFailed(at=time.time(), failure=failure)
+
+    def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
+        self._cancelled.set()
+
+    def _end_cancelled(self) -> None:
+        """End the process, and native code with it, unless the work is as good as done."""
+        with self._lock:
+            if self._finishing:
+                return
+            self.folder.remove_partial()
+            self._write_progress(now=True)
+            self._journal.append(JobFailed(at=time.time(), failure=Failure("cancelled", "It was cancelled.")))
+            os._exit(0)
+
+    def _write_progress(self, *, now: bool = False) -> None:
+        with self._lock:
+            if self._pending is not None and (now or time.monotonic() - self._written_at >= PROGRESS_INTERVAL_S):
+                pending, self._pending = self._pending, None
+                self._written_at = time.monotonic()
+                self._journal.append(pending)
+
+
+def _log(text: str) -> None:
+    """Into the log; a full disk must not keep the last event from being written."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the job of a folder; the second argument is its lock, held by whoever started us."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    folder = JobFolder(Path(arguments[0]))
+    lock = int(arguments[1]) if len(arguments) > 1 else folder.lock()
+    if lock is None:
+        print(f"edgetui: Job {folder.job_id} already runs.", file=sys.stderr)
+        return 1
+    # Held until the process ends, whatever ends it; a process that we start must not hold it for us.
+    os.set_inheritable(lock, False)
+    os.nice(NICENESS)
+    try:
+        return JobProcess(folder).run()
+    except EdgetuiError as error:
+        print(f"edgetui: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

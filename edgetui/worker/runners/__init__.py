@@ -1,0 +1,46 @@
+"""What each kind of job does; a new kind is one module with a `run` like these and one line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from edgetui.engines.reporting import Outcome, Reporter
+from edgetui.worker.protocol import BenchRequest, JobRequest, QuantizeRequest
+
+if TYPE_CHECKING:
+    from edgetui.store.database import Database
+    from edgetui.store.job_folder import JobFolder
+
+RUNNERS: dict[type[JobRequest], str] = {
+    QuantizeRequest: "edgetui.worker.runners.quantize",
+    BenchRequest: "edgetui.worker.runners.bench",
+}
+"""Request to module; a module is imported only when its job runs."""
+
+
+class RunningJob(Reporter, Protocol):
+    """What a runner is handed: where to report, and where to put what it makes."""
+
+    @property
+    def folder(self) -> JobFolder:
+        """The job's own folder."""
+
+    @property
+    def database(self) -> Database:
+        """edgetui's database."""
+
+    def finishing(self) -> None:
+        """From here on the job can no longer be cancelled; does not return when it already was."""
+
+
+class Runner(Protocol):
+    """The `run` of a module in `RUNNERS`; it runs in a thread of the job's process."""
+
+    def __call__(self, request: Any, job: RunningJob) -> Outcome:
+        """Do the work and say in one sentence what came of it; raises `EdgetuiError` when nothing did."""
+
+
+def runner_for(request: JobRequest) -> Runner:
+    """The function that does what is asked."""
+    return cast("Runner", import_module(RUNNERS[type(request)]).run)

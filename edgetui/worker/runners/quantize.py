@@ -1,0 +1,127 @@
+"""The job that quantizes: a hidden file beside the target that takes its name only when it is complete."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.units import format_bytes, format_duration
+from edgetui.engines.llama_cpp import quantize
+from edgetui.engines.reporting import Outcome
+from edgetui.store.job_folder import partial_path
+from edgetui.store.provenance import Origin, Provenance
+
+if TYPE_CHECKING:
+    from edgetui.worker.protocol import QuantizeRequest
+    from edgetui.worker.runners import RunningJob
+
+
+def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
+    """Quantize `request.source` into `request.target`."""
+    source, target = Path(request.source), Path(request.target)
+    partial = partial_path(request, job.folder.job_id)
+    assert partial is not None
+    began = time.monotonic()
+    job.progress(0, None, "tensors", "reading the source")
+    predicted = quantize.predict(source, request.type_name)
+
+    def report(step: quantize.Step) -> None:
+        job.progress(
+            step.tensors_done,
+            step.tensor_count,
+            "tensors",
+            step.note,
+            bytes_done=step.bytes_done,
+            bytes_total=predicted.source_tensor_bytes,
+        )
+
+    _make_folder(target.parent)
+    _refuse_existing(target)
+    quantize.quantize(
+        source,
+        partial,
+        request.type_name,
+        allow_requantize=request.allow_requantize,
+        threads=request.threads,
+        on_step=report,
+    )
+    _check(partial, target)
+    size_bytes = partial.stat().st_size
+    job.finishing()
+    _publish(partial, target)
+    Provenance(job.database).record(
+        target,
+        Origin(
+            parent_name=request.parent_name,
+            parent_path=request.source,
+            type_name=request.type_name,
+            recovered_from=request.recovered_from,
+            recipe=f"llama.cpp quantization of {source.name} to {request.type_name}",
+            created=time.time(),
+        ),
+    )
+    return Outcome(
+        summary=f"{target.name} is made: {format_bytes(size_bytes)} in {format_duration(time.monotonic() - began)}.",
+        output=str(target),
+    )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgetuiError(
+            "no_permission", f"The folder {folder} cannot be made ({error.strerror}): name another folder."
+        ) from error
+
+
+def _check(partial: Path, target: Path) -> None:
+    """Let nothing take the target's name that edgetui itself would refuse to load."""
+    from edgetui.formats.gguf import check_loadable
+
+    try:
+        check_loadable(partial)
+    except EdgetuiError as error:
+        raise EdgetuiError(
+            "bad_file",
+            f"What llama.cpp wrote for {target.name} is not a sound file, so it was removed: take another type.",
+            detail=str(error),
+        ) from error
+
+
+def _publish(partial: Path, target: Path) -> None:
+    """Give the complete file its name, at once and never in place of another file."""
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        _refuse_existing(target)
+    except OSError:
+        # A file system without hard links: reserve the name, then put the file there.
+        _reserve(target)
+        os.replace(partial, target)
+    else:
+        partial.unlink()
+    with suppress(OSError):
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _reserve(target: Path) -> None:
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except FileExistsError:
+        _refuse_existing(target)
+
+
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise EdgetuiError("exists", f"{target} is already there: remove it, or name another file with --output.")
