@@ -43,13 +43,18 @@ class MachineSource:
     def read(self, path: str) -> str:
         """Text of a file without surrounding white space; raises OSError."""
         # os.read instead of open(): the probes read hundreds of tiny files, and this is several times cheaper.
-        descriptor = os.open(self._prefix + path, os.O_RDONLY | os.O_CLOEXEC)
+        blocks = []
         try:
-            blocks = []
-            while block := os.read(descriptor, _BLOCK_BYTES):
-                blocks.append(block)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(self._prefix + path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                while block := os.read(descriptor, _BLOCK_BYTES):
+                    blocks.append(block)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            # Reasons name the file as that machine knows it; a failed read does not name it at all.
+            error.filename = path
+            raise
         return b"".join(blocks).decode("utf-8", "replace").strip(" \t\r\n\0")
 
     def text(self, path: str) -> Reading[str]:
@@ -110,7 +115,8 @@ class MachineSource:
         """What a command prints, or why it cannot be had."""
         name = arguments[0]
         if not self.is_live:
-            return self.text(f"/recorded/commands/{name}")
+            recorded = self.text(f"/recorded/commands/{name}")
+            return recorded if recorded.value is not None else unknown(f"{name} is not installed")
         try:
             done = subprocess.run(
                 arguments,

@@ -77,6 +77,9 @@ def _hwmon_sensors(source: MachineSource) -> list[_Sensor]:
 def _zone_sensors(source: MachineSource) -> list[_Sensor]:
     """Thermal zones that have not registered themselves with hwmon, which most do."""
     chips = {source.text(f"{HWMON}/{chip}/name").value for chip in source.names(HWMON)}
+    if "coretemp" in chips:
+        # The same sensor under another name.
+        chips.add("x86_pkg_temp")
     sensors = []
     for zone in source.names(ZONES):
         kind = source.text(f"{ZONES}/{zone}/type").value
