@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -43,6 +44,7 @@ class JobFolder:
         self.request_path = path / "request.json"
         self.journal_path = path / "journal.jsonl"
         self.log_path = path / "log.txt"
+        self.lock_path = path / "lock"
 
     @classmethod
     def create(cls, jobs_dir: Path, order: JobOrder) -> tuple[JobFolder, int]:
@@ -53,6 +55,7 @@ class JobFolder:
         folder = cls(jobs_dir / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
         try:
             folder.path.mkdir(parents=True)
+            folder.lock_path.touch(mode=0o600)
             lock = folder.lock()
             assert lock is not None, "nobody else knows this folder yet"
             # Under its name only when complete: a folder without a request is not a job to anyone.
@@ -62,7 +65,7 @@ class JobFolder:
         except OSError as error:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise EdgetuiError(
-                "no_space" if error.errno == 28 else "no_permission",
+                "no_space" if error.errno == errno.ENOSPC else "no_permission",
                 f"The folder {jobs_dir} for jobs cannot be written ({error.strerror}): make room there or make it"
                 " writable.",
             ) from error
@@ -83,7 +86,10 @@ class JobFolder:
             ) from error
 
     def lock(self) -> int | None:
-        """Take the lock that the job's process holds; None while another process has it. Close it to free it."""
+        """Take the lock that the job's process holds; None while another process has it. Close it to free it.
+
+        Raises `FileNotFoundError` for a folder that is gone.
+        """
         return self._try_lock(fcntl.LOCK_EX)
 
     @property
@@ -147,7 +153,8 @@ class JobFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _try_lock(self, kind: int) -> int | None:
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        # Never made here: a folder that is being removed would stay for it.
+        descriptor = os.open(self.lock_path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,0 +1,258 @@
+"""Work that outlives the terminal: start it, find it again, watch it, end it. Two edgetui at once agree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.services.job_list import JobList
+from edgetui.services.signals import Signal
+from edgetui.store.job_folder import JobFolder, JobOrder, is_last
+from edgetui.store.job_index import INTERRUPTED, first_record
+from edgetui.worker import spawn
+from edgetui.worker.process_mark import process_mark
+from edgetui.worker.protocol import JobFailed, JobStarted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from edgetui.config import Paths
+    from edgetui.core.jobs import JobRecord
+    from edgetui.store.database import Database
+    from edgetui.worker.protocol import JobEvent, JobRequest
+
+FOLLOW_INTERVAL_S = 0.25
+"""How often journals of running jobs are looked at."""
+IDLE_INTERVAL_S = 1.0
+"""How often a job started by another edgetui is looked for while none runs."""
+CANCEL_GRACE_S = 5.0
+"""A job that does not end itself in this time is killed."""
+_POLL_S = 0.05
+
+
+class Jobs:
+    """The jobs of one state folder."""
+
+    def __init__(self, paths: Paths, database: Database) -> None:
+        self._jobs_dir = paths.jobs_dir
+        self._database = database
+        self._list = JobList(paths.jobs_dir, database)
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._published: tuple[JobRecord, ...] = ()
+        self.changed: Signal[tuple[JobRecord, ...]] = Signal()
+        """All jobs, newest first, whenever something about one of them is new."""
+
+    async def start(self, request: JobRequest) -> JobRecord:
+        """Run a request in a process of its own; raises `EdgetuiError`: `no_permission`, `no_space`, `crashed`."""
+        record = await asyncio.to_thread(self._start, request)
+        await self._refresh()
+        return record
+
+    async def list(self) -> tuple[JobRecord, ...]:
+        """All jobs, newest first; one whose process is gone is found to be interrupted here."""
+        return await self._refresh()
+
+    async def get(self, job_id: str) -> JobRecord:
+        """One job, by its id or by an ending of it that no other has; raises `not_found`, `bad_request`."""
+        records = await self._refresh()
+        found = [record for record in records if record.job_id == job_id]
+        found = found or [record for record in records if job_id and record.job_id.endswith(job_id)]
+        if len(found) > 1:
+            names = ", ".join(record.job_id for record in found)
+            raise EdgetuiError("bad_request", f"{job_id} may be any of the jobs {names}: write more of it.")
+        if not found:
+            raise EdgetuiError("not_found", f"There is no job {job_id}: see the list of jobs.")
+        return found[0]
+
+    async def watch(self, job_id: str) -> AsyncIterator[JobEvent]:
+        """Every event of a job's last run, from its first on and then as they come, to its last.
+
+        A process that ended without a word gives a `JobFailed` of kind `crashed`. Leaving the iteration does
+        nothing to the job.
+        """
+        folder = self._folder((await self.get(job_id)).job_id)
+        offset = 0
+        while True:
+            # Asked first: what is written between the two is then seen by the next reading.
+            running = await asyncio.to_thread(lambda: folder.is_running)
+            events, offset = await asyncio.to_thread(folder.read_journal, offset)
+            for event in events:
+                yield event
+                if is_last(event):
+                    return
+            if not running:
+                yield JobFailed(at=time.time(), failure=Failure("crashed", INTERRUPTED))
+                return
+            if not events:
+                await asyncio.sleep(FOLLOW_INTERVAL_S / 2)
+
+    async def cancel(self, job_id: str) -> JobRecord:
+        """End a running job; it removes what it has begun. A job that is not running raises `bad_request`."""
+        record = await self.get(job_id)
+        if not record.is_running:
+            raise EdgetuiError("bad_request", f"Job {record.job_id} is not running: it has {record.state}.")
+        folder = self._folder(record.job_id)
+        if not await self._signal_and_wait(folder, signal.SIGTERM):
+            await self._signal_and_wait(folder, signal.SIGKILL)
+        await asyncio.to_thread(self._end_as_cancelled, folder)
+        return await self.get(record.job_id)
+
+    async def restart(self, job_id: str) -> JobRecord:
+        """Run a job again that did not do its work; raises `bad_request`, `busy`."""
+        record = await self.get(job_id)
+        if record.state == "succeeded":
+            raise EdgetuiError("bad_request", f"Job {record.job_id} has done its work: start a new one instead.")
+        await asyncio.to_thread(self._restart, self._folder(record.job_id))
+        return await self.get(record.job_id)
+
+    async def remove(self, job_id: str) -> None:
+        """Forget a job and its log, never the file that it made; raises `busy` while it runs."""
+        record = await self.get(job_id)
+        await asyncio.to_thread(self._remove, self._folder(record.job_id))
+        await self._refresh()
+
+    async def log_tail(self, job_id: str, lines: int = 200) -> tuple[str, ...]:
+        """The last lines of a job's log, safe to show."""
+        record = await self.get(job_id)
+        return tuple(await asyncio.to_thread(self._folder(record.job_id).log_tail, lines))
+
+    async def follow(self) -> None:
+        """Publish `changed` for as long as this runs, whoever works on the jobs."""
+        while True:
+            records = await self._refresh()
+            running = any(record.is_running for record in records)
+            await asyncio.sleep(FOLLOW_INTERVAL_S if running else IDLE_INTERVAL_S)
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    async def _refresh(self) -> tuple[JobRecord, ...]:
+        records = await asyncio.to_thread(self._look)
+        if records != self._published:
+            self._published = records
+            self.changed.publish(records)
+        return records
+
+    def _look(self) -> tuple[JobRecord, ...]:
+        # Ended children are reaped here; otherwise they would stay in the system's list for as long as we live.
+        self._children = [child for child in self._children if child.poll() is None]
+        return self._list.look()
+
+    def _folder(self, job_id: str) -> JobFolder:
+        return JobFolder(self._jobs_dir / job_id)
+
+    def _start(self, request: JobRequest) -> JobRecord:
+        order = JobOrder(request=request, created_at=time.time(), database=str(self._database.path))
+        folder, lock = JobFolder.create(self._jobs_dir, order)
+        record = first_record(folder.job_id, order)
+        try:
+            self._list.put(record)
+            self._spawn(folder, lock)
+        except BaseException:
+            with suppress(EdgetuiError):
+                self._list.forget(folder.job_id)
+            folder.remove()
+            raise
+        finally:
+            os.close(lock)
+        return record
+
+    def _restart(self, folder: JobFolder) -> None:
+        lock = _lock_soon(folder)
+        if lock is None:
+            raise EdgetuiError("busy", f"Job {folder.job_id} is still running: cancel it first.")
+        try:
+            order = folder.order()
+            folder.begin_again()
+            self._list.put(first_record(folder.job_id, order))
+            self._spawn(folder, lock)
+        finally:
+            os.close(lock)
+
+    def _remove(self, folder: JobFolder) -> None:
+        lock = _lock_soon(folder)
+        if lock is None:
+            raise EdgetuiError("busy", f"Job {folder.job_id} is still running: cancel it first.")
+        try:
+            folder.remove_partial()
+            folder.remove()
+            self._list.forget(folder.job_id)
+        finally:
+            os.close(lock)
+
+    def _end_as_cancelled(self, folder: JobFolder) -> None:
+        """Say in the journal of a job that was killed why it ended, and remove what it left."""
+        lock = _lock_soon(folder)
+        if lock is None:
+            raise EdgetuiError("busy", f"Job {folder.job_id} does not end: its process waits for the disk. Try again.")
+        try:
+            events, _ = folder.read_journal()
+            if not events or not is_last(events[-1]):
+                folder.remove_partial()
+                folder.append(JobFailed(at=time.time(), failure=Failure("cancelled", "It was cancelled.")))
+            self._list.settle(folder)
+        finally:
+            os.close(lock)
+
+    def _spawn(self, folder: JobFolder, lock: int) -> None:
+        """Start the job's process with the lock handed over, so that no moment is without a holder."""
+        try:
+            with folder.log_path.open("ab") as log:
+                self._children.append(
+                    subprocess.Popen(
+                        spawn.interpreter_command("edgetui.worker.job", str(folder.path), str(lock)),
+                        stdin=subprocess.DEVNULL,
+                        stdout=log,
+                        stderr=log,
+                        pass_fds=(lock,),
+                        start_new_session=True,
+                        cwd=spawn.WORKING_DIRECTORY,
+                        env=spawn.worker_environment(),
+                    )
+                )
+        except OSError as error:
+            raise EdgetuiError(
+                "crashed", f"The job's process does not start ({error.strerror}): free some memory and try again."
+            ) from error
+
+    async def _signal_and_wait(self, folder: JobFolder, number: signal.Signals) -> bool:
+        """Send a signal, once the job's process can be told, and say whether it ended in time."""
+        give_up = time.monotonic() + CANCEL_GRACE_S
+        sent = False
+        while await asyncio.to_thread(lambda: folder.is_running):
+            if time.monotonic() > give_up:
+                return False
+            sent = sent or await asyncio.to_thread(_send, folder, number)
+            await asyncio.sleep(_POLL_S)
+        return True
+
+
+def _send(folder: JobFolder, number: signal.Signals) -> bool:
+    """Signal the process that works on a job; False while it has not told its number yet."""
+    events, _ = folder.read_journal()
+    started = next((event for event in events if isinstance(event, JobStarted)), None)
+    if started is None:
+        return False
+    # A number that went to another process since must not be signalled.
+    if process_mark(started.pid) == started.process_start:
+        with suppress(ProcessLookupError):
+            os.kill(started.pid, number)
+    return True
+
+
+def _lock_soon(folder: JobFolder) -> int | None:
+    """The job's lock; another edgetui that looks whether the job runs holds it for a moment."""
+    give_up = time.monotonic() + 1
+    while True:
+        try:
+            lock = folder.lock()
+        except OSError as error:
+            raise EdgetuiError("not_found", f"There is no job {folder.job_id} any more.") from error
+        if lock is not None or time.monotonic() > give_up:
+            return lock
+        time.sleep(_POLL_S)
