@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.binding import BindingType
     from textual.dom import DOMNode
+    from textual.driver import Driver
     from textual.screen import Screen
     from textual.widget import AwaitMount
 
@@ -87,6 +88,20 @@ class EdgetuiApp(App[None]):
             print(f"edgetui: The app met a fault of its own and closed; {self._crash_log} says which.", file=sys.stderr)
             return 1
         return self.return_code or 0
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's choice, but thriftier on a POSIX terminal."""
+        from textual.drivers.linux_driver import LinuxDriver
+
+        from edgetui.terminal import LeanDriver
+
+        chosen = super().get_driver_class()
+        return LeanDriver if chosen is LinuxDriver else chosen
+
+    @property
+    def terminal_backlog(self) -> int:
+        """Frames that the terminal has not taken yet; a slow line should be sent fewer."""
+        return int(getattr(self._driver, "backlog", 0))
 
     # --- modes --------------------------------------------------------------------------------------------
 
