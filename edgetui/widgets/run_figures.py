@@ -1,0 +1,182 @@
+"""The figures beside a conversation: decode rate first and large, then its company."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.renderables.digits import DIGITS, DIGITS3X3_BOLD
+from textual.strip import Strip
+from textual.widget import Widget
+
+from edgetui.core.units import MISSING, format_bytes, format_duration, format_rate
+from edgetui.widgets.rate_chart import chart_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+
+WIDTH = 22
+"""Columns of the panel in an 80-column terminal."""
+_LARGE_FIGURE_ROWS = 16
+"""Least height at which the decode rate is drawn three rows tall."""
+
+
+class RunFigures(NamedTuple):
+    """What the panel shows; None is shown as `-`."""
+
+    state: str = "no model"
+    decode_tps: float | None = None
+    rates_tps: Sequence[float] = ()
+    mean_tps: float | None = None
+    itl_p50_s: float | None = None
+    itl_p95_s: float | None = None
+    itl_p99_s: float | None = None
+    prefill_tps: float | None = None
+    ttft_s: float | None = None
+    tokens: int | None = None
+    context_used: int | None = None
+    context_tokens: int | None = None
+    reused_tokens: int | None = None
+    prompt_tokens: int | None = None
+    resident_bytes: int | None = None
+
+
+class _Row(NamedTuple):
+    text: str
+    style: str = ""
+    """Component class, empty for plain."""
+
+
+class RunFiguresPanel(Widget):
+    """A line-API widget: on an update only the rows that differ are repainted."""
+
+    DEFAULT_CSS = """
+    RunFiguresPanel {
+        width: 22; height: 1fr; background: $background; color: $foreground;
+        .run-figures--rate { text-style: bold; color: $text-success; }
+        .run-figures--label { color: $text-muted; }
+        .run-figures--chart { color: $text-primary; }
+        &:ansi .run-figures--label { color: ansi_default; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"run-figures--rate", "run-figures--label", "run-figures--chart"}
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self._figures = RunFigures()
+        self._rows: list[_Row] = []
+
+    @property
+    def figures(self) -> RunFigures:
+        """What is shown."""
+        return self._figures
+
+    @property
+    def text(self) -> str:
+        """The rows as they stand on the screen."""
+        return "\n".join(row.text.rstrip() for row in self._rows)
+
+    def update(self, figures: RunFigures) -> None:
+        """Show new figures."""
+        self._figures = figures
+        before, self._rows = self._rows, self._layout()
+        if len(before) != len(self._rows):
+            self.refresh()
+            return
+        for y, (old, new) in enumerate(zip(before, self._rows, strict=True)):
+            if old != new:
+                cells = max(len(old.text.rstrip()), len(new.text.rstrip()))
+                self.refresh(Region(0, y, cells if old.style == new.style else self.size.width, 1))
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Another shape for another size."""
+        self._rows = self._layout()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One row."""
+        width = self.size.width
+        row = self._rows[y] if y < len(self._rows) else _Row("")
+        style = self.get_component_rich_style(row.style) if row.style else self.rich_style
+        # One segment a row: each costs its style's control sequence.
+        return Strip([Segment(row.text.ljust(width), style)]).adjust_cell_length(width, style)
+
+    def _layout(self) -> list[_Row]:
+        width, height = self.size
+        if height <= 3:
+            return self._one_line(width, height)
+        figures = self._figures
+        large = height >= _LARGE_FIGURE_ROWS
+        rate = MISSING if figures.decode_tps is None else f"{figures.decode_tps:.1f}"
+        rows = [_Row(_sides("DECODE", "tok/s" if large else "", width), "run-figures--label")]
+        if large:
+            rows += [_Row(line, "run-figures--rate") for line in _large(rate)]
+        else:
+            rows.append(_Row(f" {format_rate(figures.decode_tps)}", "run-figures--rate"))
+        lines = self._company(width)
+        chart = min(max(0, height - len(rows) - len(lines)), max(3, height // 6))
+        rows += [_Row(line, "run-figures--chart") for line in chart_rows(figures.rates_tps, width, chart)]
+        return [*rows, *lines][:height]
+
+    def _company(self, width: int) -> list[_Row]:
+        figures = self._figures
+        reused = MISSING
+        if figures.reused_tokens is not None:
+            reused = f"{figures.reused_tokens} of {figures.prompt_tokens}"
+            if width >= 42:
+                reused += " prompt tokens (KV cache)"
+        context = MISSING
+        if figures.context_used is not None:
+            context = f"{figures.context_used}/{figures.context_tokens}"
+        pairs = [
+            ("MEAN", format_rate(figures.mean_tps)),
+            ("ITL p50", format_duration(figures.itl_p50_s)),
+            ("ITL p95", format_duration(figures.itl_p95_s)),
+            ("ITL p99", format_duration(figures.itl_p99_s)),
+            ("PREFILL", format_rate(figures.prefill_tps)),
+            ("TTFT", format_duration(figures.ttft_s)),
+            ("TOKENS", MISSING if figures.tokens is None else str(figures.tokens)),
+            ("CONTEXT", context),
+            ("KV REUSED", reused),
+            ("MEMORY", format_bytes(figures.resident_bytes)),
+            ("STATE", figures.state),
+        ]
+        return [_Row(_sides(label, value, width)) for label, value in pairs]
+
+    def _one_line(self, width: int, height: int) -> list[_Row]:
+        figures = self._figures
+        parts = [figures.state, format_rate(figures.decode_tps), f"TTFT {format_duration(figures.ttft_s)}"]
+        if figures.context_used is not None:
+            parts.append(f"ctx {figures.context_used}/{figures.context_tokens}")
+        parts.append(format_bytes(figures.resident_bytes))
+        if figures.reused_tokens:
+            parts.append(f"reused {figures.reused_tokens}/{figures.prompt_tokens}")
+        shown = ""
+        for part in parts:
+            longer = f"{shown}  {part}" if shown else part
+            if len(longer) > width:
+                break
+            shown = longer
+        return [_Row(shown, "run-figures--rate")][:height]
+
+
+def _sides(label: str, value: str, width: int) -> str:
+    return label + value.rjust(max(len(value) + 1, width - len(label)))
+
+
+def _large(figure: str) -> list[str]:
+    """A number three rows tall."""
+    rows = ["", "", ""]
+    for char in figure:
+        glyph = [".", ".", "."]
+        if char == ".":
+            glyph = [" ", " ", "."]
+        elif char in DIGITS:
+            at = DIGITS.index(char) * 3
+            glyph = [line.ljust(3) for line in DIGITS3X3_BOLD[at : at + 3]]
+        rows = [row + part for row, part in zip(rows, glyph, strict=True)]
+    return [f" {row}" for row in rows]
