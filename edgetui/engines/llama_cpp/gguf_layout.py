@@ -7,7 +7,6 @@ import math
 import os
 from contextlib import ExitStack
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
@@ -15,6 +14,7 @@ from edgetui.engines.llama_cpp import library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 WRITTEN_ALIGNMENT = 32
 """What llama.cpp pads tensors to when it quantizes, whatever the source's own alignment is."""
@@ -24,28 +24,6 @@ _SET_KEYS = (b"general.quantization_version", b"general.file_type")
 
 class _InitParams(ctypes.Structure):
     _fields_ = (("no_alloc", ctypes.c_bool), ("ctx", ctypes.POINTER(ctypes.c_void_p)))
-
-
-def parts_of(path: Path) -> list[Path]:
-    """Every file of a split model, in order; the file itself when it is whole."""
-    lib, ggml = library.load(), _ggml()
-    with ExitStack() as stack:
-        header, _ = _open(ggml, path, stack)
-        key = ggml.gguf_find_key(header, b"split.count")
-        count = ggml.gguf_get_val_u16(header, key) if key >= 0 and ggml.gguf_get_kv_type(header, key) == _U16 else 1
-    if count < 2:
-        return [path]
-    prefix = ctypes.create_string_buffer(4096)
-    if not lib.llama_split_prefix(prefix, len(prefix), os.fsencode(path), 0, count):
-        raise EdgetuiError(
-            "bad_file", f"{path.name} is not the first of its {count} parts, or was renamed: name the first part."
-        )
-    found = []
-    for index in range(count):
-        part = ctypes.create_string_buffer(4096)
-        lib.llama_split_path(part, len(part), prefix.value, index, count)
-        found.append(Path(os.fsdecode(part.value)))
-    return found
 
 
 def written_header_bytes(parts: Sequence[Path]) -> int:
@@ -80,10 +58,6 @@ def tensor_bytes(type_name: str, shape: Sequence[int]) -> int:
 def padded(size_bytes: int) -> int:
     """With the padding that follows a tensor in a file."""
     return -(-size_bytes // WRITTEN_ALIGNMENT) * WRITTEN_ALIGNMENT
-
-
-_U16 = 2
-"""`GGUF_TYPE_UINT16`."""
 
 
 @cache
@@ -121,9 +95,6 @@ def _ggml() -> Any:
         "gguf_init_from_file": ([text, _InitParams], pointer),
         "gguf_init_empty": ([], pointer),
         "gguf_free": ([pointer], None),
-        "gguf_find_key": ([pointer, text], number),
-        "gguf_get_kv_type": ([pointer, number], ctypes.c_int),
-        "gguf_get_val_u16": ([pointer, number], ctypes.c_uint16),
         "gguf_set_kv": ([pointer, pointer], None),
         "gguf_set_val_u32": ([pointer, text, ctypes.c_uint32], None),
         "gguf_remove_key": ([pointer, text], number),

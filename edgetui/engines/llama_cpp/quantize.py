@@ -111,8 +111,7 @@ def quantize(
 def _written_header_bytes(path: Path) -> int:
     from edgetui.formats.gguf import check_loadable
 
-    check_loadable(path)
-    return gguf_layout.written_header_bytes(gguf_layout.parts_of(path))
+    return gguf_layout.written_header_bytes(check_loadable(path).parts)
 
 
 def _predict(path: Path, type_name: str, header_bytes: int) -> Prediction:

@@ -1,0 +1,202 @@
+"""Quantizing a model: what each type would give, what speaks against it, and starting the job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.quant_types import is_quantized, name_for_type
+from edgetui.core.units import format_bytes
+from edgetui.worker.protocol import PlanQuantization, QuantizationPlan, QuantizeRequest
+from edgetui.worker.session import session_worker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from edgetui.config import Paths, Settings
+    from edgetui.core.jobs import JobRecord
+    from edgetui.core.models import ModelEntry
+    from edgetui.services.catalog import Catalog
+    from edgetui.services.jobs import Jobs
+
+
+_FileMark = tuple[str, int, int]
+"""Path, size and time of change: another file under the same name is another file."""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What a person should know before a quantization."""
+
+    sentence: str
+    needs_yes: bool
+    """Whether it may only start after an explicit yes."""
+
+
+class Quantizer:
+    """Predicts and starts quantizations."""
+
+    def __init__(self, settings: Settings, paths: Paths, jobs: Jobs, catalog: Catalog) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._jobs = jobs
+        self._catalog = catalog
+        self._known: dict[_FileMark, dict[str, QuantizationPlan]] = {}
+        self._complete: set[_FileMark] = set()
+
+    async def plan(self, entry: ModelEntry, type_names: Sequence[str] = ()) -> AsyncGenerator[QuantizationPlan, None]:
+        """What each type would make of a model by llama.cpp's own dry run, all that it knows when none is named.
+
+        Each comes as soon as it is known; what was found before for the same file is not asked again. Raises
+        `EdgetuiError`: `bad_file`, `not_found`, `unsupported`, `bad_request` for a type that does not exist.
+        """
+        mark = await asyncio.to_thread(_require_usable, entry)
+        known = self._known.setdefault(mark, {})
+        if mark in self._complete or (type_names and all(name in known for name in type_names)):
+            for name in type_names or list(known):
+                yield known[name]
+            return
+        command = PlanQuantization(path=str(entry.path), type_names=tuple(type_names))
+        async with (
+            session_worker(self._paths.log_dir) as worker,
+            aclosing(worker.request(command)) as events,
+        ):
+            async for event in events:
+                if isinstance(event, QuantizationPlan):
+                    known[event.type_name] = event
+                    yield event
+        if not type_names:
+            self._complete.add(mark)
+
+    def caution(self, entry: ModelEntry, type_name: str) -> Caution | None:
+        """What speaks against making this type of this model; None when nothing does."""
+        if entry.quant_type is not None and is_quantized(entry.quant_type):
+            if is_quantized(type_name):
+                sentence = (
+                    f"{entry.name} is already quantized ({entry.quant_type}): {type_name} made of it loses quality a"
+                    " second time; an unquantized source gives a better model."
+                )
+            else:
+                sentence = (
+                    f"{entry.name} is quantized ({entry.quant_type}): {type_name} made of it takes more room and wins"
+                    " no quality back; it serves as a source for other types."
+                )
+            return Caution(sentence, needs_yes=True)
+        if entry.recovered_from is not None:
+            return Caution(
+                f"The weights of {entry.name} passed through {entry.recovered_from}: what is made of it is no better"
+                " than that.",
+                needs_yes=False,
+            )
+        return None
+
+    def default_target(self, entry: ModelEntry, type_name: str) -> Path:
+        """Where the result goes unless the person says otherwise."""
+        return self._paths.models_dir / f"{name_for_type(entry.path.stem, type_name)}.gguf"
+
+    async def start(
+        self,
+        entry: ModelEntry,
+        type_name: str,
+        *,
+        target: Path | None = None,
+        allow_requantize: bool = False,
+        threads: int = 0,
+    ) -> JobRecord:
+        """Start the job after every check that can be made before it.
+
+        `target` may be a folder. Raises `EdgetuiError`: `bad_file`, `not_found`, `unsupported`, `bad_request` (also
+        for a quantized source without `allow_requantize`), `exists`, `busy`, `no_space`, `no_permission`.
+        """
+        plan = await self._plan_one(entry, type_name)
+        caution = self.caution(entry, type_name)
+        if caution is not None and caution.needs_yes and not allow_requantize:
+            raise EdgetuiError("bad_request", f"{caution.sentence} It starts only after an explicit yes.")
+        target = await asyncio.to_thread(self._settle_target, entry, type_name, target)
+        for record in await self._jobs.list():
+            if record.is_running and record.output == str(target):
+                raise EdgetuiError("busy", f"Job {record.job_id} is already making {target}: wait for it or cancel it.")
+        await asyncio.to_thread(self._require_room, target, plan.size_bytes or 0)
+        passed_through = entry.recovered_from
+        if passed_through is None and entry.quant_type is not None and is_quantized(entry.quant_type):
+            passed_through = entry.quant_type
+        return await self._jobs.start(
+            QuantizeRequest(
+                source=str(entry.path),
+                target=str(target),
+                type_name=type_name,
+                allow_requantize=allow_requantize,
+                threads=threads,
+                predicted_bytes=plan.size_bytes,
+                parent_name=entry.name,
+                recovered_from=passed_through,
+            )
+        )
+
+    async def _plan_one(self, entry: ModelEntry, type_name: str) -> QuantizationPlan:
+        """The plan of a type that can be started."""
+        async with aclosing(self.plan(entry, (type_name,))) as plans:
+            found = await anext(plans)
+        if found.problem is not None:
+            raise EdgetuiError("unsupported", found.problem)
+        if found.needs_imatrix:
+            raise EdgetuiError(
+                "unsupported",
+                f"{type_name} needs an importance matrix (imatrix) for {entry.name}, which edgetui cannot make yet:"
+                " take another type.",
+            )
+        return found
+
+    def _settle_target(self, entry: ModelEntry, type_name: str, target: Path | None) -> Path:
+        default = self.default_target(entry, type_name)
+        target = default if target is None else target.expanduser().absolute()
+        if target.is_dir():
+            target /= default.name
+        if target.suffix != ".gguf":
+            raise EdgetuiError("bad_request", f"The name {target.name} does not end in .gguf: name the file so.")
+        if os.path.lexists(target):
+            raise EdgetuiError("exists", f"{target} is already there: remove it or name another file.")
+        return target
+
+    def _require_room(self, target: Path, predicted_bytes: int) -> None:
+        """The folder must take a file, and the disk must keep its headroom after it."""
+        folder = target.parent
+        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            raise EdgetuiError(
+                "no_permission", f"The folder {existing} cannot be written: make it writable or name another folder."
+            )
+        free = shutil.disk_usage(existing).free
+        headroom = self._settings.disk_headroom_bytes
+        if free < predicted_bytes + headroom:
+            raise EdgetuiError(
+                "no_space",
+                f"{target.name} takes {format_bytes(predicted_bytes)} and {format_bytes(headroom)} shall stay free,"
+                f" but {folder} has {format_bytes(free)} left: free some space, name another folder, or lower"
+                " disk_headroom_bytes.",
+            )
+
+
+def _require_usable(entry: ModelEntry) -> _FileMark:
+    """Refuse what cannot be a source; returns what tells this very file from any other."""
+    if entry.problem is not None:
+        raise EdgetuiError("bad_file", entry.problem)
+    if entry.format != "gguf":
+        raise EdgetuiError(
+            "unsupported",
+            f"{entry.name} is a {entry.format} model, and llama.cpp quantizes GGUF files only: convert it first.",
+        )
+    try:
+        str(entry.path).encode()
+        status = entry.path.stat()
+    except UnicodeEncodeError as error:
+        raise EdgetuiError("bad_file", f"The file name of {entry.name} is not valid text: rename the file.") from error
+    except OSError as error:
+        raise EdgetuiError("not_found", f"The file {entry.path} cannot be read ({error.strerror}).") from error
+    return str(entry.path), status.st_size, status.st_mtime_ns
