@@ -56,3 +56,31 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         if not self.parameter_count:
             return None
         return self.size_bytes * 8 / self.parameter_count
+
+
+class MetadataItem(msgspec.Struct, frozen=True):
+    """One line of a model's metadata."""
+
+    key: str
+    type_name: str
+    value: str
+    """Whole for a single value; the beginning for a list."""
+
+
+class TensorItem(msgspec.Struct, frozen=True):
+    """One tensor of a model."""
+
+    name: str
+    type_name: str
+    shape: tuple[int, ...]
+    """As the format counts: GGUF names the row first."""
+    size_bytes: int
+
+
+class ModelDetails(msgspec.Struct, frozen=True):
+    """What a model's files say of it."""
+
+    entry: ModelEntry
+    metadata: tuple[MetadataItem, ...]
+    shares: tuple[TensorTypeShare, ...]
+    tensors: tuple[TensorItem, ...]

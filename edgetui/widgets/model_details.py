@@ -1,0 +1,104 @@
+"""What a model's files say of it: its row, tensors by type, metadata."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from edgetui.core.plain_text import plain_line, plain_text
+from edgetui.core.units import MISSING, format_bytes, format_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from textual.app import ComposeResult
+
+    from edgetui.core.models import MetadataItem, ModelEntry, TensorTypeShare
+
+_VALUE_CHARACTERS = 400
+"""Of one metadata value; a chat template alone can fill many screens (`t` shows it whole)."""
+
+
+class ModelDetailsPane(VerticalScroll):
+    """Scrolls by keys when it has the focus."""
+
+    DEFAULT_CSS = """
+    ModelDetailsPane { padding: 0 1; background: $surface; scrollbar-size-vertical: 1; }
+    ModelDetailsPane:focus { background: $panel; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(id="text", markup=False)
+
+    def show_nothing(self) -> None:
+        """No row is chosen."""
+        self.query_one("#text", Static).update(Content(""))
+
+    def show(
+        self, entry: ModelEntry, shares: Iterable[TensorTypeShare] = (), metadata: Sequence[MetadataItem] = ()
+    ) -> None:
+        """Show a row at once, and the rest when it has been read."""
+        parts = [_facts(entry)]
+        if shares:
+            parts.append(_shares(shares))
+        if metadata:
+            parts.append(_metadata(metadata))
+        self.query_one("#text", Static).update(Content("\n\n").join(parts))
+
+    def show_text(self, title: str, text: str) -> None:
+        """Show one long text whole, such as a chat template."""
+        self.query_one("#text", Static).update(_title(title).append(Content(f"\n{plain_text(text)}")))
+        self.scroll_home(animate=False)
+
+
+def _title(text: str) -> Content:
+    return Content.styled(text, "bold")
+
+
+def _line(label: str, value: str) -> Content:
+    return Content.assemble((f"{label:<13}", "$text-muted"), plain_line(value))
+
+
+def _facts(entry: ModelEntry) -> Content:
+    lines = [_title(plain_line(entry.name))]
+    if entry.problem is not None:
+        lines.append(Content.styled(f"! {plain_line(entry.problem)}", "$text-error"))
+    lines.append(_line("file", str(entry.path)))
+    if len(entry.parts) > 1:
+        lines.append(_line("files", f"{len(entry.parts)}"))
+    if entry.repo:
+        lines.append(_line("repository", f"{entry.repo} at {(entry.revision or MISSING)[:12]}"))
+    if entry.parent:
+        lines.append(_line("quantized of", entry.parent))
+    if entry.recovered_from:
+        lines.append(_line("recovered", f"from {entry.recovered_from}: wider than its weights were once"))
+    bits = entry.bits_per_weight
+    size = f"{format_bytes(entry.size_bytes)} ({entry.size_bytes:,} bytes{f', {bits:.2f} bpw' if bits else ''})"
+    lines.append(_line("size", size))
+    return Content("\n").join(lines)
+
+
+def _shares(shares: Iterable[TensorTypeShare]) -> Content:
+    lines = [_title("Tensors by type")]
+    for share in shares:
+        lines.append(
+            Content(
+                f"{plain_line(share.type_name):<9}{share.tensor_count:>5} tensors"
+                f" {format_count(share.parameter_count):>7} weights {format_bytes(share.size_bytes):>10}"
+            )
+        )
+    return Content("\n").join(lines)
+
+
+def _metadata(metadata: Sequence[MetadataItem]) -> Content:
+    lines = [_title("Metadata")]
+    for item in metadata:
+        value = plain_line(item.value)
+        if len(value) > _VALUE_CHARACTERS:
+            value = f"{value[:_VALUE_CHARACTERS]}... ({len(item.value):,} characters)"
+        lines.append(Content.assemble(plain_line(item.key), (f" ({item.type_name})", "$text-muted"), f" = {value}"))
+    return Content("\n").join(lines)
