@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from rich.text import Text
+from textual import work
 from textual.binding import Binding
 from textual.containers import Container
 from textual.widgets import DataTable, Input, Static
@@ -158,7 +158,7 @@ class ModelsScreen(LabScreen):
 
     def action_rescan(self) -> None:
         """Look for models again."""
-        self.run_worker(self._rescan, group="scan", exclusive=True)
+        self._rescan()
 
     # --- events -------------------------------------------------------------------------------------------
 
@@ -177,6 +177,7 @@ class ModelsScreen(LabScreen):
 
     # --- work ---------------------------------------------------------------------------------------------
 
+    @work(group="scan", exclusive=True)
     async def _rescan(self) -> None:
         await self.lab.catalog.scan()
         self._take(self.lab.catalog.entries)
@@ -248,8 +249,9 @@ class ModelsScreen(LabScreen):
         self._details = None
         pane.show(entry)
         pane.scroll_home(animate=False)
-        self.run_worker(partial(self._read_details, entry), group="details", exclusive=True)
+        self._read_details(entry)
 
+    @work(group="details", exclusive=True)
     async def _read_details(self, entry: ModelEntry) -> None:
         if entry.problem is not None:
             return
