@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import locale
 import re
 from typing import TYPE_CHECKING, Any
 
 from textual.drivers.linux_driver import LinuxDriver
+
+from edgetui.core.terminal import draws_unicode
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -40,8 +43,8 @@ class LeanDriver(LinuxDriver):
 
     def __init__(self, app: App[Any], **options: Any) -> None:
         super().__init__(app, **options)
-        encoding = getattr(self._file, "encoding", None) or "utf-8"
-        self._encoding = None if codecs.lookup(encoding).name == "utf-8" else encoding
+        # Asked of the locale: Python makes the stream UTF-8 in some locales that are not.
+        self._encoding = None if draws_unicode() else locale.nl_langinfo(locale.CODESET)
 
     @property
     def backlog(self) -> int:

@@ -90,9 +90,9 @@ class RateHistory:
             self._last_ns = time_ns
 
     @property
-    def rates_tps(self) -> list[float]:
-        """Rate in each span, oldest first; 0 where no token came."""
-        return [count * _NS / sum_ns if sum_ns else 0.0 for count, sum_ns in self._spans]
+    def rates_tps(self) -> list[float | None]:
+        """Rate in each span, oldest first; None where no token came."""
+        return [count * _NS / sum_ns if sum_ns else None for count, sum_ns in self._spans]
 
     def _halve(self) -> None:
         self._span_ns *= 2

@@ -17,7 +17,7 @@ from edgetui.core.token_rate import RateHistory, TokenRate, decode_tps, prefill_
 from edgetui.screens.base import LabScreen
 from edgetui.services.chat import Chat
 from edgetui.widgets.prompt_input import PromptInput
-from edgetui.widgets.run_figures import RunFigures, RunFiguresPanel
+from edgetui.widgets.run_figures import CHART_SPANS, RunFigures, RunFiguresPanel
 from edgetui.widgets.transcript import Transcript
 from edgetui.worker.protocol import Finished, PrefillProgress, PromptReady, Tokens
 
@@ -34,7 +34,6 @@ _RATE_EVERY_NS = 450_000_000
 """Between two updates of the decode rate while tokens stream, on the worker's clock."""
 _COMPANY_EVERY = 3
 """Every which of those also brings the other figures: they change slowly, and each row costs bytes."""
-_CHART_SPANS = 40
 _MOST_BACKLOG = 2
 """Writes still on their way to the terminal at which a frame is left out."""
 _ENDINGS = {
@@ -86,7 +85,7 @@ class RunScreen(LabScreen):
         """Held by the load or answer under way: the next one waits until it has cleaned up."""
         self._state = "no model"
         self._rate = TokenRate()
-        self._history = RateHistory(_CHART_SPANS)
+        self._history = RateHistory(CHART_SPANS)
         self._figures = RunFigures()
         self._rate_shown_ns = 0
         self._rates_shown = 0
@@ -352,7 +351,7 @@ class RunScreen(LabScreen):
 
     def _reset_figures(self) -> None:
         self._rate = TokenRate()
-        self._history = RateHistory(_CHART_SPANS)
+        self._history = RateHistory(CHART_SPANS)
         self._rate_shown_ns = self._rates_shown = 0
         loaded = self._chat.loaded
         self._figures = RunFigures(context_tokens=loaded.context_tokens if loaded is not None else None)

@@ -11,15 +11,15 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from edgetui.core.units import MISSING, format_bytes, format_duration, format_rate
-from edgetui.widgets.rate_chart import chart_rows
+from edgetui.widgets.bars import chart_rows, default_glyphs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual import events
 
-WIDTH = 22
-"""Columns of the panel in an 80-column terminal."""
+CHART_SPANS = 22
+"""Most values in a chart: one a column in an 80-column terminal."""
 _LARGE_FIGURE_ROWS = 16
 """Least height at which the decode rate is drawn three rows tall."""
 
@@ -29,7 +29,8 @@ class RunFigures(NamedTuple):
 
     state: str = "no model"
     decode_tps: float | None = None
-    rates_tps: Sequence[float] = ()
+    rates_tps: Sequence[float | None] = ()
+    """Over the time of the answer, at most `CHART_SPANS`; None where no token came."""
     mean_tps: float | None = None
     itl_p50_s: float | None = None
     itl_p95_s: float | None = None
@@ -69,6 +70,7 @@ class RunFiguresPanel(Widget):
         super().__init__(id=id)
         self._figures = RunFigures()
         self._rows: list[_Row] = []
+        self._glyphs = default_glyphs()
 
     @property
     def figures(self) -> RunFigures:
@@ -119,8 +121,14 @@ class RunFiguresPanel(Widget):
             rows.append(_Row(f" {format_rate(figures.decode_tps)}", "run-figures--rate"))
         lines = self._company(width)
         chart = min(max(0, height - len(rows) - len(lines)), max(3, height // 6))
-        rows += [_Row(line, "run-figures--chart") for line in chart_rows(figures.rates_tps, width, chart)]
+        rows += [_Row(line, "run-figures--chart") for line in self._chart(width, chart)]
         return [*rows, *lines][:height]
+
+    def _chart(self, width: int, rows: int) -> list[str]:
+        """Bars that begin at the left edge: an answer has a beginning."""
+        stretch = max(1, width // CHART_SPANS)
+        values = [rate for rate in self._figures.rates_tps for _ in range(stretch)]
+        return chart_rows(values, len(values), rows, self._glyphs)
 
     def _company(self, width: int) -> list[_Row]:
         figures = self._figures

@@ -1,0 +1,185 @@
+"""The transcript as it stands on the screen."""
+
+from __future__ import annotations
+
+import random
+import sys
+import unicodedata
+from pathlib import Path
+
+import pytest
+from textual.app import App, ComposeResult
+
+from edgetui.core.text_wrap import WrappedText
+from edgetui.widgets.transcript import Transcript
+from tests.e2e.terminal import Terminal
+from tests.widgets import transcript_app
+
+LOREM = "Rain on the tin roof, small drums for a sleeping town. Morning: the road shines. "
+
+
+class OneTranscript(App[None]):
+    """Nothing but a transcript."""
+
+    def compose(self) -> ComposeResult:
+        yield Transcript()
+
+    @property
+    def transcript(self) -> Transcript:
+        return self.query_one(Transcript)
+
+    @property
+    def shown(self) -> list[str]:
+        """What the compositor has put on the screen, row by row."""
+        return [strip.text.rstrip() for strip in self.screen._compositor.render_strips()]
+
+
+async def test_blocks_are_told_apart_without_colour() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(20, 10)) as pilot:
+        app.transcript.add_block("user", "Write a haiku about rain.")
+        app.transcript.add_block("answer")
+        app.transcript.append("Rain on the")
+        app.transcript.append(" roof")
+        app.transcript.add_block("note", "stopped")
+        await pilot.pause()
+        assert app.shown[:7] == ["> Write a haiku", "  about rain.", "", "Rain on the roof", "", "- stopped", ""]
+
+
+async def test_an_empty_transcript_says_what_to_do() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(30, 6)) as pilot:
+        app.transcript.set_hint("Press ctrl+o to choose a model.")
+        await pilot.pause()
+        assert app.shown[:2] == ["Press ctrl+o to choose a", "model."]
+        app.transcript.add_block("user", "Hello")
+        await pilot.pause()
+        assert app.shown[:2] == ["> Hello", ""]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_what_grew_in_pieces_is_shown_like_the_whole(seed: int) -> None:
+    chance = random.Random(seed)
+    text = transcript_app.make_text(seed)
+    app = OneTranscript()
+    async with app.run_test(size=(chance.randint(12, 60), chance.randint(3, 16))) as pilot:
+        app.transcript.add_block("answer")
+        position = 0
+        while position < len(text):
+            step = chance.randint(1, 40)
+            app.transcript.append(text[position : position + step])
+            position += step
+            if chance.random() < 0.3:
+                await pilot.pause()
+        await pilot.pause()
+        expected = WrappedText(app.size.width - 1, text).lines
+        top = round(app.transcript.scroll_y)
+        rows = [line.rstrip() for line in expected[top : top + app.size.height]]
+        assert app.shown == rows + [""] * (app.size.height - len(rows))
+        # The end is in view.
+        assert top < len(expected) <= top + app.size.height
+
+
+async def test_the_view_moves_on_by_part_of_a_page() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(20, 12)) as pilot:
+        app.transcript.add_block("answer")
+        tops = []
+        for number in range(60):
+            app.transcript.append(f"line {number}\n")
+            await pilot.pause()
+            tops.append(round(app.transcript.scroll_y))
+        assert tops == sorted(tops)
+        assert len(set(tops)) <= 9
+
+
+async def test_scrolled_back_the_view_stands_still_while_text_arrives() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(30, 8)) as pilot:
+        app.transcript.add_block("answer", "\n".join(f"line {number}" for number in range(50)))
+        await pilot.pause()
+        app.transcript.scroll_to(y=5, animate=False)
+        await pilot.pause()
+        assert not app.transcript.following
+        before = app.shown
+        # The last column says where in the text that is.
+        assert [row[:-1].rstrip() for row in before] == [f"line {number}" for number in range(5, 13)]
+        assert {row[-1] for row in before} == {"#", "|"}
+        app.transcript.append("\nmore\n" * 20)
+        await pilot.pause()
+        assert [row[:-1] for row in app.shown] == [row[:-1] for row in before]
+        app.transcript.scroll_end(animate=False)
+        await pilot.pause()
+        assert app.transcript.following and "more" in app.shown
+        app.transcript.append("the end")
+        await pilot.pause()
+        assert "the end" in app.shown
+
+
+async def test_a_new_prompt_brings_the_end_back_into_view() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(30, 8)) as pilot:
+        app.transcript.add_block("answer", "line\n" * 50)
+        await pilot.pause()
+        app.transcript.scroll_home(animate=False)
+        await pilot.pause()
+        app.transcript.add_block("user", "Next")
+        await pilot.pause()
+        assert "> Next" in app.shown
+
+
+async def test_resizing_wraps_anew_and_keeps_what_is_looked_at() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.transcript.add_block("answer", "\n".join(f"Verse {number}. {LOREM}" for number in range(20)))
+        await pilot.pause()
+        for width, height in ((24, 8), (72, 5), (12, 3), (40, 10)):
+            await pilot.resize_terminal(width, height)
+            await pilot.pause()
+            text = app.transcript.text_of("answer")[0]
+            assert app.shown == [line.rstrip() for line in WrappedText(width - 1, text).lines[-height:]]
+        app.transcript.scroll_to(
+            y=WrappedText(39, text).lines.index("Verse 7. Rain on the tin roof, small "), animate=False
+        )
+        await pilot.pause()
+        for width in (61, 23, 40):
+            await pilot.resize_terminal(width, 10)
+            await pilot.pause()
+            assert app.shown[0].startswith("Verse 7. Rain")
+
+
+async def test_clearing_begins_anew() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(30, 8)) as pilot:
+        app.transcript.set_hint("Nothing yet.")
+        app.transcript.add_block("answer", "line\n" * 50)
+        await pilot.pause()
+        app.transcript.clear_blocks()
+        await pilot.pause()
+        assert app.transcript.is_empty and app.transcript.following
+        assert app.shown == ["Nothing yet."] + [""] * 7
+
+
+async def test_controls_in_the_text_are_shown_and_not_sent() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(40, 5)) as pilot:
+        app.transcript.add_block("answer", "\x1b[2J\x1b]0;pwned\x07 and [bold]markup[/]")
+        await pilot.pause()
+        assert app.shown[0] == "␛[2J␛]0;pwned␇ and [bold]markup[/]"
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_partial_repaints_leave_a_real_terminal_with_the_right_picture(seed: int) -> None:
+    program = Path(transcript_app.__file__)
+    terminal = Terminal([sys.executable, program, str(seed)], columns=60, rows=14)
+    try:
+        terminal.wait_for("done")
+        shown = [row[:47].rstrip() for row in terminal.text.split("\n")]
+        # The emulator composes letters and their marks.
+        text = unicodedata.normalize("NFC", transcript_app.make_text(seed))
+        expected = [line.rstrip() for line in WrappedText(47, text).lines]
+        last = max(row for row in range(14) if shown[row])
+        assert last >= 2
+        assert shown[: last + 1] == expected[len(expected) - last - 1 :]
+    finally:
+        terminal.close()
