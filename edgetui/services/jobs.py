@@ -20,7 +20,7 @@ from edgetui.worker.process_mark import process_mark
 from edgetui.worker.protocol import JobFailed, JobStarted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from edgetui.config import Paths
     from edgetui.core.jobs import JobRecord
@@ -70,7 +70,7 @@ class Jobs:
             raise EdgetuiError("not_found", f"There is no job {job_id}: see the list of jobs.")
         return found[0]
 
-    async def watch(self, job_id: str) -> AsyncIterator[JobEvent]:
+    async def watch(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
         """Every event of a job's last run, from its first on and then as they come, to its last.
 
         A process that ended without a word gives a `JobFailed` of kind `crashed`. Leaving the iteration does
@@ -108,12 +108,14 @@ class Jobs:
         record = await self.get(job_id)
         if record.state == "succeeded":
             raise EdgetuiError("bad_request", f"Job {record.job_id} has done its work: start a new one instead.")
+        _refuse_running(record)
         await asyncio.to_thread(self._restart, self._folder(record.job_id))
         return await self.get(record.job_id)
 
     async def remove(self, job_id: str) -> None:
         """Forget a job and its log, never the file that it made; raises `busy` while it runs."""
         record = await self.get(job_id)
+        _refuse_running(record)
         await asyncio.to_thread(self._remove, self._folder(record.job_id))
         await self._refresh()
 
@@ -164,8 +166,6 @@ class Jobs:
 
     def _restart(self, folder: JobFolder) -> None:
         lock = _lock_soon(folder)
-        if lock is None:
-            raise EdgetuiError("busy", f"Job {folder.job_id} is still running: cancel it first.")
         try:
             order = folder.order()
             folder.begin_again()
@@ -176,8 +176,6 @@ class Jobs:
 
     def _remove(self, folder: JobFolder) -> None:
         lock = _lock_soon(folder)
-        if lock is None:
-            raise EdgetuiError("busy", f"Job {folder.job_id} is still running: cancel it first.")
         try:
             folder.remove_partial()
             folder.remove()
@@ -188,8 +186,6 @@ class Jobs:
     def _end_as_cancelled(self, folder: JobFolder) -> None:
         """Say in the journal of a job that was killed why it ended, and remove what it left."""
         lock = _lock_soon(folder)
-        if lock is None:
-            raise EdgetuiError("busy", f"Job {folder.job_id} does not end: its process waits for the disk. Try again.")
         try:
             events, _ = folder.read_journal()
             if not events or not is_last(events[-1]):
@@ -245,7 +241,12 @@ def _send(folder: JobFolder, number: signal.Signals) -> bool:
     return True
 
 
-def _lock_soon(folder: JobFolder) -> int | None:
+def _refuse_running(record: JobRecord) -> None:
+    if record.is_running:
+        raise EdgetuiError("busy", f"Job {record.job_id} is still running: cancel it first.")
+
+
+def _lock_soon(folder: JobFolder) -> int:
     """The job's lock; another edgetui that looks whether the job runs holds it for a moment."""
     give_up = time.monotonic() + 1
     while True:
@@ -253,6 +254,10 @@ def _lock_soon(folder: JobFolder) -> int | None:
             lock = folder.lock()
         except OSError as error:
             raise EdgetuiError("not_found", f"There is no job {folder.job_id} any more.") from error
-        if lock is not None or time.monotonic() > give_up:
+        if lock is not None:
             return lock
+        if time.monotonic() > give_up:
+            raise EdgetuiError(
+                "busy", f"Job {folder.job_id} is held by a process that does not end: try again in a moment."
+            )
         time.sleep(_POLL_S)
