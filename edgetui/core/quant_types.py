@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from edgetui.core.ggml import UNQUANTIZED
+
 
 class QuantType(NamedTuple):
     """One type as a person chooses it."""
@@ -90,7 +92,6 @@ QUANT_TYPES: tuple[QuantType, ...] = tuple(
 """From wide to narrow, grouped; an installed llama.cpp may know fewer or more."""
 
 _BY_NAME = {known.name: known for known in QUANT_TYPES}
-_UNQUANTIZED = frozenset(("F32", "F16", "BF16", "F64"))
 _SPLIT_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
 _TYPE_SUFFIX = re.compile(
     r"(?P<mark>[-._])(?P<type>" + "|".join(sorted(_BY_NAME, key=len, reverse=True)) + r"|NVFP4|MXFP4_MOE|FP16|FP32)$",
@@ -105,7 +106,7 @@ def describe_type(name: str) -> QuantType:
 
 def is_quantized(type_name: str) -> bool:
     """Whether weights lost precision when they were stored in this type."""
-    return type_name.upper() not in _UNQUANTIZED
+    return type_name.upper() not in UNQUANTIZED
 
 
 def name_for_type(source_name: str, type_name: str) -> str:
