@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgetui import __version__
-from edgetui.cli.bench import bench
-from edgetui.cli.doctor import doctor
-from edgetui.cli.hw import hw
-from edgetui.cli.jobs import jobs
-from edgetui.cli.models import models
-from edgetui.cli.quantize import quantize
-from edgetui.cli.run import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +27,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(hw)
-app.command()(models)
-app.command()(quantize)
-app.command()(run)
-app.command()(bench)
-app.add_typer(jobs, name="jobs")
-app.command()(doctor)
+
+COMMANDS = ("hw", "models", "quantize", "run", "bench", "jobs", "doctor")
+"""In the order of the help; each is a function or an app of its name in a module of its name."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,6 +56,14 @@ def root(
 
 def run_command_line(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status. Raises `EdgetuiError` for the caller to print."""
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
+    # Only the help needs all of them; a command should not wait for the imports of the others.
+    for name in (named,) if named in COMMANDS else COMMANDS:
+        command = getattr(import_module(f"edgetui.cli.{name}"), str(name))
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     try:
         app(args=list(arguments))
     except SystemExit as end:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edgetui.core.run_settings import KvCacheType
+from edgetui.core.statistics import Ratio, mean, standard_deviation
 
 
 class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,3 +57,56 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     def samples_tps(self) -> tuple[float, ...]:
         """Tokens per second of each repetition."""
         return tuple(self.tokens * 1e9 / ns for ns in self.samples_ns)
+
+    @property
+    def mean_tps(self) -> float:
+        """Mean of the repetitions' rates, as llama-bench prints it."""
+        return mean(self.samples_tps)
+
+    @property
+    def sd_tps(self) -> float | None:
+        """Standard deviation of the rates; None for a single repetition."""
+        return standard_deviation(self.samples_tps)
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row was measured on; no host name, no serial number."""
+
+    cpu: str = ""
+    physical_cores: int | None = None
+    memory_bytes: int | None = None
+    system: str = ""
+    architecture: str = ""
+
+
+class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the history."""
+
+    record_id: int
+    job_id: str | None
+    row: BenchRow
+    machine: Machine
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """Two rows of the same test side by side."""
+
+    first: BenchRecord
+    second: BenchRecord
+    ratio: Ratio | None
+    """Rate of the first over the second's; None when either has fewer than two repetitions."""
+
+    @property
+    def sentence(self) -> str:
+        """What the two rows show, honestly."""
+        first, second = self.first.row.model_name, self.second.row.model_name
+        if self.ratio is None:
+            return "Each row needs two repetitions or more before they can be compared."
+        faster, slower, ratio = first, second, self.ratio
+        if ratio.ratio < 1:
+            faster, slower = second, first
+            ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
+        figures = f"{ratio.ratio:.2f}x (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
+        if not ratio.is_shown:
+            return f"No difference is shown: {figures}."
+        return f"{faster} is faster than {slower} by {figures}."

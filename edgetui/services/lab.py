@@ -78,7 +78,7 @@ class Lab:
         """Measurements and their history."""
         from edgetui.services.bench import Bench
 
-        return Bench(self.jobs, self.database)
+        return Bench(self.jobs, self.database, self.hardware)
 
     @cached_property
     def readiness(self) -> Readiness:

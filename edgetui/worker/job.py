@@ -21,6 +21,7 @@ from edgetui.store.database import Database
 from edgetui.store.job_folder import JobFolder, Journal
 from edgetui.worker.process_mark import process_mark
 from edgetui.worker.protocol import (
+    BenchRequest,
     JobBenchRow,
     JobEvent,
     JobFailed,
@@ -176,7 +177,9 @@ def main(arguments: list[str]) -> int:
         return 1
     # Held until the process ends, whatever ends it; a process that we start must not hold it for us.
     os.set_inheritable(lock, False)
-    os.nice(NICENESS)
+    if not isinstance(folder.order().request, BenchRequest):
+        # A measurement stands in line like the tool that it is compared with.
+        os.nice(NICENESS)
     try:
         return JobProcess(folder).run()
     except EdgetuiError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edgetui.core.bench import BenchRow, BenchSettings
+from edgetui.core.bench import BenchRow, BenchSettings, Machine
 from edgetui.core.failures import Failure
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
@@ -230,6 +230,7 @@ class BenchRequest(_Tagged, frozen=True, kw_only=True):
     """Path of the file."""
     model_name: str
     settings: BenchSettings
+    machine: Machine = Machine()
 
 
 JobRequest = QuantizeRequest | BenchRequest

@@ -1,0 +1,162 @@
+"""`edgetui bench`: measure models, and look at what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgetui.core.failures import EdgetuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.bench import BenchRecord, BenchSettings
+    from edgetui.core.models import ModelEntry
+    from edgetui.services.lab import Lab
+
+
+def bench(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Names or paths of models; each is measured in turn.", show_default=False)
+    ] = None,
+    prompt: Annotated[int, typer.Option("-p", "--n-prompt", help="Prefill test of so many tokens; 0: none.")] = 512,
+    generate: Annotated[int, typer.Option("-n", "--n-gen", help="Decode test of so many tokens; 0: none.")] = 128,
+    repetitions: Annotated[int, typer.Option("-r", "--repetitions")] = 5,
+    threads: Annotated[int, typer.Option("-t", "--threads", help="0: one a physical core.")] = 0,
+    batch: Annotated[int, typer.Option("-b", "--batch", help="Prompt tokens a decode call.")] = 512,
+    kv: Annotated[str, typer.Option("--kv", help="KV-cache type, such as f16 or q8_0.")] = "f16",
+    history: Annotated[bool, typer.Option("--history", help="Print every row measured so far.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure prefill and decode in llama-bench's terms, and keep the rows."""
+    if history:
+        status = asyncio.run(_print_history(models or [], as_json))
+    elif models:
+        settings = _settings(prompt, generate, repetitions, threads, batch, kv)
+        status = asyncio.run(_measure(models, settings, as_json))
+    else:
+        raise EdgetuiError("bad_request", "Name a model to measure (edgetui models lists them), or ask for --history.")
+    raise typer.Exit(status)
+
+
+def _settings(prompt: int, generate: int, repetitions: int, threads: int, batch: int, kv: str) -> BenchSettings:
+    import msgspec
+
+    from edgetui.core.bench import BenchSettings
+
+    try:
+        return msgspec.convert(
+            {
+                "prompt_tokens": prompt,
+                "generated_tokens": generate,
+                "repetitions": repetitions,
+                "threads": threads,
+                "batch_tokens": batch,
+                "kv_cache_type": kv,
+            },
+            BenchSettings,
+        )
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).replace("`", "").partition(" - at $.")
+        raise EdgetuiError(
+            "bad_request",
+            f"The value for {where.replace('_', '-')} cannot be used: {reason[:1].lower()}{reason[1:]}.",
+        ) from error
+
+
+async def _measure(names: Sequence[str], settings: BenchSettings, as_json: bool) -> int:
+    from edgetui.services.lab import Lab
+
+    lab = Lab()
+    try:
+        # All names are looked up first: a wrong one must not show after an hour of measuring.
+        entries = [await lab.catalog.find(name) for name in names]
+        records: list[BenchRecord] = []
+        for entry in entries:
+            interrupted = await _measure_one(lab, entry, settings, records)
+            if interrupted:
+                return 130
+    finally:
+        await lab.close()
+    _print(records, as_json)
+    return 0
+
+
+async def _measure_one(lab: Lab, entry: ModelEntry, settings: BenchSettings, records: list[BenchRecord]) -> bool:
+    """Measure one model and add its rows; True when the person pressed Ctrl-C."""
+    from edgetui.worker.protocol import JobFailed, JobProgress
+
+    job = await lab.bench.start(entry, settings)
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    cancelling: list[asyncio.Task[object]] = []
+
+    def interrupt() -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            cancelling.append(loop.create_task(lab.jobs.cancel(job.job_id)))
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        async for event in lab.jobs.watch(job.job_id):
+            if isinstance(event, JobProgress):
+                print(f"{entry.name}: {event.note}", file=sys.stderr)
+            elif isinstance(event, JobFailed) and not interrupted.is_set():
+                raise EdgetuiError.of(event.failure)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        for task in cancelling:
+            await task
+    measured = [record for record in await lab.bench.history() if record.job_id == job.job_id]
+    records += reversed(measured)
+    return interrupted.is_set()
+
+
+async def _print_history(names: Sequence[str], as_json: bool) -> int:
+    from edgetui.services.lab import Lab
+
+    lab = Lab()
+    try:
+        records = await lab.bench.history()
+    finally:
+        await lab.close()
+    _print([record for record in records if not names or record.row.model_name in names], as_json)
+    return 0
+
+
+def _print(records: Sequence[BenchRecord], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        print(json.dumps([_as_json(record) for record in records], indent=2))
+        return
+    if not records:
+        print("Nothing has been measured yet: edgetui bench MODEL.", file=sys.stderr)
+        return
+    from edgetui.core.bench_table import HEADINGS, cells
+
+    rows = [cells(record) for record in records]
+    widths = [max(len(row[column]) for row in (HEADINGS, *rows)) for column in range(len(HEADINGS))]
+    for number, row in enumerate((HEADINGS, *rows)):
+        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+        if number == 0:
+            print("| " + " | ".join("-" * width for width in widths) + " |")
+
+
+def _as_json(record: BenchRecord) -> dict[str, object]:
+    import msgspec
+
+    row = record.row
+    return {
+        "id": record.record_id,
+        "test": row.name,
+        "avg_ts": row.mean_tps,
+        "stddev_ts": row.sd_tps,
+        "samples_ts": row.samples_tps,
+        **msgspec.to_builtins(row),
+        "machine": msgspec.to_builtins(record.machine),
+    }

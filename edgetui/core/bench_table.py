@@ -1,0 +1,37 @@
+"""A benchmark row as llama-bench prints it: the same columns, for the screen and the command line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from edgetui.core.plain_text import plain_line
+from edgetui.core.units import MISSING, format_bytes, format_count
+
+if TYPE_CHECKING:
+    from edgetui.core.bench import BenchRecord
+
+HEADINGS = ("model", "type", "size", "params", "engine", "threads", "kv", "test", "t/s", "measured")
+
+
+def cells(record: BenchRecord) -> tuple[str, ...]:
+    """One cell a heading."""
+    row = record.row
+    return (
+        plain_line(row.model_name),
+        plain_line(row.model_quant_type),
+        format_bytes(row.model_size_bytes),
+        format_count(row.model_parameter_count),
+        row.engine,
+        str(row.threads),
+        row.kv_cache_type,
+        row.name,
+        rate_text(record),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(row.measured_at)),
+    )
+
+
+def rate_text(record: BenchRecord) -> str:
+    """Mean and standard deviation in tok/s; the latter is missing for a single repetition."""
+    sd = record.row.sd_tps
+    return f"{record.row.mean_tps:.2f} +- {MISSING if sd is None else f'{sd:.2f}'}"

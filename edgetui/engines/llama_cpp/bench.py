@@ -1,0 +1,153 @@
+"""Prefill and decode measured the way llama-bench measures them: same work, same warm-up, no sampling."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from edgetui.core.bench import BenchRow
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.run_settings import LoadSettings
+from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.model import LoadedModel
+from edgetui.formats.gguf import read_gguf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edgetui.core.bench import BenchSettings
+
+
+class Repetition(NamedTuple):
+    """One repetition, just measured."""
+
+    test: Literal["pp", "tg"]
+    tokens: int
+    number: int
+    """From 1."""
+    duration_ns: int
+
+
+def measure(
+    path: Path, name: str, settings: BenchSettings, on_repetition: Callable[[Repetition], None]
+) -> Iterator[BenchRow]:
+    """Measure what the settings ask for, a row a test as soon as it is complete.
+
+    Raises `EdgetuiError` as a load does, and `bad_request` when there is nothing to measure.
+    """
+    tests: list[tuple[Literal["pp", "tg"], int]] = []
+    if settings.prompt_tokens:
+        tests.append(("pp", settings.prompt_tokens))
+    if settings.generated_tokens:
+        tests.append(("tg", settings.generated_tokens))
+    if not tests:
+        raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+    header = read_gguf(path)
+    for test, tokens in tests:
+        # A context of the test's own size, as llama-bench makes it.
+        load = LoadSettings(
+            context_tokens=tokens,
+            batch_tokens=settings.batch_tokens,
+            threads=settings.threads,
+            kv_cache_type=settings.kv_cache_type,
+        )
+        model = LoadedModel.load(path, load)
+        try:
+            load_average = _load_average()
+            bench = _Bench(model)
+            run = bench.prefill if test == "pp" else bench.decode
+            # llama-bench warms prefill up with the whole prompt, decode with one token.
+            run(tokens if test == "pp" else 1)
+            samples = []
+            for number in range(1, settings.repetitions + 1):
+                samples.append(run(tokens))
+                on_repetition(Repetition(test, tokens, number, samples[-1]))
+            yield BenchRow(
+                test=test,
+                tokens=tokens,
+                samples_ns=tuple(samples),
+                threads=model.threads,
+                batch_tokens=settings.batch_tokens,
+                kv_cache_type=settings.kv_cache_type,
+                model_name=name,
+                model_path=str(path),
+                model_size_bytes=model.weights_bytes,
+                model_parameter_count=model.parameter_count,
+                model_quant_type=header.quant_type or "",
+                engine="llama.cpp",
+                engine_version=library.version(),
+                measured_at=time.time(),
+                load_average=load_average,
+            )
+        finally:
+            model.close()
+
+
+class _Bench:
+    """Runs one test once over a loaded model."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._lib: Any = library.load()
+        self._model = model
+        self._vocabulary_size = int(self._lib.llama_vocab_n_tokens(model.vocab))
+        # Which tokens are decoded does not change the work; fixed ones make runs alike.
+        self._random = random.Random(0)
+
+    def prefill(self, tokens: int) -> int:
+        """Nanoseconds to decode `tokens` random tokens in batches, from an empty cache."""
+        lib, context = self._lib, self._model.context
+        batch_tokens = self._model.batch_tokens
+        arrays = []
+        for start in range(0, tokens, batch_tokens):
+            count = min(batch_tokens, tokens - start)
+            arrays.append((lib.llama_token * count)(*(self._token() for _ in range(count))))
+        self._put_first_token(arrays[0])
+        self._empty()
+        started = time.perf_counter_ns()
+        for array in arrays:
+            self._decode(lib.llama_batch_get_one(array, len(array)))
+        lib.llama_synchronize(context)
+        return time.perf_counter_ns() - started
+
+    def decode(self, tokens: int) -> int:
+        """Nanoseconds to decode `tokens` random tokens one by one, from an empty cache."""
+        lib, context = self._lib, self._model.context
+        chosen = [self._token() for _ in range(tokens)]
+        array = (lib.llama_token * 1)(chosen[0])
+        self._put_first_token(array)
+        batch = lib.llama_batch_get_one(array, 1)
+        self._empty()
+        started = time.perf_counter_ns()
+        for token in (array[0], *chosen[1:]):
+            array[0] = token
+            self._decode(batch)
+            lib.llama_synchronize(context)
+        return time.perf_counter_ns() - started
+
+    def _token(self) -> int:
+        return self._random.randrange(self._vocabulary_size)
+
+    def _put_first_token(self, array: Any) -> None:
+        if self._lib.llama_vocab_get_add_bos(self._model.vocab):
+            array[0] = self._lib.llama_vocab_bos(self._model.vocab)
+
+    def _empty(self) -> None:
+        self._lib.llama_memory_clear(self._model.memory, False)
+
+    def _decode(self, batch: Any) -> None:
+        status = self._lib.llama_decode(self._model.context, batch)
+        if status != 0:
+            raise EdgetuiError(
+                "internal", f"llama.cpp stopped with status {status} while measuring {self._model.path.name}."
+            )
+
+
+def _load_average() -> float | None:
+    """One-minute load before the test, so that a noisy row can be told from a quiet one."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None

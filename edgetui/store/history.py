@@ -1,0 +1,57 @@
+"""The history of measurements: every benchmark row with the machine it was measured on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgetui.core.bench import BenchRecord, BenchRow, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.store.database import Database
+
+
+class History:
+    """Rows in the database; every method may raise `EdgetuiError` as the database does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, row: BenchRow, machine: Machine, job_id: str | None) -> None:
+        """Keep a row."""
+        self._database.write(
+            "INSERT INTO measurements (job_id, measured_at, model_name, test, bench_row, machine)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                job_id,
+                row.measured_at,
+                row.model_name,
+                row.name,
+                msgspec.json.encode(row).decode(),
+                msgspec.json.encode(machine).decode(),
+            ),
+        )
+
+    def records(self) -> list[BenchRecord]:
+        """All rows, newest first."""
+        rows = self._database.read("SELECT id, job_id, bench_row, machine FROM measurements ORDER BY id DESC")
+        return [
+            BenchRecord(
+                record_id=row["id"],
+                job_id=row["job_id"],
+                row=msgspec.json.decode(row["bench_row"], type=BenchRow),
+                machine=msgspec.json.decode(row["machine"], type=Machine),
+            )
+            for row in rows
+        ]
+
+    def remove(self, record_ids: Sequence[int]) -> int:
+        """Forget rows; returns how many there were."""
+        with self._database.transaction() as connection:
+            return sum(
+                connection.execute("DELETE FROM measurements WHERE id = ?", (record_id,)).rowcount
+                for record_id in record_ids
+            )
