@@ -120,3 +120,14 @@ def name_for_type(source_name: str, type_name: str) -> str:
         return f"{stem}-{type_name}"
     new = type_name.lower() if match["type"].islower() else type_name
     return f"{stem[: match.start()]}{match['mark']}{new}"
+
+
+def plan_note(problem: str | None, needs_imatrix: bool, fallback_tensors: int) -> str:
+    """What is special about making a type of a certain model, in a few words; empty when nothing is."""
+    if problem is not None:
+        return problem
+    if needs_imatrix:
+        return "needs an imatrix"
+    if fallback_tensors == 1:
+        return "1 tensor falls back"
+    return f"{fallback_tensors} tensors fall back" if fallback_tensors else ""
