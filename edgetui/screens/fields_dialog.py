@@ -1,0 +1,115 @@
+"""A dialog of one line a field, each checked against the limits that its settings struct declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import msgspec
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+
+class Field(NamedTuple):
+    """One line: a field of a struct, its label, and what its values mean."""
+
+    struct: type[msgspec.Struct]
+    name: str
+    label: str
+    note: str
+    value: object
+
+
+class FieldsDialog(ModalScreen["dict[str, Any] | None"]):
+    """`await app.push_screen_wait(FieldsDialog(title, fields))` gives checked values by name, None when cancelled."""
+
+    DEFAULT_CSS = """
+    FieldsDialog .dialog { max-height: 100%; }
+    FieldsDialog .field { height: auto; }
+    FieldsDialog .field Horizontal { height: 1; }
+    FieldsDialog .label { width: 16; }
+    FieldsDialog Input { width: 18; border: none; height: 1; padding: 0 1; background: $panel; }
+    FieldsDialog Input.-long { width: 1fr; }
+    FieldsDialog .note { width: 1fr; padding-left: 1; color: $text-muted; text-wrap: nowrap; }
+    FieldsDialog .problem { height: auto; color: $text-error; padding-left: 16; display: none; }
+    FieldsDialog Input:focus { text-style: bold underline; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Cancel"),
+        Binding("enter,ctrl+s", "apply", "Apply", priority=True),
+        Binding("down", "app.focus_next", "Next", show=False),
+        Binding("up", "app.focus_previous", "Previous", show=False),
+    ]
+    AUTO_FOCUS = "Input"
+
+    def __init__(self, title: str, fields: Sequence[Field]) -> None:
+        super().__init__()
+        self._title = title
+        self._fields = fields
+
+    def compose(self) -> ComposeResult:
+        """One line a field, its problem under it when there is one; a field without a note takes the whole line."""
+        with VerticalScroll(classes="dialog", can_focus=False):
+            title = f"{self._title}: enter applies, esc cancels, arrows move"
+            yield Static(Content(title), classes="dialog-title")
+            for field in self._fields:
+                with Vertical(classes="field"):
+                    with Horizontal():
+                        yield Static(Content(field.label), classes="label")
+                        entered = Input(_as_text(field.value), id=field.name, compact=True)
+                        entered.cursor_blink = False
+                        entered.set_class(not field.note, "-long")
+                        yield entered
+                        if field.note:
+                            yield Static(Content(field.note), classes="note")
+                    yield Static(classes="problem", id=f"{field.name}-problem", markup=False)
+
+    def action_apply(self) -> None:
+        """Check every field; go on only when all are good."""
+        values: dict[str, Any] = {}
+        first_bad: Input | None = None
+        for field in self._fields:
+            entered = self.query_one(f"#{field.name}", Input)
+            value, problem = check_field(field.struct, field.name, entered.value)
+            shown = self.query_one(f"#{field.name}-problem", Static)
+            shown.update(Content(problem))
+            shown.display = bool(problem)
+            values[field.name] = value
+            if problem:
+                first_bad = first_bad or entered
+        if first_bad is not None:
+            first_bad.focus()
+            return
+        self.dismiss(values)
+
+
+def check_field(struct: type[msgspec.Struct], name: str, text: str) -> tuple[Any, str]:
+    """The value of one field as typed, and one sentence when it cannot be used (empty when it can).
+
+    Nothing typed is None where the field allows it, and empty text where the field is text.
+    """
+    text = text.strip()
+    attempts: tuple[object, ...] = (text,) if text else (None, "")
+    problem = ""
+    for given in attempts:
+        try:
+            # Not strict: what is typed is text, and msgspec reads numbers and booleans out of it.
+            return getattr(msgspec.convert({name: given}, struct, strict=False), name), ""
+        except msgspec.ValidationError as error:
+            reason = str(error).split(" - at ")[0].replace("`", "")
+            problem = f"{text!r} cannot be used: {reason[:1].lower()}{reason[1:]}." if text else "Write a value here."
+    return None, problem
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
