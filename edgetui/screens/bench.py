@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
 
+_ORDER = tuple(
+    HEADINGS.index(name)
+    for name in ("model", "test", "t/s", "type", "threads", "kv", "size", "params", "engine", "measured")
+)
+"""llama-bench's columns, with those that people look for where 80 cells still show them."""
 _MARK = "*"
 _BAR_CELLS = 24
 _MOST_BARS = 6
@@ -103,7 +108,7 @@ class BenchScreen(LabScreen):
 
     def on_mount(self) -> None:
         """Show the history and whatever measurement runs already."""
-        self.query_one(DataTable).add_columns("", *HEADINGS)
+        self.query_one(DataTable).add_columns("", *(HEADINGS[column] for column in _ORDER))
         self._unsubscribe = [
             self.lab.bench.changed.subscribe(self._on_new_rows),
             self.lab.jobs.changed.subscribe(self._take_jobs),
@@ -341,7 +346,8 @@ class BenchScreen(LabScreen):
         table.clear()
         for record in self._shown:
             mark = _MARK if record.record_id in self._marked else " "
-            table.add_row(Text(mark), *(Text(cell) for cell in cells(record)), key=str(record.record_id))
+            row_cells = cells(record)
+            table.add_row(Text(mark), *(Text(row_cells[column]) for column in _ORDER), key=str(record.record_id))
         for row, record in enumerate(self._shown):
             if current is not None and record.record_id == current.record_id:
                 table.move_cursor(row=row)
