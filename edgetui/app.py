@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from textual.app import App, SystemCommand
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
     from textual.widget import AwaitMount
 
+    from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
 
@@ -70,12 +72,14 @@ class EdgetuiApp(App[None]):
         """
         # Textual reads the first mode from here; no other screen should be made before it.
         self.DEFAULT_MODE = mode or ("run" if open_model else LAB_MODES[0].name)  # type: ignore[misc]
-        super().__init__()
+        # Without colour there are no shades of grey either, which Textual would make of its own colours.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.lab = lab
         self.animation_level = "none"
         self._open_model = open_model
         self._history: list[str] = []
         self._crash_log: Path | None = None
+        self._following: asyncio.Task[None] | None = None
         self._choose_theme()
 
     def run_to_exit(self) -> int:
@@ -190,23 +194,49 @@ class EdgetuiApp(App[None]):
         with suppress(NotImplementedError, RuntimeError, ValueError):
             loop.remove_signal_handler(signal.SIGTERM)
             loop.remove_signal_handler(signal.SIGHUP)
+        if self._following is not None:
+            self._following.cancel()
         try:
             await self.lab.close()
         except Exception as error:
             self._log_crash(error)
 
     def _begin(self) -> None:
+        # Not a worker of Textual's: it never completes, and who waits for the workers means those that do.
+        self._following = asyncio.create_task(self._follow_jobs())
+        self._following.add_done_callback(self._report)
         if self._open_model:
-            self.run_worker(self._open_named_model(self._open_model))
+            self.run_worker(self._open_named_model(self._open_model), group="app")
+
+    async def _follow_jobs(self) -> None:
+        def count(records: tuple[JobRecord, ...]) -> None:
+            self.running_jobs = sum(record.is_running for record in records)
+
+        # The first import takes longer than a frame.
+        await asyncio.to_thread(import_module, "edgetui.services.jobs")
+        try:
+            self.lab.jobs.changed.subscribe(count)
+            await self.lab.jobs.follow()
+        except EdgetuiError as error:
+            self._show_failure(error)
+
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._handle_exception(error)
+
+    def _show_failure(self, error: EdgetuiError) -> None:
+        if isinstance(self.screen, LabScreen):
+            self.screen.show_failure(error)
+        else:
+            self.notify(str(error), severity="error", markup=False)
 
     async def _open_named_model(self, name: str) -> None:
-        screen = cast("LabScreen", self.screen)
         try:
             entry = await self.lab.catalog.find(name)
         except EdgetuiError as error:
-            screen.show_failure(error)
+            self._show_failure(error)
         else:
-            await screen.open_model(entry)
+            await self.open_model_in("run", entry)
 
     def _hang_up(self) -> None:
         """The terminal is gone: nothing can be restored, and writing to it could wait for ever."""

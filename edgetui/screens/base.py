@@ -69,11 +69,13 @@ class LabScreen(Screen[None]):
     def show_failure(self, error: EdgetuiError | Failure) -> None:
         """Show one sentence until it is dismissed or replaced."""
         failure = error.failure if isinstance(error, EdgetuiError) else error
-        self.query_one(FailureBar).show(failure)
+        # Work that fails while the app ends finds no bar any more.
+        for bar in self.query(FailureBar):
+            bar.show(failure)
 
     def clear_failure(self) -> bool:
         """Dismiss the sentence; says whether there was one."""
-        return self.query_one(FailureBar).hide()
+        return any([bar.hide() for bar in self.query(FailureBar)])
 
     def action_back(self) -> None:
         """Dismiss a failure, else go to the mode shown before."""
@@ -85,4 +87,5 @@ class LabScreen(Screen[None]):
         self.lab_app.open_mode(message.name)
 
     def _show_running_jobs(self, count: int) -> None:
-        self.query_one(NavBar).running_jobs = count
+        for bar in self.query(NavBar):
+            bar.running_jobs = count

@@ -65,6 +65,8 @@ class RunScreen(LabScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "Stop", priority=True, id="run.stop"),
+        # Said again: a key bound here hides what the base class binds to it.
+        Binding("escape", "back", "Back", show=False, id="back"),
         Binding("enter", "write", "Write", show=False),
         Binding("ctrl+o", "choose_model", "Model", priority=True, id="run.model"),
         Binding("ctrl+s", "settings", "Settings", priority=True, id="run.settings"),
@@ -80,6 +82,11 @@ class RunScreen(LabScreen):
         super().__init__()
         settings = self.lab.settings
         self._chat = Chat(self.lab.inference, settings.load, settings.sampling, settings.system_prompt)
+        # Held, not queried: work that is cut off when the app ends may still speak to them.
+        self._model_line = Static(id="model", markup=False)
+        self._transcript = Transcript(id="transcript")
+        self._panel = RunFiguresPanel(id="figures")
+        self._prompt = PromptInput()
         self._work: Worker[None] | None = None
         self._turn_over = asyncio.Lock()
         """Held by the load or answer under way: the next one waits until it has cleaned up."""
@@ -94,13 +101,13 @@ class RunScreen(LabScreen):
 
     def compose_body(self) -> ComposeResult:
         """Model line, transcript and figures, prompt."""
-        yield Static(id="model", markup=False)
+        yield self._model_line
         with Horizontal(id="middle"):
-            yield Transcript(id="transcript")
-            yield RunFiguresPanel(id="figures")
+            yield self._transcript
+            yield self._panel
         with Horizontal(id="prompt"):
             yield Static(">", markup=False)
-            yield PromptInput()
+            yield self._prompt
 
     def on_mount(self) -> None:
         """Say what to do first."""
@@ -118,15 +125,15 @@ class RunScreen(LabScreen):
 
     def action_back(self) -> None:
         """Out of the prompt first, so that single keys work; then back."""
-        prompt = self.query_one(PromptInput)
+        prompt = self._prompt
         if prompt.has_focus and not self.clear_failure():
-            self.query_one(Transcript).focus()
+            self._transcript.focus()
         elif not prompt.has_focus:
             super().action_back()
 
     def action_write(self) -> None:
         """Back into the prompt."""
-        self.query_one(PromptInput).focus()
+        self._prompt.focus()
 
     async def action_stop(self) -> None:
         """End the answer or the load under way."""
@@ -151,7 +158,7 @@ class RunScreen(LabScreen):
             self._say_busy()
             return
         self._chat.clear()
-        self.query_one(Transcript).clear_blocks()
+        self._transcript.clear_blocks()
         self._reset_figures()
         self._show_figures()
 
@@ -166,13 +173,13 @@ class RunScreen(LabScreen):
 
     def action_copy_answer(self) -> None:
         """Put the last answer on the terminal's clipboard."""
-        answers = self.query_one(Transcript).text_of("answer")
+        answers = self._transcript.text_of("answer")
         if answers:
             self.app.copy_to_clipboard(answers[-1])
 
     def action_scroll(self, pages: int) -> None:
         """Scroll the transcript while the prompt keeps the focus."""
-        transcript = self.query_one(Transcript)
+        transcript = self._transcript
         transcript.scroll_to(y=transcript.scroll_y + pages * max(1, transcript.size.height - 2), animate=False)
 
     def on_prompt_input_submitted(self, message: PromptInput.Submitted) -> None:
@@ -183,15 +190,15 @@ class RunScreen(LabScreen):
             self.show_failure(Failure("bad_request", "No model is chosen: press ctrl+o and choose one."))
         else:
             self.clear_failure()
-            self.query_one(PromptInput).remember(message.text)
+            self._prompt.remember(message.text)
             self._start(partial(self._answer, message.text))
 
     # --- work ---------------------------------------------------------------------------------------------
 
     async def open_model(self, entry: ModelEntry) -> None:
         """Load a model; the conversation goes on with it."""
-        if entry != self._chat.entry and not self.query_one(Transcript).is_empty:
-            self.query_one(Transcript).add_block("note", f"{entry.name} answers from here on")
+        if entry != self._chat.entry and not self._transcript.is_empty:
+            self._transcript.add_block("note", f"{entry.name} answers from here on")
         self._chat.entry = entry
         self.clear_failure()
         self._start(self._load)
@@ -233,7 +240,7 @@ class RunScreen(LabScreen):
             await self._chat.load(show_progress)
 
     async def _answer(self, text: str) -> None:
-        transcript = self.query_one(Transcript)
+        transcript = self._transcript
         await self._load()
         self._show_model()
         self._reset_figures()
@@ -260,7 +267,7 @@ class RunScreen(LabScreen):
                     self._take_end(transcript, event)
         except EdgetuiError:
             if not answered:
-                self.query_one(PromptInput).restore(text)
+                self._prompt.restore(text)
             raise
         finally:
             self._show_text(transcript)
@@ -361,9 +368,8 @@ class RunScreen(LabScreen):
         self._show_figures()
 
     def _show_figures(self) -> None:
-        if self.is_mounted:
-            figures = self._figures._replace(state=self._state, resident_bytes=self.lab.inference.resident_bytes())
-            self.query_one(RunFiguresPanel).update(figures)
+        resident = self.lab.inference.resident_bytes()
+        self._panel.update(self._figures._replace(state=self._state, resident_bytes=resident))
 
     def _say_busy(self) -> None:
         self.show_failure(Failure("busy", "The model is still at work: esc stops it."))
@@ -385,5 +391,5 @@ class RunScreen(LabScreen):
                 f"  batch {loaded.batch_tokens}  KV {loaded.kv_cache_type.upper()}"
             )
             hint = "Write below and press enter.  ctrl+s has the settings, pgup and pgdn scroll."
-        self.query_one("#model", Static).update(Content(line))
-        self.query_one(Transcript).set_hint(hint)
+        self._model_line.update(Content(line))
+        self._transcript.set_hint(hint)
