@@ -34,8 +34,8 @@ class PromptInput(TextArea):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "Send", priority=True),
-        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False, priority=True),
+        Binding("enter", "submit", "Send"),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
@@ -58,6 +58,15 @@ class PromptInput(TextArea):
         """Give a prompt back that could not be sent, unless something else was written meanwhile."""
         if not self.text:
             self._show(text)
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Enter takes its turn behind the characters before it; as a priority binding it would overtake them."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.action_submit()
+        else:
+            await super()._on_key(event)
 
     def action_submit(self) -> None:
         """Enter."""
