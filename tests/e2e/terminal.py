@@ -41,6 +41,9 @@ KEYS = {
 DEADLINE_S = 60.0
 """How long a condition may take on a busy machine before the test gives up; never a measure of anything."""
 
+_MODES_OF_FULL_SCREEN_PROGRAMS = (1000, 1002, 1003, 1004, 1006, 1015, 1049, 2004)
+"""Mouse reports, focus reports, the alternate screen, bracketed paste."""
+
 _PRIVATE_MODE = re.compile(rb"\x1b\[\?([\d;]+)([hl])")
 # Sequences that pyte would draw as letters: mode queries, the keyboard protocol, titles.
 _NOT_FOR_PYTE = re.compile(rb"\x1b\[\?[\d;]*\$p|\x1b\[[<>=?][\d;]*u|\x1b\[>[\d;]*q|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
@@ -67,7 +70,7 @@ class Terminal:
         """Every byte that the program wrote."""
         self._master, self._slave = pty.openpty()
         self._set_size(columns, rows)
-        self.attributes_before = termios.tcgetattr(self._slave)
+        self._attributes_before = termios.tcgetattr(self._slave)
         self.process = subprocess.Popen(
             [str(part) for part in command],
             stdin=self._slave,
@@ -121,9 +124,11 @@ class Terminal:
         return modes
 
     @property
-    def attributes(self) -> list[object]:
-        """The terminal's settings now, as `termios.tcgetattr` gives them."""
-        return list(termios.tcgetattr(self._slave))
+    def is_restored(self) -> bool:
+        """Whether the terminal is as it was: its settings, main screen, cursor, no mouse or paste reports."""
+        modes = self.private_modes
+        switched_off = not any(modes.get(mode, False) for mode in _MODES_OF_FULL_SCREEN_PROGRAMS)
+        return termios.tcgetattr(self._slave) == self._attributes_before and switched_off and modes.get(25, True)
 
     def wait_for(self, wanted: str | Callable[[str], bool], timeout_s: float = DEADLINE_S) -> str:
         """Read until the screen holds a text, or until a condition on it is true; returns the screen."""

@@ -1,0 +1,29 @@
+"""`make bench`: every measurement, its bar, and the page that keeps them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from benchmarks import decode_ratio, first_frame, idle_cost, quantize_ratio, streaming_cost
+from benchmarks.machine import describe
+from benchmarks.report import as_markdown, show
+
+PAGE = Path(__file__).with_name("results.md")
+
+
+def main() -> int:
+    """Measure everything; exit status 1 when a bar was missed."""
+    machine = describe()
+    print("\n".join(machine), flush=True)
+    results = [
+        result
+        for part in (decode_ratio, first_frame, streaming_cost, idle_cost, quantize_ratio)
+        for result in part.measure()
+    ]
+    PAGE.write_text(as_markdown(results, machine), encoding="utf-8")
+    return show(results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
