@@ -13,7 +13,7 @@ def main() -> None:
     try:
         if not arguments or (len(arguments) == 2 and arguments[0] == "--model"):
             # Not through the command line's parser: it costs time before the first frame.
-            from edgetui.cli.open_app import open_app
+            from edgetui.open_app import open_app
 
             sys.exit(open_app(arguments[1] if arguments else None))
         from edgetui.cli import run_command_line

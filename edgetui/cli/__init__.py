@@ -49,7 +49,7 @@ def root(
 ) -> None:
     """Open the app when no command is given."""
     if context.invoked_subcommand is None:
-        from edgetui.cli.open_app import open_app
+        from edgetui.open_app import open_app
 
         raise typer.Exit(open_app(model))
 

@@ -42,7 +42,7 @@ def run(
 ) -> None:
     """Ask a model and stream its answer to stdout; the figures follow on stderr."""
     if prompt is None and sys.stdin.isatty() and sys.stdout.isatty():
-        from edgetui.cli.open_app import open_app
+        from edgetui.open_app import open_app
 
         raise typer.Exit(open_app(model))
     text = sys.stdin.read() if prompt is None or prompt == "-" else prompt

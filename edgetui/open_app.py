@@ -1,4 +1,4 @@
-"""Opening the app from the command line."""
+"""Opening the app; beside the command line and not in it, whose parser would be imported before the first frame."""
 
 from __future__ import annotations
 
