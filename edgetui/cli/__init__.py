@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetui import __version__
+from edgetui.config import default_config_file, load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ def root(
     ] = False,
 ) -> None:
     """Open the app when no command is given."""
+    # A wrong settings file stops every command, also one that would not have looked into it.
+    load_settings(default_config_file())
     if context.invoked_subcommand is None:
         from edgetui.open_app import open_app
 

@@ -152,11 +152,11 @@ def _as_json(record: BenchRecord) -> dict[str, object]:
 
     row = record.row
     return {
+        **msgspec.to_builtins(row),
         "id": record.record_id,
-        "test": row.name,
+        "name": row.name,
         "avg_ts": row.mean_tps,
         "stddev_ts": row.sd_tps,
         "samples_ts": row.samples_tps,
-        **msgspec.to_builtins(row),
         "machine": msgspec.to_builtins(record.machine),
     }

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import edgetui
+from tests.gguf_files import write_gguf
+
+MODEL = "SmolLM2-135M-Instruct.Q4_1"
+pytestmark = pytest.mark.usefixtures("home")
+
+
+async def test_the_list_is_a_table_and_json() -> None:
+    status, out, err = await edgetui("models")
+    assert (status, err) == (0, "")
+    header, row = out.splitlines()
+    assert header.split()[:4] == ["name", "type", "params", "size"]
+    assert row.split()[:3] == [MODEL, "Q4_1", "135M"]
+    status, out, _ = await edgetui("models", "--json")
+    (entry,) = json.loads(out)
+    assert status == 0 and entry["name"] == MODEL and entry["parameter_count"] == 134_515_008
+
+
+async def test_one_model_is_shown_with_metadata_and_tensors() -> None:
+    status, out, _ = await edgetui("models", MODEL, "--tensors")
+    assert status == 0
+    assert "llama.block_count = 30" in out and "token_embd.weight" in out
+    status, out, _ = await edgetui("models", MODEL, "--json")
+    assert len(json.loads(out)["tensors"]) == 272
+
+
+async def test_a_bad_file_is_listed_with_its_reason(home: Path) -> None:
+    folder = home / "data" / "models"
+    folder.mkdir(parents=True)
+    write_gguf(folder / "short.gguf", cut=8)
+    status, out, _ = await edgetui("models")
+    assert status == 0 and "! short: short.gguf is cut short" in out
+
+
+async def test_an_unreadable_models_folder_is_one_sentence_and_a_status(home: Path) -> None:
+    (home / "data").mkdir()
+    (home / "data" / "models").write_text("a file where the folder should be")
+    status, out, err = await edgetui("models")
+    assert status == 1 and MODEL in out
+    assert err.count("\n") == 1 and str(home / "data" / "models") in err
+
+
+async def test_an_unknown_name_fails_with_the_closest() -> None:
+    status, out, err = await edgetui("models", "SmolLM2-135M-Instruct.Q8_0")
+    assert (status, out) == (1, "") and MODEL in err and "Traceback" not in err
+
+
+async def test_a_wrong_settings_file_stops_every_command(home: Path) -> None:
+    (home / "settings.toml").write_text("modelsdir = 'x'\n")
+    for command in (["models"], ["run", MODEL, "x"], ["bench", MODEL], ["hw"], ["doctor"], ["jobs", "list"]):
+        status, out, err = await edgetui(*command)
+        assert (status, out) == (2, "")
+        assert "line 1" in err and "models_dir" in err and err.count("\n") == 1

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import DataTable, Static
+
+from edgetui.app import EdgetuiApp
+from edgetui.services.lab import Lab
+from edgetui.widgets.failure_bar import FailureBar
+from edgetui.widgets.model_details import ModelDetailsPane
+from tests.gguf_files import write_gguf
+from tests.waiting import until
+
+EMBEDDED = "SmolLM2-135M-Instruct.Q4_1"
+
+
+def rows(app: EdgetuiApp) -> list[str]:
+    table = app.screen.query_one(DataTable)
+    return [str(table.get_row_at(row)[0]) for row in range(table.row_count)]
+
+
+def details(app: EdgetuiApp) -> str:
+    return str(app.screen.query_one(ModelDetailsPane).query_one("#text", Static).content)
+
+
+async def shown(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    await until(condition, pilot.pause)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 10)])
+async def test_the_list_shows_each_model_with_what_its_file_says(lab: Lab, size: tuple[int, int]) -> None:
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test(size=size) as pilot:
+        await shown(pilot, lambda: rows(app) == [EMBEDDED])
+        await shown(pilot, lambda: "general.architecture (string) = llama" in details(app))
+        assert "Tensors by type" in details(app) and "Q8_0" in details(app)
+
+
+async def test_typing_a_filter_narrows_the_list_and_escape_brings_it_back(lab: Lab) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    write_gguf(lab.paths.models_dir / "tiny.gguf")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("slash", *"tin")
+        await shown(pilot, lambda: rows(app) == ["tiny"])
+        await pilot.press(*"zzz")
+        await shown(pilot, lambda: rows(app) == [])
+        assert app.screen.query_one("#empty").display
+        await pilot.press("escape")
+        await shown(pilot, lambda: len(rows(app)) == 2)
+
+
+async def test_sorting_goes_through_the_columns(lab: Lab) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    write_gguf(lab.paths.models_dir / "a-tiny.gguf")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: rows(app) == ["a-tiny", EMBEDDED])
+        await pilot.press("s")
+        assert rows(app) == [EMBEDDED, "a-tiny"]
+
+
+async def test_a_bad_file_says_why_and_cannot_be_run(lab: Lab) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    (lab.paths.models_dir / "a-note.gguf").write_text("a text that is named as if it were a model")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: rows(app) == ["! a-note", EMBEDDED])
+        await pilot.press("home")
+        await shown(pilot, lambda: "it is text" in details(app))
+        await pilot.press("enter")
+        assert app.current_mode == "models"
+
+
+async def test_names_from_files_are_data_not_markup(lab: Lab) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    write_gguf(lab.paths.models_dir / "[red]x[bold] \x1b[2J.gguf")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        assert any(row.startswith("[red]x[bold]") for row in rows(app))
+        assert not any("\x1b" in row for row in rows(app))
+
+
+async def test_a_folder_that_cannot_be_read_is_one_sentence(lab: Lab) -> None:
+    lab.paths.models_dir.parent.mkdir(parents=True)
+    lab.paths.models_dir.write_text("a file where the folder should be")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: bool(app.screen.query_one(FailureBar).display))
+        assert str(lab.paths.models_dir) in app.screen.query_one(FailureBar).message
+        assert rows(app) == [EMBEDDED]
+
+
+async def test_the_chat_template_is_shown_whole(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test(size=(120, 50)) as pilot:
+        await shown(pilot, lambda: "Metadata" in details(app))
+        await pilot.press("t")
+        await shown(pilot, lambda: details(app).startswith("Chat template") and "endfor" in details(app))
+
+
+@pytest.mark.parametrize(("key", "mode"), [("enter", "run"), ("q", "quantize"), ("b", "bench")])
+async def test_one_key_goes_on_with_the_model(lab: Lab, key: str, mode: str) -> None:
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: rows(app) == [EMBEDDED])
+        await pilot.press(key)
+        await shown(pilot, lambda: app.current_mode == mode)
+        await shown(pilot, lambda: any(EMBEDDED in str(line.content) for line in app.screen.query(Static)))

@@ -1,0 +1,97 @@
+"""Benchmarks as jobs on the real model, their history and comparison."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from edgetui.core.bench import BenchRecord, BenchRow, BenchSettings, Machine
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.models import ModelEntry
+from edgetui.services.bench import compare
+from edgetui.services.lab import Lab
+from edgetui.worker.protocol import JobFailed, JobSucceeded
+
+SMALL = BenchSettings(prompt_tokens=16, generated_tokens=4, repetitions=2, threads=1)
+
+
+def record(name: str, samples_ms: list[int], tokens: int = 100, test: str = "tg") -> BenchRecord:
+    row = BenchRow(
+        test="tg" if test == "tg" else "pp",
+        tokens=tokens,
+        samples_ns=tuple(ms * 1_000_000 for ms in samples_ms),
+        threads=1,
+        batch_tokens=512,
+        kv_cache_type="f16",
+        model_name=name,
+        model_path=f"/m/{name}.gguf",
+        model_size_bytes=1,
+        model_parameter_count=1,
+        model_quant_type="Q4_0",
+        engine="llama.cpp",
+        engine_version="0",
+        measured_at=0.0,
+        load_average=None,
+    )
+    return BenchRecord(record_id=1, job_id=None, row=row, machine=Machine())
+
+
+async def test_rows_are_measured_and_kept(lab: Lab, demo_entry: ModelEntry) -> None:
+    told: list[None] = []
+    lab.bench.changed.subscribe(told.append)
+    job = await lab.bench.start(demo_entry, SMALL)
+    last = await lab.bench.follow(job.job_id)
+    assert isinstance(last, JobSucceeded) and "pp16" in last.summary and "tg4" in last.summary
+    assert len(told) >= 2
+    decode, prefill = await lab.bench.history()
+    assert (prefill.row.name, decode.row.name) == ("pp16", "tg4")
+    for kept in (prefill, decode):
+        row = kept.row
+        assert len(row.samples_ns) == 2 and all(ns > 0 for ns in row.samples_ns)
+        assert row.mean_tps == pytest.approx(sum(row.tokens * 1e9 / ns for ns in row.samples_ns) / 2)
+        assert (row.model_name, row.model_quant_type, row.threads) == (demo_entry.name, "Q4_1", 1)
+        assert row.model_size_bytes == 96_576_768 and row.model_parameter_count == 134_515_008
+        assert kept.job_id == job.job_id and kept.machine.cpu and kept.machine.memory_bytes
+    assert await lab.bench.remove([prefill.record_id, 999]) == 1
+    assert [kept.record_id for kept in await lab.bench.history()] == [decode.record_id]
+
+
+async def test_a_second_measurement_at_once_is_refused(lab: Lab, demo_entry: ModelEntry) -> None:
+    job = await lab.bench.start(demo_entry, msgspec.structs.replace(SMALL, generated_tokens=4000, repetitions=100))
+    with pytest.raises(EdgetuiError, match="spoil the figures") as caught:
+        await lab.bench.start(demo_entry, SMALL)
+    assert caught.value.failure.kind == "busy"
+    await lab.jobs.cancel(job.job_id)
+    last = await lab.bench.follow(job.job_id)
+    assert isinstance(last, JobFailed) and last.failure.kind == "cancelled"
+
+
+async def test_nothing_to_measure_is_refused(lab: Lab, demo_entry: ModelEntry) -> None:
+    with pytest.raises(EdgetuiError, match="nothing to measure"):
+        await lab.bench.start(demo_entry, BenchSettings(prompt_tokens=0, generated_tokens=0))
+
+
+async def test_a_model_with_a_problem_is_refused_with_its_sentence(lab: Lab, demo_entry: ModelEntry) -> None:
+    with pytest.raises(EdgetuiError, match="cut short"):
+        await lab.bench.start(msgspec.structs.replace(demo_entry, problem="It is cut short."), SMALL)
+    with pytest.raises(EdgetuiError, match="safetensors"):
+        await lab.bench.start(msgspec.structs.replace(demo_entry, format="safetensors"), SMALL)
+
+
+def test_a_clear_difference_is_told_with_its_interval() -> None:
+    told = compare(record("a", [500, 505, 495]), record("b", [1000, 1010, 990])).sentence
+    assert told.startswith("a is faster than b by 2.00x (95 % interval 1.9")
+    assert compare(record("b", [1000, 1010, 990]), record("a", [500, 505, 495])).sentence == told
+
+
+def test_noise_is_not_told_as_a_difference() -> None:
+    assert compare(record("a", [500, 600, 550]), record("b", [580, 520, 560])).sentence.startswith("No difference")
+
+
+def test_a_single_repetition_compares_with_nothing() -> None:
+    assert "two repetitions" in compare(record("a", [500]), record("b", [400])).sentence
+
+
+def test_different_tests_do_not_compare() -> None:
+    with pytest.raises(EdgetuiError, match="tg100 and pp100"):
+        compare(record("a", [1, 2]), record("b", [1, 2], test="pp"))
