@@ -166,4 +166,4 @@ async def test_old_board_says_why_each_figure_is_missing(small_container: Hardwa
     assert info.cpu.model.value == "Cortex-A7" and present(info) == ["NEON"]
     assert sample.load_averages.value is None and sample.load_averages.reason == "there is no /proc/loadavg"
     assert sample.memory.available_bytes.reason == "/proc/meminfo has no MemAvailable"
-    assert sample.temperatures.reason == "no sensor found: looked at /sys/class/hwmon and /sys/class/thermal"
+    assert sample.temperatures.reason == "none found: looked at /sys/class/hwmon, /sys/class/thermal"

@@ -40,7 +40,7 @@ class Accelerators:
         self._uses_nvidia = own.value is not None
         found = [*(own.value or ()), *(item for item in self._describe_nodes() if item.kind == "gpu")]
         if not found:
-            return unknown(f"none found: looked at {drm.DRM}; {own.reason}")
+            return unknown(f"none found: looked at {drm.DRM}, {own.reason}")
         return known(tuple(found))
 
     def npus(self) -> Reading[tuple[Accelerator, ...]]:

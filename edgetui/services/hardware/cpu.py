@@ -183,7 +183,7 @@ def _numa_nodes(source: MachineSource) -> Reading[tuple[NumaNode, ...]]:
                 memory_bytes=known(int(total[1]) * 1024) if total else unknown(meminfo.reason or "it is not told"),
             )
         )
-    return known(tuple(nodes)) if nodes else unknown(f"there is no {_NODE_FOLDER}: the kernel knows one memory only")
+    return known(tuple(nodes)) if nodes else unknown("the kernel lists no memory nodes")
 
 
 def _nominal_frequency(source: MachineSource) -> Reading[int]:

@@ -66,7 +66,7 @@ class CpuLoad:
             if tells_present_clock(cpuinfo_blocks(self._source)[0]):
                 self._reads_cpuinfo = True
                 return self._clocks(cpus)
-            self._clock_reason = "no cpufreq here: the present clock is hidden (common in virtual machines)"
+            self._clock_reason = "the present clock is hidden: no cpufreq, as in most virtual machines"
             return self._clocks(cpus)
         return clocks
 

@@ -55,7 +55,7 @@ class DiskSpace:
     def _disk(self, mount_point: str, device: str, kind: str) -> DiskSample:
         if kind in _NETWORK:
             # statvfs waits for ever on a server that is gone.
-            space = unknown("a network filesystem is not asked: a server that is gone would stall the screen")
+            space = unknown("network filesystems are not asked: a dead server would stall")
         else:
             space = self._source.space(mount_point)
         figures = space.value

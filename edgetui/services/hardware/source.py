@@ -116,7 +116,7 @@ class MachineSource:
         name = arguments[0]
         if not self.is_live:
             recorded = self.text(f"/recorded/commands/{name}")
-            return recorded if recorded.value is not None else unknown(f"{name} is not installed")
+            return recorded if recorded.value is not None else unknown(f"{name} not installed")
         try:
             done = subprocess.run(
                 arguments,
@@ -127,7 +127,7 @@ class MachineSource:
                 errors="replace",
             )
         except FileNotFoundError:
-            return unknown(f"{name} is not installed")
+            return unknown(f"{name} not installed")
         except subprocess.TimeoutExpired:
             return unknown(f"{name} did not answer within {COMMAND_LIMIT_S:.0f} s")
         except OSError as error:

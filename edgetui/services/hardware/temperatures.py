@@ -37,7 +37,7 @@ class Temperatures:
                 self._sensors.setdefault(sensor.path, sensor)
         self._samples += 1
         if not self._sensors:
-            return unknown(f"no sensor found: looked at {HWMON} and {ZONES}")
+            return unknown(f"none found: looked at {HWMON}, {ZONES}")
         return known(
             tuple(
                 TemperatureSample(
