@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
 import msgspec
 from textual.binding import Binding
@@ -16,6 +16,19 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
+
+
+_IN_WORDS = (
+    (" | null", " or nothing"),
+    ("int", "a whole number"),
+    ("float", "a number"),
+    ("bool", "true or false"),
+    (" >= ", " of at least "),
+    (" <= ", " of at most "),
+    (" > ", " above "),
+    (", got str", ""),
+)
+"""msgspec's terms in a person's."""
 
 
 class Field(NamedTuple):
@@ -104,9 +117,18 @@ def check_field(struct: type[msgspec.Struct], name: str, text: str) -> tuple[Any
             # Not strict: what is typed is text, and msgspec reads numbers and booleans out of it.
             return getattr(msgspec.convert({name: given}, struct, strict=False), name), ""
         except msgspec.ValidationError as error:
-            reason = str(error).split(" - at ")[0].replace("`", "")
-            problem = f"{text!r} cannot be used: {reason[:1].lower()}{reason[1:]}." if text else "Write a value here."
+            problem = f"{text!r} cannot be used: {_reason(struct, name, error)}." if text else "Write a value here."
     return None, problem
+
+
+def _reason(struct: type[msgspec.Struct], name: str, error: msgspec.ValidationError) -> str:
+    choices = get_args(get_type_hints(struct)[name])
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return f"choose one of {' '.join(choices)}"
+    reason = str(error).split(" - at ")[0].replace("`", "")
+    for plain, words in _IN_WORDS:
+        reason = reason.replace(plain, words)
+    return reason[:1].lower() + reason[1:]
 
 
 def _as_text(value: object) -> str:

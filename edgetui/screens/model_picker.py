@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len, set_cell_size
 from textual.binding import Binding
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -29,6 +30,12 @@ class ModelPicker(ModalScreen["ModelEntry | None"]):
     DEFAULT_CSS = """
     ModelPicker #models { height: auto; max-height: 1fr; border: none; padding: 0; background: $surface; }
     ModelPicker .dialog { max-height: 90%; }
+    ModelPicker .option-list--option-highlighted {
+        color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
+    }
+    ModelPicker:ansi .option-list--option-highlighted {
+        color: ansi_default; background: ansi_default; text-style: bold reverse;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close"),
@@ -113,6 +120,6 @@ def _row(entry: ModelEntry, width: int) -> Content:
     )
     room = max(8, width - len(figures) - 1)
     name = plain_line(entry.name)
-    if len(name) > room:
-        name = f"{name[: room - 3]}..."
-    return Content(f"{name:<{room}} {figures}")
+    if cell_len(name) > room:
+        name = f"{set_cell_size(name, room - 3)}..."
+    return Content(f"{set_cell_size(name, room)} {figures}")

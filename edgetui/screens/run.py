@@ -285,12 +285,13 @@ class RunScreen(LabScreen):
             await self.open_model(entry)
 
     async def _edit_settings(self) -> None:
-        from edgetui.screens.run_settings_dialog import RunSettings, RunSettingsDialog
+        from edgetui.screens.run_settings_dialog import RunSettings, run_settings_dialog, run_settings_of
 
         chat = self._chat
         settings = RunSettings(chat.load_settings, chat.sampling, chat.system_prompt)
-        chosen = await self.app.push_screen_wait(RunSettingsDialog(settings))
-        if chosen is not None:
+        values = await self.app.push_screen_wait(run_settings_dialog(settings))
+        if values is not None:
+            chosen = run_settings_of(values)
             reload = chosen.load != chat.load_settings and chat.loaded is not None
             chat.load_settings, chat.sampling, chat.system_prompt = chosen
             if reload:

@@ -13,9 +13,9 @@ from textual.widgets import Input, OptionList, Static
 
 from edgetui.app import EdgetuiApp
 from edgetui.core.run_settings import SamplingSettings
+from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.run import RunScreen
-from edgetui.screens.run_settings_dialog import RunSettingsDialog
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.prompt_input import PromptInput
 from edgetui.widgets.run_figures import RunFigures, RunFiguresPanel
@@ -210,13 +210,13 @@ async def test_a_context_larger_than_memory_is_refused_in_one_sentence(app: Edge
         person = Person(pilot)
         await person.opens(demo_entry)
         await pilot.press("ctrl+s")
-        await person.sees(lambda: isinstance(app.screen, RunSettingsDialog))
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
         app.screen.query_one("#context_tokens", Input).value = "16000000"
         await pilot.press("enter")
         await person.sees(lambda: isinstance(app.screen, RunScreen) and person.failure)
         assert person.figures.state == "not loaded"
         await pilot.press("ctrl+s")
-        await person.sees(lambda: isinstance(app.screen, RunSettingsDialog))
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
         app.screen.query_one("#context_tokens", Input).value = "512"
         await pilot.press("enter")
         await person.sees(lambda: isinstance(app.screen, RunScreen))
@@ -231,16 +231,18 @@ async def test_a_setting_out_of_bounds_is_explained_beside_its_field(app: Edgetu
         person = Person(pilot)
         await person.opens(demo_entry)
         await pilot.press("ctrl+s")
-        await person.sees(lambda: isinstance(app.screen, RunSettingsDialog))
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
         wrong = {"threads": "-1", "kv_cache_type": "q9", "temperature": "hot", "top_p": "", "seed": "1.5"}
         for name, value in wrong.items():
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, RunSettingsDialog)
+        assert isinstance(app.screen, FieldsDialog)
         for name in wrong:
             problem = app.screen.query_one(f"#{name}-problem", Static)
             assert problem.display and str(problem.render()).endswith(".")
+        assert "at least 0" in str(app.screen.query_one("#threads-problem", Static).render())
+        assert "iq4_nl" in str(app.screen.query_one("#kv_cache_type-problem", Static).render())
         assert not app.screen.query_one("#min_p-problem", Static).display
         assert app.focused is app.screen.query_one("#threads", Input)
         await pilot.press("escape")
@@ -254,7 +256,7 @@ async def test_settings_take_effect(app: EdgetuiApp, demo_entry: ModelEntry) -> 
         await person.opens(demo_entry)
         first_worker = app.lab.inference.worker_pid
         await pilot.press("ctrl+s")
-        await person.sees(lambda: isinstance(app.screen, RunSettingsDialog))
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
         for name, value in {"max_tokens": "5", "kv_cache_type": "q8_0", "system_prompt": "Answer briefly."}.items():
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("enter")
