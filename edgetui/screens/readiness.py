@@ -123,10 +123,11 @@ def _first_to_mend(report: Report) -> Check | None:
 def _explanation(check: Check | None) -> list[tuple[str, str]]:
     if check is None:
         return [("", "This check is still running.")]
+    nothing = "Nothing." if check.state in ("ok", "skip") else "What FOUND says."
     return [
         ("STATE", f"{check.title}: {state_text(check, unicode=draws_unicode())}"),
         ("FOUND", check.found),
         ("NEEDED", check.needed),
         ("WHY", check.why),
-        ("TO DO", check.action or "Nothing."),
+        ("TO DO", check.action or nothing),
     ]

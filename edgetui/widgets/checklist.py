@@ -55,8 +55,7 @@ class Checklist(LinePanel, can_focus=True):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"checklist--cursor"}
     DEFAULT_CSS = """
     Checklist {
-        .checklist--cursor { text-style: bold; }
-        &:focus .checklist--cursor { background: $block-cursor-blurred-background; text-style: bold; }
+        .checklist--cursor { background: $panel; text-style: bold; }
         &:ansi .checklist--cursor { background: ansi_default; text-style: bold reverse; }
     }
     """

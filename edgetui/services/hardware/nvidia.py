@@ -98,6 +98,7 @@ class NvidiaGpus:
                 handle = pynvml.nvmlDeviceGetHandleByIndex(index)
                 self._handles.append((_bus_key(_text(pynvml.nvmlDeviceGetPciInfo(handle).busId)), handle))
         except pynvml.NVMLError:
+            self._handles.clear()
             return
         self._nvml = pynvml
 

@@ -1,0 +1,111 @@
+"""The Readiness screen over the real checks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import Static
+
+from edgetui.app import EdgetuiApp
+from edgetui.services.readiness import Readiness
+from edgetui.widgets.checklist import Checklist
+from edgetui.widgets.facts_panel import FactsPanel
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from edgetui.services.lab import Lab
+    from edgetui.worker.protocol import EngineInfo
+
+
+def verdict(app: EdgetuiApp) -> str:
+    return str(app.screen.query_one("#verdict", Static).content)
+
+
+def rows(app: EdgetuiApp) -> str:
+    return app.screen.query_one(Checklist).text
+
+
+def explanation(app: EdgetuiApp) -> str:
+    return app.screen.query_one(FactsPanel).text
+
+
+async def finished(app: EdgetuiApp, pilot: Pilot[None]) -> None:
+    await until(lambda: "eady" in verdict(app), pilot.pause)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 10)])
+async def test_every_line_gets_a_state_and_the_verdict_sums_them_up(lab: Lab, size: tuple[int, int]) -> None:
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=size) as pilot:
+        await finished(app, pilot)
+        assert len(rows(app).splitlines()) == len(lab.readiness.titles)
+        assert "checking" not in rows(app)
+        assert "llama.cpp" in rows(app)
+
+
+async def test_the_marked_line_is_explained(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await finished(app, pilot)
+        await pilot.press("home", "down", "down")
+        await until(lambda: "llama-cpp-python" in explanation(app), pilot.pause)
+        for label in ("STATE", "FOUND", "NEEDED", "WHY", "TO DO"):
+            assert label in explanation(app)
+
+
+async def test_a_line_that_needs_mending_comes_under_the_cursor_and_its_command_can_be_copied(lab: Lab) -> None:
+    async def missing() -> EngineInfo:
+        raise ModuleNotFoundError("[b]llama_cpp[/b]\x1b[2J")
+
+    lab.readiness = Readiness(lab.settings, lab.paths, missing)
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await finished(app, pilot)
+        await until(lambda: "ModuleNotFoundError" in explanation(app), pilot.pause)
+        assert "[b]llama_cpp[/b]" in explanation(app)
+        assert "\x1b" not in explanation(app) + rows(app)
+        await pilot.press("c")
+        assert verdict(app).startswith("Copied: Press r")
+
+
+async def test_r_checks_again(lab: Lab) -> None:
+    runs = 0
+    ask = lab.inference.engine_info
+
+    async def counted() -> EngineInfo:
+        nonlocal runs
+        runs += 1
+        return await ask()
+
+    lab.readiness = Readiness(lab.settings, lab.paths, counted)
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await finished(app, pilot)
+        assert runs == 1
+        await pilot.press("r")
+        await until(lambda: runs == 2, pilot.pause)
+        await finished(app, pilot)
+
+
+async def test_progress_is_shown_while_a_check_still_runs(lab: Lab) -> None:
+    import asyncio
+
+    release = asyncio.Event()
+    ask = lab.inference.engine_info
+
+    async def held() -> EngineInfo:
+        await release.wait()
+        return await ask()
+
+    lab.readiness = Readiness(lab.settings, lab.paths, held)
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(80, 24)) as pilot:
+        total = len(lab.readiness.titles)
+        await until(lambda: verdict(app) == f"Checking: {total - 1} of {total} done", pilot.pause)
+        assert ". checking" in rows(app)
+        release.set()
+        await finished(app, pilot)
