@@ -21,37 +21,37 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Unquantized",
         (
-            ("F32", "reference for tests; twice the size of F16"),
-            ("F16", "unquantized reference and source for other types"),
-            ("BF16", "as F16, range of F32; the type of most trainings"),
+            ("F32", "for tests; twice the size of F16"),
+            ("F16", "unquantized; source for other types"),
+            ("BF16", "unquantized, as most models are trained"),
         ),
     ),
     (
         "8 bits",
         (
             ("Q8_0", "hardly any loss; fast on every CPU"),
-            ("MXFP4", "mixtures of experts trained in MXFP4; the rest is Q8_0"),
+            ("MXFP4", "experts in MXFP4, everything else Q8_0"),
         ),
     ),
     (
         "5 and 6 bits",
         (
-            ("Q6_K", "very close to Q8_0 at three quarters of it"),
-            ("Q5_K_M", "small loss; where Q4_K_M shows its own"),
+            ("Q6_K", "very close to Q8_0, a quarter smaller"),
+            ("Q5_K_M", "small loss; when Q4_K_M loses too much"),
             ("Q5_K_S", "as Q5_K_M, a little smaller"),
-            ("Q5_1", "older 5 bits, for rows that do not divide by 256"),
-            ("Q5_0", "older 5 bits, smaller than Q5_1"),
+            ("Q5_1", "older 5 bits with an offset"),
+            ("Q5_0", "older 5 bits"),
         ),
     ),
     (
         "4 bits",
         (
-            ("Q4_K_M", "the usual choice: good quality for its size"),
+            ("Q4_K_M", "the usual choice: good for its size"),
             ("Q4_K_S", "as Q4_K_M, a little smaller"),
-            ("IQ4_NL", "4 bits on a curve; repacked for fast ARM CPUs"),
+            ("IQ4_NL", "4 bits on a curve; fast on ARM CPUs"),
             ("IQ4_XS", "smallest good 4 bits; slower on old CPUs"),
             ("Q4_1", "older 4 bits with an offset"),
-            ("Q4_0", "fastest on ARM and AVX CPUs; some loss"),
+            ("Q4_0", "older 4 bits; fastest on ARM CPUs"),
         ),
     ),
     (
@@ -59,11 +59,11 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (
             ("Q3_K_L", "visible loss; when Q4 does not fit"),
             ("Q3_K_M", "visible loss, smaller"),
-            ("IQ3_M", "better than Q3_K_M at its size; slower on CPUs"),
+            ("IQ3_M", "better than Q3_K_M, slower on CPUs"),
             ("IQ3_S", "as IQ3_M, a little smaller"),
             ("Q3_K_S", "large loss"),
             ("IQ3_XS", "large loss; smaller than Q3_K_S"),
-            ("IQ3_XXS", "large loss; much better with an imatrix"),
+            ("IQ3_XXS", "large loss; better with an imatrix"),
         ),
     ),
     (
@@ -78,7 +78,7 @@ _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("IQ1_M", "extreme: barely usable"),
             ("IQ1_S", "extreme: barely usable"),
             ("TQ2_0", "models trained with ternary weights"),
-            ("TQ1_0", "models trained with ternary weights, smaller"),
+            ("TQ1_0", "as TQ2_0, smaller and slower"),
             ("Q2_0", "models trained for 2 bits"),
             ("Q1_0", "models trained for 1 bit"),
         ),

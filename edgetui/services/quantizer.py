@@ -35,6 +35,8 @@ class Caution:
     """What a person should know before a quantization."""
 
     sentence: str
+    brief: str
+    """The same in a few words."""
     needs_yes: bool
     """Whether it may only start after an explicit yes."""
 
@@ -77,21 +79,25 @@ class Quantizer:
     def caution(self, entry: ModelEntry, type_name: str) -> Caution | None:
         """What speaks against making this type of this model; None when nothing does."""
         if entry.quant_type is not None and is_quantized(entry.quant_type):
+            brief = f"the source is already quantized ({entry.quant_type})"
             if is_quantized(type_name):
-                sentence = (
+                return Caution(
                     f"{entry.name} is already quantized ({entry.quant_type}): {type_name} made of it loses quality a"
-                    " second time; an unquantized source gives a better model."
+                    " second time; an unquantized source gives a better model.",
+                    f"{brief}: quality is lost twice",
+                    needs_yes=True,
                 )
-            else:
-                sentence = (
-                    f"{entry.name} is quantized ({entry.quant_type}): {type_name} made of it takes more room and wins"
-                    " no quality back; it serves as a source for other types."
-                )
-            return Caution(sentence, needs_yes=True)
+            return Caution(
+                f"{entry.name} is quantized ({entry.quant_type}): {type_name} made of it takes more room and wins"
+                " no quality back; it serves as a source for other types.",
+                f"{brief}: no quality comes back",
+                needs_yes=True,
+            )
         if entry.recovered_from is not None:
             return Caution(
                 f"The weights of {entry.name} passed through {entry.recovered_from}: what is made of it is no better"
                 " than that.",
+                f"its weights passed through {entry.recovered_from}: the result is no better than that",
                 needs_yes=False,
             )
         return None
@@ -99,6 +105,14 @@ class Quantizer:
     def default_target(self, entry: ModelEntry, type_name: str) -> Path:
         """Where the result goes unless the person says otherwise."""
         return self._paths.models_dir / f"{name_for_type(entry.path.stem, type_name)}.gguf"
+
+    async def free_bytes(self) -> int:
+        """Room on the disk of the models folder."""
+
+        def free() -> int:
+            return shutil.disk_usage(_existing(self._paths.models_dir)).free
+
+        return await asyncio.to_thread(free)
 
     async def start(
         self,
@@ -167,7 +181,7 @@ class Quantizer:
     def _require_room(self, target: Path, predicted_bytes: int) -> None:
         """The folder must take a file, and the disk must keep its headroom after it."""
         folder = target.parent
-        existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        existing = _existing(folder)
         if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
             raise EdgetuiError(
                 "no_permission", f"The folder {existing} cannot be written: make it writable or name another folder."
@@ -181,6 +195,11 @@ class Quantizer:
                 f" but {folder} has {format_bytes(free)} left: free some space, name another folder, or lower"
                 " disk_headroom_bytes.",
             )
+
+
+def _existing(folder: Path) -> Path:
+    """The folder itself, or the closest above it that is there."""
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
 def _require_usable(entry: ModelEntry) -> _FileMark:

@@ -1,0 +1,116 @@
+"""One job in full: what it is, how far, what it does just now or how it ended, and the end of its log."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding
+from textual.message import Message
+
+from edgetui.core.job_text import STATE_SIGNS, STATE_WORDS, job_title, progress_line
+from edgetui.core.units import format_duration
+from edgetui.widgets.bars import default_glyphs, meter
+from edgetui.widgets.line_panel import Line, LinePanel, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual import events
+    from textual.binding import BindingType
+
+    from edgetui.core.jobs import JobRecord, JobState
+
+_TONES: dict[JobState, str] = {
+    "running": "label",
+    "succeeded": "good",
+    "failed": "error",
+    "cancelled": "warn",
+    "interrupted": "warn",
+}
+_BAR_CELLS = 20
+
+
+class JobPanel(LinePanel):
+    """Shows a record and log lines handed to it; enter asks for the model that the job made."""
+
+    class RunAsked(Message):
+        """The person wants to run what the job made."""
+
+    DEFAULT_CSS = """
+    JobPanel { height: 1fr; padding: 0 1; }
+    JobPanel:focus { background: $boost; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "run_result", "Run it")]
+    can_focus = True
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id)
+        self.record: JobRecord | None = None
+        """The job shown."""
+        self.log_lines: tuple[str, ...] = ()
+        """The end of its log."""
+
+    def show(self, record: JobRecord | None, log: Sequence[str] = ()) -> None:
+        """Show a job as it is now."""
+        self.record = record
+        self.log_lines = tuple(log)
+        self.update_lines()
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only a finished model can be run."""
+        if action == "run_result":
+            return self.made_a_model
+        return True
+
+    @property
+    def made_a_model(self) -> bool:
+        """Whether the job shown has made a file."""
+        return self.record is not None and self.record.state == "succeeded" and self.record.output is not None
+
+    def action_run_result(self) -> None:
+        """Enter."""
+        self.post_message(self.RunAsked())
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The log takes the rows that are left."""
+        super().on_resize(event)
+        self.update_lines()
+
+    def layout_lines(self, width: int) -> list[Line]:
+        """State, progress or ending, then the log."""
+        record = self.record
+        if record is None:
+            return []
+        now = time.time()
+        state = f"{STATE_SIGNS[record.state]} {STATE_WORDS[record.state]}"
+        lines: list[Line] = [(Span(state, _TONES[record.state]), Span(f"  {job_title(record)}"))]
+        if record.is_running:
+            lines += self._progress(record, now)
+        else:
+            lines += self._ending(record, now, width)
+        room = self.size.height - len(lines) - 1
+        if room > 0 and self.log_lines:
+            lines.append((Span("log", "label"),))
+            # llama.cpp pads its columns to more than a narrow terminal has.
+            lines += [(Span(" ".join(line.split())[:width], "muted"),) for line in self.log_lines[-room:]]
+        return lines
+
+    def _progress(self, record: JobRecord, now: float) -> list[Line]:
+        glyphs = default_glyphs()
+        filled, track = meter(record.fraction, _BAR_CELLS, glyphs)
+        lines: list[Line] = [(Span(filled, "bar"), Span(track, "track"), Span(f" {progress_line(record, now)}"))]
+        lines.append((Span(record.note),))
+        return lines
+
+    def _ending(self, record: JobRecord, now: float, width: int) -> list[Line]:
+        lines: list[Line] = [(Span(text),) for text in textwrap.wrap(record.summary, max(10, width))]
+        if self.made_a_model:
+            lines.append((Span("enter", "label"), Span(" runs it   "), Span("b", "label"), Span(" benches it")))
+        elif record.state != "succeeded":
+            lines.append(
+                (Span("r", "label"), Span(f" starts it again   it ran {format_duration(record.duration_s(now))}"))
+            )
+        return lines

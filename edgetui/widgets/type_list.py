@@ -1,0 +1,133 @@
+"""The types that a model can be quantized to, grouped, each with its predicted size as it becomes known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from edgetui.core.plain_text import plain_line
+from edgetui.core.quant_types import OTHER_GROUP, QUANT_TYPES, describe_type, plan_note
+from edgetui.core.units import MISSING, format_bytes
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.binding import BindingType
+
+WAITING = "..."
+"""Stands where a figure is being worked out."""
+_GROUP = "group "
+_FIGURES = "{mark} {name:<9}{bits:>6}{size:>10}{share:>7}"
+
+
+class TypeForecast(NamedTuple):
+    """What one type would make of the model."""
+
+    type_name: str
+    size_bytes: int | None
+    bits_per_weight: float | None
+    needs_imatrix: bool
+    fallback_tensors: int
+    problem: str | None
+
+    @property
+    def can_start(self) -> bool:
+        """Whether it can be made now."""
+        return self.problem is None and not self.needs_imatrix
+
+
+class TypeList(OptionList):
+    """Enter chooses (`OptionSelected`); `highlighted_type` is what the person looks at."""
+
+    DEFAULT_CSS = """
+    TypeList { height: 1fr; border: none; padding: 0; background: $background; }
+    TypeList > .option-list--option-disabled { color: $text-primary; text-style: bold; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Start")]
+    HEADER = _FIGURES.format(mark=" ", name="TYPE", bits="BPW", size="SIZE", share="SHARE") + "  FOR"
+    """Column titles, to be shown above."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+        super().__init__(id=id, markup=False, compact=True)
+        self._source_bytes = 0
+        self._known: dict[str, TypeForecast] = {}
+
+    @property
+    def highlighted_type(self) -> str | None:
+        """Name of the type under the cursor."""
+        option = self.highlighted_option
+        return None if option is None or option.id is None or option.id.startswith(_GROUP) else option.id
+
+    def forecast(self, type_name: str) -> TypeForecast | None:
+        """What is known of a type, None while it is being worked out."""
+        return self._known.get(type_name)
+
+    def begin(self, source_bytes: int, highlight: str) -> None:
+        """List the usual types without figures; `highlight` is put under the cursor."""
+        self._source_bytes = source_bytes
+        self._known = {}
+        self.clear_options()
+        group = ""
+        for kind in QUANT_TYPES:
+            if kind.group != group:
+                group = kind.group
+                self.add_option(Option(Content(group), id=f"{_GROUP}{group}", disabled=True))
+            self.add_option(Option(self._row(kind.name), id=kind.name))
+        self.highlighted = self.get_option_index(highlight)
+
+    def show(self, forecast: TypeForecast) -> None:
+        """Fill in one type's figures; one that is not in the list yet is added to it."""
+        name = forecast.type_name
+        self._known[name] = forecast
+        if name in self._option_names:
+            self.replace_option_prompt(name, self._row(name))
+            return
+        group = f"{_GROUP}{OTHER_GROUP}"
+        if group not in self._option_names:
+            self.add_option(Option(Content(OTHER_GROUP), id=group, disabled=True))
+        self.add_option(Option(self._row(name), id=name))
+
+    def end(self) -> None:
+        """All figures are there: types that nobody has heard of go."""
+        kept = self.highlighted_type
+        unknown = {name for name in self._option_names if not name.startswith(_GROUP) and name not in self._known}
+        groups = {describe_type(name).group for name in self._known}
+        unknown |= {f"{_GROUP}{kind.group}" for kind in QUANT_TYPES if kind.group not in groups}
+        for name in unknown & self._option_names:
+            self.remove_option(name)
+        if kept in self._known:
+            self.highlighted = self.get_option_index(kept)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """As much of the purpose as there is room for."""
+        for name in self._option_names:
+            if not name.startswith(_GROUP):
+                self.replace_option_prompt(name, self._row(name))
+        self.call_after_refresh(self.scroll_to_highlight)
+
+    @property
+    def _option_names(self) -> set[str]:
+        return {option.id for option in self.options if option.id is not None}
+
+    def _row(self, name: str) -> Content:
+        forecast = self._known.get(name)
+        words = describe_type(name).purpose
+        bits = size = share = WAITING
+        mark = " "
+        if forecast is not None:
+            bits = MISSING if forecast.bits_per_weight is None else f"{forecast.bits_per_weight:.2f}"
+            size = format_bytes(forecast.size_bytes)
+            share = MISSING
+            if forecast.size_bytes is not None and self._source_bytes:
+                share = f"{forecast.size_bytes / self._source_bytes:.0%}"
+            note = plan_note(forecast.problem, forecast.needs_imatrix, forecast.fallback_tensors)
+            if not forecast.can_start:
+                mark, words = "-", note
+            elif note:
+                mark = "~"
+        row = _FIGURES.format(mark=mark, name=name, bits=bits, size=size, share=share) + f"  {words}"
+        # One row a type: the whole text stands below the list for the one under the cursor.
+        return Content(plain_line(row)[: max(40, self.size.width - 2)])
