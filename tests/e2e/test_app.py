@@ -27,8 +27,9 @@ def test_every_mode_opens_by_its_number_and_quitting_restores_the_terminal(open_
         terminal.press(str(key))
         terminal.wait_for(f"[{key} {mode}]")
         if mode == "Run":
-            # Its prompt takes digits; escape leaves it.
+            # Its prompt takes digits; escape leaves it, and help is on one key again.
             terminal.press("escape")
+            terminal.wait_for("? Help")
     terminal.press("ctrl+q")
     assert terminal.wait_for_exit() == 0
     assert terminal.is_restored

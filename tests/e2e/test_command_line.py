@@ -83,7 +83,7 @@ def test_whole_path_from_the_demo_model_to_a_small_one_and_its_bench(home: Path,
     measured = edgetui("bench", DEMO, small.stem, "-p", "8", "-n", "4", "-r", "1", "-t", "1", "--json")
     assert measured.returncode == 0, measured.stderr
     rows = msgspec.json.decode(measured.stdout)
-    assert {(row["model_name"], row["test"]) for row in rows} >= {(DEMO, "tg4"), (small.stem, "pp8")}
+    assert {(row["model_name"], row["name"]) for row in rows} >= {(DEMO, "tg4"), (small.stem, "pp8")}
     terminal = open_terminal(columns=120, rows=30)
     terminal.wait_for("[1 Hardware]")
     terminal.press("2")
