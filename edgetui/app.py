@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
+    from textual import events
     from textual.binding import BindingType
     from textual.dom import DOMNode
     from textual.driver import Driver
@@ -187,6 +188,10 @@ class EdgetuiApp(App[None]):
             loop.add_signal_handler(signal.SIGTERM, lambda: self.exit(return_code=128 + signal.SIGTERM))
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         self.call_after_refresh(self._begin)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Paint everything: a window that shrank and grew again has lost what Textual believes to be there."""
+        self.call_after_refresh(self.refresh)
 
     async def on_unmount(self) -> None:
         """Close the services; a fault there must not keep the terminal."""

@@ -290,3 +290,12 @@ def test_a_locale_without_utf_8_gets_ascii(home: Path, started: list[Terminal]) 
     terminal.press("ctrl+s")
     terminal.wait_for("Settings of this run")
     assert terminal.output.isascii()
+
+
+def test_a_window_that_shrank_and_grew_at_once_shows_everything(home: Path, started: list[Terminal]) -> None:
+    terminal = start(started, RUN)
+    whole = terminal.wait_for("f8 Help")
+    for _ in range(3):
+        terminal.resize(30, 8)
+        terminal.resize(80, 24)
+        terminal.wait_for(lambda text: text == whole)
