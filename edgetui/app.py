@@ -17,6 +17,7 @@ from textual.binding import Binding
 from textual.reactive import reactive
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.terminal import terminal_is_gone
 from edgetui.screens.base import LabScreen
 from edgetui.screens.modes import LAB_MODES
 from edgetui.widgets.key_bar import HELP_WHILE_TYPING
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
+
+TERMINAL_CHECK_S = 2.0
+"""How soon a vanished terminal is noticed where no signal tells of it."""
 
 
 class EdgetuiApp(App[None]):
@@ -81,6 +85,7 @@ class EdgetuiApp(App[None]):
         self._history: list[str] = []
         self._crash_log: Path | None = None
         self._following: asyncio.Task[None] | None = None
+        self._hanging_up: asyncio.Task[None] | None = None
         self._choose_theme()
 
     def run_to_exit(self) -> int:
@@ -210,6 +215,8 @@ class EdgetuiApp(App[None]):
         # Not a worker of Textual's: it never completes, and who waits for the workers means those that do.
         self._following = asyncio.create_task(self._follow_jobs())
         self._following.add_done_callback(self._report)
+        if not self.is_headless:
+            self.set_interval(TERMINAL_CHECK_S, self._check_terminal)
         if self._open_model:
             self.run_worker(self._open_named_model(self._open_model), group="app")
 
@@ -242,6 +249,11 @@ class EdgetuiApp(App[None]):
             self._show_failure(error)
         else:
             await self.open_model_in("run", entry)
+
+    def _check_terminal(self) -> None:
+        """See a terminal that went away without SIGHUP (not our controlling one): reading from it would spin."""
+        if terminal_is_gone(0) and self._hanging_up is None:
+            self._hang_up()
 
     def _hang_up(self) -> None:
         """The terminal is gone: nothing can be restored, and writing to it could wait for ever."""

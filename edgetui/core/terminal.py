@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import locale
 import os
+import select
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,3 +28,13 @@ def colour_count(environ: Mapping[str, str] | None = None) -> int:
     if term in ("", "dumb", "unknown") or term.startswith(("vt100", "vt102", "vt220")):
         return 0
     return 16
+
+
+def terminal_is_gone(descriptor: int) -> bool:
+    """Whether the other end of a terminal was closed; False where that cannot be asked (Windows)."""
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    # A hang-up is reported whether it is asked for or not.
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))
