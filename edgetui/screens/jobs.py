@@ -30,6 +30,8 @@ _WIDTHS = {"State": 14, "Job": 20, "Done": 6, "Rate": 12, "Started": 8, "Time": 
 _FIGURES = ("Done", "Rate", "Time")
 _ROOM_FOR_RATE = 100
 _LOOKED_AT_EVERY_S = 1.0
+_LAYOUT_TAKES_S = 0.03
+"""How long to wait for the width of a table that was just shown."""
 
 
 class JobsScreen(JobScreen):
@@ -74,6 +76,11 @@ class JobsScreen(JobScreen):
         """Time goes on while nothing else is new."""
         self._show_records()
         self.set_interval(_LOOKED_AT_EVERY_S, self._show_time)
+
+    def on_screen_resume(self) -> None:
+        """Show what came while another screen was in front."""
+        if self.is_mounted:
+            self._show_records()
 
     # --- keys ---------------------------------------------------------------------------------------------
 
@@ -132,8 +139,10 @@ class JobsScreen(JobScreen):
         self.query_one("#both").display = bool(self._records)
         table = self.query_one(DataTable)
         if self._records and not table.size.width:
-            # It has just come into sight: its columns can be laid out once it has its width.
-            self.call_after_refresh(self._show_records)
+            # It has just come into sight: its columns can be laid out once it has its width. Asked for after the next
+            # refresh, that would come round without ever letting the layout take its turn.
+            if self.is_current:
+                self.set_timer(_LAYOUT_TAKES_S, self._show_records)
             return
         ids = [record.job_id for record in self._records]
         now = time.time()
