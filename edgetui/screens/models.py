@@ -275,7 +275,7 @@ def _cells(entry: ModelEntry) -> tuple[Text, ...]:
     name = f"! {entry.name}" if entry.problem else entry.name
     kind = entry.quant_type or MISSING
     if entry.recovered_from:
-        kind += f"<{entry.recovered_from}"
+        kind += f" ({entry.recovered_from})"
     return (
         Text(plain_line(name)),
         Text(plain_line(kind)),
