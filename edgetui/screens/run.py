@@ -201,6 +201,8 @@ class RunScreen(LabScreen):
             self._transcript.add_block("note", f"{entry.name} answers from here on")
         self._chat.entry = entry
         self.clear_failure()
+        # Whoever comes from another screen with a model comes to write.
+        self.query_one(PromptInput).focus()
         self._start(self._load)
 
     @property

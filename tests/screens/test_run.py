@@ -346,3 +346,13 @@ async def test_the_layout_leaves_room_for_text_and_prompt_at_every_size(
         assert all(len(row) <= width for row in panel.text.split("\n"))
         if height >= 24:
             assert "STATE" in panel.text and "KV REUSED" in panel.text
+
+
+async def test_a_model_from_another_screen_comes_with_the_prompt_ready(app: EdgetuiApp, demo_entry: ModelEntry) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await pilot.press("escape")
+        assert not person.prompt.has_focus
+        await app.open_model_in("run", demo_entry)
+        await pilot.press(*"why?")
+        assert person.prompt.text == "why?"
