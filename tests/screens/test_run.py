@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -76,8 +75,7 @@ class Person:
     async def sees(self, condition: Callable[[], object]) -> None:
         """Wait until something is so; the test's own time limit ends a wait that is in vain."""
         while not condition():
-            await self.pilot.pause()
-            await asyncio.sleep(0.01)
+            await self.pilot.pause(0.01)
 
     async def says(self, text: str) -> None:
         """Write a prompt and press enter."""
