@@ -14,6 +14,7 @@ from edgetui.engines.llama_cpp import library, quantize
 from edgetui.engines.llama_cpp.quant_types import known_types
 from edgetui.formats.gguf import check_loadable
 from edgetui.worker.protocol import QuantizationPlan
+from tests.gguf_files import F32, I32, U16, U32, Key, Tensor, with_keys, write_gguf
 
 ONE_THREAD = 1
 
@@ -79,6 +80,51 @@ def test_a_file_has_the_size_that_was_predicted(f16_model: Path, tmp_path: Path,
     assert any(step.note == "output_norm.weight f32, copied" for step in steps)
 
 
+TINY_KEYS = with_keys(
+    Key("llama.embedding_length", U32, 64),
+    Key("llama.feed_forward_length", U32, 96),
+    Key("llama.attention.layer_norm_rms_epsilon", F32, 1e-5),
+    Key("llama.rope.dimension_count", U32, 32),
+)
+TINY_TENSORS = (
+    Tensor("token_embd.weight", (64, 4)),
+    Tensor("blk.0.attn_q.weight", (64, 64)),
+    Tensor("blk.0.ffn_up.weight", (33, 2)),
+    Tensor("output_norm.weight", (64,)),
+)
+
+
+def write_split(folder: Path) -> Path:
+    """A model in two parts; returns the first."""
+    paths = []
+    for number, tensors in enumerate((TINY_TENSORS[:1], TINY_TENSORS[1:])):
+        keys = (
+            *(TINY_KEYS if number == 0 else ()),
+            Key("split.no", U16, number),
+            Key("split.count", U16, 2),
+            Key("split.tensors.count", I32, len(TINY_TENSORS)),
+        )
+        paths.append(write_gguf(folder / f"tiny-{number + 1:05d}-of-00002.gguf", keys, tensors))
+    return paths[0]
+
+
+@pytest.mark.parametrize("kind", ["version 2", "no file type", "split"])
+@pytest.mark.parametrize("type_name", ["F16", "Q8_0", "Q4_K_M"])
+def test_unusual_sources_are_predicted_to_the_byte(tmp_path: Path, kind: str, type_name: str) -> None:
+    if kind == "split":
+        source = write_split(tmp_path)
+    elif kind == "version 2":
+        source = write_gguf(tmp_path / "tiny.gguf", TINY_KEYS, TINY_TENSORS, version=2)
+    else:
+        keys = [key for key in TINY_KEYS if key.name != "general.file_type"]
+        source = write_gguf(tmp_path / "tiny.gguf", keys, TINY_TENSORS)
+    target = tmp_path / "made.gguf"
+    quantize.quantize(source, target, type_name)
+    assert quantize.predict(source, type_name).file_bytes == target.stat().st_size
+    made = check_loadable(target)
+    assert made.quant_type == type_name and len(made.tensors) == len(TINY_TENSORS)
+
+
 def test_the_file_is_what_llama_quantize_writes(f16_model: Path, tmp_path: Path) -> None:
     quantize.quantize(f16_model, tmp_path / "ours.gguf", "Q4_K_M", threads=2)
     lib = library.load()
@@ -90,7 +136,7 @@ def test_the_file_is_what_llama_quantize_writes(f16_model: Path, tmp_path: Path)
 
 
 def test_a_quantized_source_is_refused_unless_asked_for(demo_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(EdgetuiError, match="already quantized .*loses quality") as caught:
+    with pytest.raises(EdgetuiError, match=r"already quantized .*loses quality") as caught:
         quantize.quantize(demo_model, tmp_path / "made.gguf", "Q8_0", threads=ONE_THREAD)
     assert caught.value.failure.kind == "bad_request"
 

@@ -17,6 +17,7 @@ from edgetui.store.provenance import Provenance
 from edgetui.worker import spawn
 from edgetui.worker.process_mark import process_mark
 from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded, QuantizeRequest
+from tests.gguf_files import F32, U32, Key, Tensor, with_keys, write_gguf
 
 
 def prepare(tmp_path: Path, source: Path, type_name: str = "Q8_0", *, allow_requantize: bool = True) -> JobFolder:
@@ -136,6 +137,21 @@ def test_a_source_that_is_gone_or_damaged_is_one_sentence(demo_model: Path, tmp_
 def test_a_quantized_source_without_a_yes_is_refused_by_the_job_itself(demo_model: Path, tmp_path: Path) -> None:
     last = run_job(prepare(tmp_path, demo_model, allow_requantize=False))[-1]
     assert isinstance(last, JobFailed) and last.failure.kind == "bad_request"
+    assert made(tmp_path) == []
+
+
+def test_a_file_that_is_not_sound_never_takes_the_targets_name(tmp_path: Path) -> None:
+    # llama.cpp pads to 32 bytes whatever alignment it copies into the header of the file that it writes.
+    keys = with_keys(
+        Key("general.alignment", U32, 64),
+        Key("llama.embedding_length", U32, 64),
+        Key("llama.attention.layer_norm_rms_epsilon", F32, 1e-5),
+    )
+    tensors = [Tensor("token_embd.weight", (64, 5)), Tensor("blk.0.attn_q.weight", (64, 65))]
+    source = write_gguf(tmp_path / "odd.gguf", keys, tensors, alignment=64)
+    last = run_job(prepare(tmp_path, source))[-1]
+    assert isinstance(last, JobFailed) and last.failure.kind == "bad_file"
+    assert "not a sound file, so it was removed" in last.failure.message
     assert made(tmp_path) == []
 
 
