@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
-from edgetui.formats.gguf import GgufArray
+from edgetui.formats.gguf_header import GgufArray
 
 if TYPE_CHECKING:
-    from edgetui.formats.gguf import GgufHeader
+    from edgetui.formats.gguf_header import GgufHeader
 
 MOST_LAYERS = 4096
 """Far above any model; llama.cpp's own arrays a layer are sized by a constant below this."""

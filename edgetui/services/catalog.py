@@ -13,7 +13,8 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import UNQUANTIZED
 from edgetui.core.models import MetadataItem, ModelDetails, ModelEntry, TensorItem
-from edgetui.formats.gguf import GgufArray, GgufHeader, check_loadable, read_gguf, split_parts
+from edgetui.formats.gguf import check_loadable, read_gguf, split_parts
+from edgetui.formats.gguf_header import GgufArray
 from edgetui.formats.hub_cache import cache_folder, cached_revisions
 from edgetui.formats.safetensors import read_safetensors
 from edgetui.services.signals import Signal
@@ -261,7 +262,7 @@ def _details(entry: ModelEntry) -> ModelDetails:
             model.shares,
             tuple(TensorItem(t.name, t.type_name, t.shape, t.size_bytes) for t in model.tensors),
         )
-    header: GgufHeader = read_gguf(entry.path)
+    header = read_gguf(entry.path)
     return ModelDetails(
         entry,
         tuple(MetadataItem(key, header.types[key], _shown(value)) for key, value in header.metadata.items()),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.formats.gguf import GgufArray, check_loadable, read_gguf
+from edgetui.formats.gguf import check_loadable, read_gguf
+from edgetui.formats.gguf_header import GgufArray
 from tests.gguf_files import (
     ARRAY,
     BOOL,
