@@ -262,7 +262,7 @@ class RunScreen(LabScreen):
                     self._show_figures()
                 elif isinstance(event, PrefillProgress):
                     self._figures = self._figures._replace(prefill_tps=prefill_tps(event.done_tokens, event.elapsed_s))
-                    if event.done_tokens < event.total_tokens:
+                    if event.done_tokens < event.total_tokens and self._state != "stopping":
                         self._set_state(f"prefill {event.done_tokens}/{event.total_tokens}")
                 elif isinstance(event, Finished):
                     self._show_text(transcript)

@@ -1,0 +1,109 @@
+"""A conversation over a model that may be lost under it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.run_settings import LoadSettings, SamplingSettings
+from edgetui.services.chat import Chat
+from edgetui.worker.protocol import Finished, PromptReady, Tokens
+
+if TYPE_CHECKING:
+    from edgetui.core.models import ModelEntry
+    from edgetui.services.lab import Lab
+    from edgetui.worker.protocol import SessionEvent
+
+LOAD = LoadSettings(context_tokens=512, threads=1)
+
+
+@pytest.fixture
+async def chat(lab: Lab, demo_entry: ModelEntry) -> Chat:
+    """A conversation with the loaded demo model, in short answers."""
+    made = Chat(lab.inference, LOAD, SamplingSettings(seed=11, max_tokens=6, ignore_eos=True))
+    made.entry = demo_entry
+    await made.load()
+    return made
+
+
+async def ask(chat: Chat, text: str) -> list[SessionEvent]:
+    async with aclosing(chat.ask(text)) as events:
+        return [event async for event in events]
+
+
+async def test_a_conversation_grows_by_what_was_said_and_answered(chat: Chat) -> None:
+    events = await ask(chat, "Name a colour.")
+    text = "".join(event.text for event in events if isinstance(event, Tokens))
+    assert [(message.role, message.content) for message in chat.messages] == [
+        ("user", "Name a colour."),
+        ("assistant", text),
+    ]
+    events = await ask(chat, "Another.")
+    ready = next(event for event in events if isinstance(event, PromptReady))
+    assert len(chat.messages) == 4 and ready.reused_tokens > 0
+    chat.clear()
+    assert chat.messages == []
+
+
+async def test_an_answer_that_was_left_early_stays_as_far_as_it_came(chat: Chat) -> None:
+    chat.sampling = msgspec.structs.replace(chat.sampling, max_tokens=0)
+    text = ""
+    async with aclosing(chat.ask("Tell a story.")) as events:
+        async for event in events:
+            if isinstance(event, Tokens):
+                text += event.text
+                if text:
+                    break
+    assert [message.content for message in chat.messages] == ["Tell a story.", text]
+
+
+async def test_a_crash_keeps_the_words_and_the_next_turn_works_after_a_load(lab: Lab, chat: Chat) -> None:
+    chat.sampling = msgspec.structs.replace(chat.sampling, max_tokens=0)
+    with pytest.raises(EdgetuiError) as caught:
+        async with aclosing(chat.ask("Tell a story.")) as events:
+            async for event in events:
+                if isinstance(event, Tokens) and event.text and lab.inference.worker_pid is not None:
+                    os.kill(lab.inference.worker_pid, signal.SIGKILL)
+    assert caught.value.failure.kind == "crashed"
+    assert chat.loaded is None
+    assert len(chat.messages) == 2 and chat.messages[1].content
+    chat.sampling = msgspec.structs.replace(chat.sampling, max_tokens=3)
+    await chat.load()
+    assert isinstance((await ask(chat, "Go on."))[-1], Finished)
+    assert len(chat.messages) == 4
+
+
+async def test_a_turn_that_cannot_be_answered_leaves_no_trace(chat: Chat) -> None:
+    await ask(chat, "Hello.")
+    with pytest.raises(EdgetuiError, match="context"):
+        await ask(chat, "one two three " * 400)
+    assert [message.content for message in chat.messages if message.role == "user"] == ["Hello."]
+
+
+async def test_the_system_prompt_stands_before_the_first_message(chat: Chat) -> None:
+    bare = next(event for event in await ask(chat, "Hello.") if isinstance(event, PromptReady))
+    chat.clear()
+    chat.system_prompt = "Answer in the manner of an old sailor, at length, and never in fewer than three sentences."
+    told = next(event for event in await ask(chat, "Hello.") if isinstance(event, PromptReady))
+    assert told.prompt_tokens != bare.prompt_tokens
+    assert all(message.role != "system" for message in chat.messages)
+
+
+async def test_a_model_loaded_with_other_settings_is_not_the_one_wanted(lab: Lab, chat: Chat) -> None:
+    pid = lab.inference.worker_pid
+    await chat.load()
+    assert lab.inference.worker_pid == pid
+    chat.load_settings = LoadSettings(context_tokens=256, threads=1)
+    assert chat.loaded is None
+    assert (await chat.load()).context_tokens == 256
+
+
+async def test_without_a_model_loading_says_what_to_do(lab: Lab) -> None:
+    with pytest.raises(EdgetuiError, match="ctrl\\+o"):
+        await Chat(lab.inference).load()
