@@ -88,19 +88,25 @@ class JobScreen(LabScreen):
 
     def action_bench_result(self) -> None:
         """Measure what was made."""
-        self.open_result("bench")
+        self._open_model_made("bench")
 
-    def on_job_panel_run_asked(self, _message: JobPanel.RunAsked) -> None:
+    def on_job_panel_result_asked(self, _message: JobPanel.ResultAsked) -> None:
         """Enter on a job that is done."""
-        self.open_result("run")
+        self.action_open_result()
+
+    def action_open_result(self) -> None:
+        """Run the model that was made, or show what was measured."""
+        if self.query_one(JobPanel).made_a_model:
+            self._open_model_made("run")
+        elif self.job is not None and self.job.kind == "bench":
+            self.lab_app.open_mode("bench")
 
     @work(group="job")
     async def _cancel(self, record: JobRecord) -> None:
         from edgetui.screens.confirm import ConfirmDialog
 
-        if not await self.app.push_screen_wait(
-            ConfirmDialog(f"Cancel this job?  {job_title(record)}", "What it has written so far is removed.")
-        ):
+        loses = "What it has written so far is removed." if record.output else "What was measured so far is kept."
+        if not await self.app.push_screen_wait(ConfirmDialog(f"Cancel this job?  {job_title(record)}", loses)):
             return
         try:
             await self.lab.jobs.cancel(record.job_id)
@@ -115,8 +121,7 @@ class JobScreen(LabScreen):
             self.show_failure(error)
 
     @work(group="job", exclusive=True)
-    async def open_result(self, mode: Literal["run", "bench"]) -> None:
-        """Hand the model that the job made to another screen."""
+    async def _open_model_made(self, mode: Literal["run", "bench"]) -> None:
         if self.job is None or self.job.output is None:
             return
         try:

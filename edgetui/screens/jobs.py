@@ -46,7 +46,7 @@ class JobsScreen(JobScreen):
     JobsScreen.-wide JobPanel { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "run_result", "Run it", priority=True, id="jobs.run"),
+        Binding("enter", "open_result", "Open", priority=True, id="jobs.open"),
         Binding("x,delete", "remove_job", "Remove", key_display="x", id="jobs.remove"),
     ]
 
@@ -72,15 +72,11 @@ class JobsScreen(JobScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer what can be done about the marked job."""
-        if action == "run_result":
-            return self.is_mounted and self.query_one(JobPanel).made_a_model
+        if action == "open_result":
+            return self.is_mounted and self.query_one(JobPanel).has_result
         if action == "remove_job":
             return self.is_mounted and self.job is not None and not self.job.is_running
         return super().check_action(action, parameters)
-
-    def action_run_result(self) -> None:
-        """Enter on a job that is done."""
-        self.open_result("run")
 
     def action_remove_job(self) -> None:
         """Ask, then forget the job."""

@@ -125,6 +125,7 @@ class QuantizeScreen(JobScreen):
         self.query_one(TypeList).begin(entry.size_bytes, USUAL_TYPE)
         self._show_model()
         self.query_one(TypeList).focus()
+        self.refresh_bindings()
         self._plan(entry)
 
     @work(group="model", exclusive=True)

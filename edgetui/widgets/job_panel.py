@@ -33,16 +33,16 @@ _BAR_CELLS = 20
 
 
 class JobPanel(LinePanel):
-    """Shows a record and log lines handed to it; enter asks for the model that the job made."""
+    """Shows a record and log lines handed to it; enter asks for what the job made."""
 
-    class RunAsked(Message):
-        """The person wants to run what the job made."""
+    class ResultAsked(Message):
+        """The person wants to go on with what the job made: run the model, or see the measurement."""
 
     DEFAULT_CSS = """
     JobPanel { height: 1fr; padding: 0 1; }
     JobPanel:focus { background: $boost; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "run_result", "Run it")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "open_result", "Open")]
     can_focus = True
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
@@ -60,19 +60,22 @@ class JobPanel(LinePanel):
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only a finished model can be run."""
-        if action == "run_result":
-            return self.made_a_model
-        return True
+        """Only what is finished can be opened."""
+        return self.has_result if action == "open_result" else True
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the job shown has done its work."""
+        return self.record is not None and self.record.state == "succeeded"
 
     @property
     def made_a_model(self) -> bool:
         """Whether the job shown has made a file."""
-        return self.record is not None and self.record.state == "succeeded" and self.record.output is not None
+        return self.has_result and self.record is not None and self.record.output is not None
 
-    def action_run_result(self) -> None:
+    def action_open_result(self) -> None:
         """Enter."""
-        self.post_message(self.RunAsked())
+        self.post_message(self.ResultAsked())
 
     def on_resize(self, event: events.Resize) -> None:
         """The log takes the rows that are left."""
@@ -109,7 +112,9 @@ class JobPanel(LinePanel):
         lines: list[Line] = [(Span(text),) for text in textwrap.wrap(record.summary, max(10, width))]
         if self.made_a_model:
             lines.append((Span("enter", "label"), Span(" runs it   "), Span("b", "label"), Span(" benches it")))
-        elif record.state != "succeeded":
+        elif self.has_result:
+            lines.append((Span("enter", "label"), Span(" shows it in Bench")))
+        else:
             lines.append(
                 (Span("r", "label"), Span(f" starts it again   it ran {format_duration(record.duration_s(now))}"))
             )

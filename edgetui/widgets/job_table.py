@@ -30,6 +30,8 @@ class JobTable(DataTable[Text]):
 
     DEFAULT_CSS = """
     JobTable { height: 1fr; background: $background; scrollbar-size-horizontal: 0; }
+    JobTable:ansi > .datatable--cursor { color: ansi_default; background: ansi_default; text-style: bold reverse; }
+    JobTable:ansi > .datatable--header { color: ansi_default; background: ansi_default; text-style: bold; }
     """
 
     def __init__(self) -> None:

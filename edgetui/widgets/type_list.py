@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual.binding import Binding
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -45,6 +46,12 @@ class TypeList(OptionList):
     DEFAULT_CSS = """
     TypeList { height: 1fr; border: none; padding: 0; background: $background; }
     TypeList > .option-list--option-disabled { color: $text-primary; text-style: bold; }
+    TypeList:ansi > .option-list--option-highlighted {
+        color: ansi_default; background: ansi_default; text-style: underline;
+    }
+    TypeList:ansi:focus > .option-list--option-highlighted {
+        color: ansi_default; background: ansi_default; text-style: bold reverse;
+    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select", "Start")]
     HEADER = _FIGURES.format(mark=" ", name="TYPE", bits="BPW", size="SIZE", share="SHARE") + "  FOR"
@@ -54,6 +61,12 @@ class TypeList(OptionList):
         super().__init__(id=id, markup=False, compact=True)
         self._source_bytes = 0
         self._known: dict[str, TypeForecast] = {}
+
+    def get_visual_style(self, *component_classes: str, partial: bool = False) -> Style:
+        """Textual's own, with the reversal that it leaves out: without colour nothing else shows the cursor."""
+        style = super().get_visual_style(*component_classes, partial=partial)
+        reverse = any(self.get_component_styles(name).text_style.reverse for name in component_classes)
+        return style + Style(reverse=True) if reverse else style
 
     @property
     def highlighted_type(self) -> str | None:

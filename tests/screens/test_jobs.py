@@ -12,6 +12,7 @@ import pytest
 from textual.widgets import Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.core.bench import BenchSettings
 from edgetui.screens.confirm import ConfirmDialog
 from edgetui.screens.jobs import JobsScreen
 from edgetui.widgets.job_panel import JobPanel
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from textual.pilot import Pilot
 
+    from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
 
 
@@ -156,6 +158,22 @@ async def test_enter_on_a_finished_job_runs_what_it_made(app: EdgetuiApp, lab: L
         await pilot.press("enter")
         await person.sees(lambda: app.current_mode == "run")
         await person.sees(lambda: "made.Q8_0" in str(app.screen.query_one("#model", Static).render()))
+
+
+async def test_enter_on_a_finished_measurement_shows_it_in_bench(
+    app: EdgetuiApp, lab: Lab, demo_entry: ModelEntry
+) -> None:
+    settings = BenchSettings(prompt_tokens=8, generated_tokens=0, repetitions=1, threads=1)
+    record = await lab.bench.start(demo_entry, settings)
+    await ended(lab, record.job_id)
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.sees(lambda: person.states == ["+ done"])
+        assert person.rows[0][1] == f"pp8 of {demo_entry.name}" and "shows it in Bench" in person.panel.text
+        await pilot.press("b")
+        assert app.current_mode == "jobs", "there is no model that it made"
+        await pilot.press("enter")
+        await person.sees(lambda: app.current_mode == "bench")
 
 
 async def test_the_marked_job_stays_marked_when_another_one_comes(app: EdgetuiApp, lab: Lab, tmp_path: Path) -> None:

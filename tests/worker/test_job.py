@@ -120,7 +120,7 @@ def test_a_disk_that_fills_up_on_the_way_is_one_sentence_and_leaves_no_file(demo
     with files_no_larger_than(40_000_000):
         last = run_job(folder)[-1]
     assert isinstance(last, JobFailed) and last.failure.kind == "no_space"
-    assert "no room for" in last.failure.message and "free some space" in last.failure.message
+    assert "no room for made.Q8_0.gguf in" in last.failure.message and "free some space" in last.failure.message
     assert made(tmp_path) == []
 
 

@@ -93,19 +93,23 @@ def quantize(
     *,
     allow_requantize: bool = False,
     threads: int = 0,
+    name: str = "",
     on_step: Callable[[Step], None] = lambda step: None,
 ) -> None:
     """Write `target`, byte for byte what llama-quantize writes; an existing file is replaced.
 
-    There is no way to stop it but to end the process. On failure a part of the file may be left. Raises
-    `EdgetuiError`: `bad_request`, `unsupported`, `no_space`, `out_of_memory`, `bad_file`.
+    `name` is what messages call the file, when that is not the target's own name. There is no way to stop this but
+    to end the process. On failure a part of the file may be left. Raises `EdgetuiError`: `bad_request`,
+    `unsupported`, `no_space`, `out_of_memory`, `bad_file`.
     """
     from edgetui.formats.gguf import check_loadable
 
     check_loadable(path)
     log = _QuantizeLog(on_step)
     threads = threads or host.usable_threads()
-    _call(path, target, type_name, log, dry_run=False, allow_requantize=allow_requantize, threads=threads)
+    status = _call(path, target, type_name, log, dry_run=False, allow_requantize=allow_requantize, threads=threads)
+    if status != 0:
+        raise _failure(path, target, name or target.name, type_name, log.text)
 
 
 def _written_header_bytes(path: Path) -> int:
@@ -116,7 +120,8 @@ def _written_header_bytes(path: Path) -> int:
 
 def _predict(path: Path, type_name: str, header_bytes: int) -> Prediction:
     log = _QuantizeLog(lambda step: None)
-    _call(path, Path(), type_name, log, dry_run=True, allow_requantize=True, threads=1)
+    if _call(path, Path(), type_name, log, dry_run=True, allow_requantize=True, threads=1) != 0:
+        raise _failure(path, Path(), "", type_name, log.text)
     sizes = [gguf_layout.tensor_bytes(tensor.new_type, tensor.shape) for tensor in log.tensors]
     return Prediction(
         file_bytes=header_bytes + sum(gguf_layout.padded(size) for size in sizes),
@@ -137,7 +142,8 @@ def _call(
     dry_run: bool,
     allow_requantize: bool,
     threads: int,
-) -> None:
+) -> int:
+    """llama.cpp's status, 0 for done."""
     lib = library.load()
     types = known_types()
     if type_name not in types:
@@ -151,9 +157,7 @@ def _call(
     params.nthread = threads
     params.max_buf_size = BUFFER_BYTES
     with library.capture_log(log.read):
-        status = lib.llama_model_quantize(os.fsencode(path), os.fsencode(target), ctypes.byref(params))
-    if status != 0:
-        raise _failure(path, target, type_name, log.text)
+        return int(lib.llama_model_quantize(os.fsencode(path), os.fsencode(target), ctypes.byref(params)))
 
 
 @dataclass
@@ -201,12 +205,12 @@ class _QuantizeLog:
         self._on_step(Step(done, int(match["count"]), self.source_bytes, note))
 
 
-def _failure(path: Path, target: Path, type_name: str, log: str) -> EdgetuiError:
+def _failure(path: Path, target: Path, name: str, type_name: str, log: str) -> EdgetuiError:
     """llama.cpp's reason, in one sentence."""
     match = _FAILURE.search(log)
     reason = match[1].strip() if match else "it gives no reason"
     if "iostream error" in reason:
-        return _write_failure(target, log)
+        return _write_failure(target, name, log)
     if "bad_alloc" in reason:
         return EdgetuiError(
             "out_of_memory", f"Quantizing {path.name} needs more memory than is free: close something.", detail=log
@@ -240,7 +244,7 @@ def _failure(path: Path, target: Path, type_name: str, log: str) -> EdgetuiError
     )
 
 
-def _write_failure(target: Path, log: str) -> EdgetuiError:
+def _write_failure(target: Path, name: str, log: str) -> EdgetuiError:
     """Why writing ended: C++ streams do not tell, so write some more and let the system say."""
     try:
         with target.open("ab") as stream:
@@ -251,7 +255,7 @@ def _write_failure(target: Path, log: str) -> EdgetuiError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return EdgetuiError(
                 "no_space",
-                f"There is no room for {target.name} in {target.parent} ({error.strerror}): free some space there"
+                f"There is no room for {name} in {target.parent} ({error.strerror}): free some space there"
                 " or name another folder.",
                 detail=log,
             )

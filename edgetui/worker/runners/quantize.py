@@ -47,6 +47,7 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
         request.type_name,
         allow_requantize=request.allow_requantize,
         threads=request.threads,
+        name=target.name,
         on_step=report,
     )
     _check(partial, target)
