@@ -43,7 +43,8 @@ class Chat:
         """What the engine said of the model, None unless it is in memory as the settings want it."""
         if self._inference.entry != self.entry or self._loaded_with != self.load_settings:
             return None
-        return self._inference.loaded
+        # A worker that died between two turns holds no memory, and nobody has told us yet.
+        return self._inference.loaded if self._inference.resident_bytes() else None
 
     async def load(self, on_progress: Callable[[float], None] = lambda fraction: None) -> Loaded:
         """Have the model in memory; raises `EdgetuiError`, and cancelling the task stops the load."""

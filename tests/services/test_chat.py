@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import msgspec
+import psutil
 import pytest
 
 from edgetui.core.failures import EdgetuiError
@@ -76,6 +77,19 @@ async def test_a_crash_keeps_the_words_and_the_next_turn_works_after_a_load(lab:
     chat.sampling = msgspec.structs.replace(chat.sampling, max_tokens=3)
     await chat.load()
     assert isinstance((await ask(chat, "Go on."))[-1], Finished)
+    assert len(chat.messages) == 4
+
+
+async def test_a_worker_that_died_between_two_turns_is_replaced(lab: Lab, chat: Chat) -> None:
+    await ask(chat, "Hello.")
+    pid = lab.inference.worker_pid
+    assert pid is not None
+    process = psutil.Process(pid)
+    process.kill()
+    psutil.wait_procs([process], timeout=20)
+    await chat.load()
+    assert lab.inference.worker_pid != pid
+    await ask(chat, "And again.")
     assert len(chat.messages) == 4
 
 
