@@ -57,6 +57,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith(("EDGETUI_", "HF_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("EDGETUI_HOME", str(folder))
+    # Where a test asks for more threads all the same: let them sleep soon (docs/architecture.md).
+    monkeypatch.setenv("GOMP_SPINCOUNT", "8000")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     return folder
 

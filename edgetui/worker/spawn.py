@@ -29,10 +29,6 @@ def worker_environment() -> dict[str, str]:
     environment = dict(os.environ)
     # An abort in ggml otherwise starts a debugger, which takes seconds.
     environment["GGML_NO_BACKTRACE"] = "1"
-    # How long OpenMP threads spin at a barrier before they sleep. libgomp's own 300,000 rounds cost nothing on an
-    # idle machine, but when something else wants a core, threads spin for whole time slices at every layer:
-    # 7 tok/s where 8,000 rounds give 45, with no difference on an idle machine (docs/architecture.md).
-    environment.setdefault("GOMP_SPINCOUNT", "8000")
     environment["PYTHONSAFEPATH"] = "1"
     environment["PYTHONIOENCODING"] = "utf-8:replace"
     return environment
