@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,7 +28,7 @@ def bench(
     generate: Annotated[int, typer.Option("-n", "--n-gen", help="Decode test of so many tokens; 0: none.")] = 128,
     repetitions: Annotated[int, typer.Option("-r", "--repetitions")] = 5,
     threads: Annotated[int, typer.Option("-t", "--threads", help="0: one a physical core.")] = 0,
-    batch: Annotated[int, typer.Option("-b", "--batch", help="Prompt tokens a decode call.")] = 512,
+    batch: Annotated[int, typer.Option("-b", "--batch", help="Prompt tokens handed over at once.")] = 2048,
     kv: Annotated[str, typer.Option("--kv", help="KV-cache type, such as f16 or q8_0.")] = "f16",
     history: Annotated[bool, typer.Option("--history", help="Print every row measured so far.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -71,49 +72,63 @@ def _settings(prompt: int, generate: int, repetitions: int, threads: int, batch:
 async def _measure(names: Sequence[str], settings: BenchSettings, as_json: bool) -> int:
     from edgetui.services.lab import Lab
 
+    records: list[BenchRecord] = []
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
     lab = Lab()
+    # From the start: Ctrl-C while a job is being started must not leave it running.
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
     try:
-        # All names are looked up first: a wrong one must not show after an hour of measuring.
+        # All are looked at first: a wrong one must not show after an hour of measuring.
         entries = [await lab.catalog.find(name) for name in names]
-        records: list[BenchRecord] = []
         for entry in entries:
-            interrupted = await _measure_one(lab, entry, settings, records)
-            if interrupted:
-                return 130
+            lab.bench.check(entry, settings)
+        for entry in entries:
+            if not interrupted.is_set():
+                await _measure_one(lab, entry, settings, interrupted, records)
+    except EdgetuiError:
+        if records:
+            _print(records, as_json)
+        raise
     finally:
+        loop.remove_signal_handler(signal.SIGINT)
         await lab.close()
-    _print(records, as_json)
-    return 0
+    # Complete rows are in the history whatever happened; whoever interrupts wants to see them too.
+    if records or not interrupted.is_set():
+        _print(records, as_json)
+    return 130 if interrupted.is_set() else 0
 
 
-async def _measure_one(lab: Lab, entry: ModelEntry, settings: BenchSettings, records: list[BenchRecord]) -> bool:
-    """Measure one model and add its rows; True when the person pressed Ctrl-C."""
+async def _measure_one(
+    lab: Lab, entry: ModelEntry, settings: BenchSettings, interrupted: asyncio.Event, records: list[BenchRecord]
+) -> None:
+    """Measure one model and add its rows; ends early when the person pressed Ctrl-C."""
     from edgetui.worker.protocol import JobFailed, JobProgress
 
     job = await lab.bench.start(entry, settings)
-    interrupted = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    cancelling: list[asyncio.Task[object]] = []
-
-    def interrupt() -> None:
-        if not interrupted.is_set():
-            interrupted.set()
-            cancelling.append(loop.create_task(lab.jobs.cancel(job.job_id)))
-
-    loop.add_signal_handler(signal.SIGINT, interrupt)
+    cancelling = asyncio.create_task(_cancel_when(interrupted, lab, job.job_id))
+    failure: JobFailed | None = None
     try:
         async for event in lab.jobs.watch(job.job_id):
             if isinstance(event, JobProgress):
                 print(f"{entry.name}: {event.note}", file=sys.stderr)
-            elif isinstance(event, JobFailed) and not interrupted.is_set():
-                raise EdgetuiError.of(event.failure)
+            elif isinstance(event, JobFailed):
+                failure = event
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        for task in cancelling:
-            await task
+        if not interrupted.is_set():
+            cancelling.cancel()
+        await asyncio.wait([cancelling])
     measured = [record for record in await lab.bench.history() if record.job_id == job.job_id]
     records += reversed(measured)
-    return interrupted.is_set()
+    if failure is not None and not interrupted.is_set():
+        raise EdgetuiError.of(failure.failure)
+
+
+async def _cancel_when(interrupted: asyncio.Event, lab: Lab, job_id: str) -> None:
+    await interrupted.wait()
+    # One that ended by itself meanwhile cannot be cancelled any more.
+    with suppress(EdgetuiError):
+        await lab.jobs.cancel(job_id)
 
 
 async def _print_history(names: Sequence[str], as_json: bool) -> int:
@@ -124,7 +139,12 @@ async def _print_history(names: Sequence[str], as_json: bool) -> int:
         records = await lab.bench.history()
     finally:
         await lab.close()
-    _print([record for record in records if not names or record.row.model_name in names], as_json)
+    chosen = [record for record in records if not names or record.row.model_name in names]
+    if names and not chosen:
+        raise EdgetuiError(
+            "not_found", f"Nothing has been measured of {' or '.join(names)}: edgetui bench --history lists every row."
+        )
+    _print(chosen, as_json)
     return 0
 
 
@@ -139,7 +159,7 @@ def _print(records: Sequence[BenchRecord], as_json: bool) -> None:
         return
     from edgetui.core.bench_table import HEADINGS, cells
 
-    rows = [cells(record) for record in records]
+    rows = [tuple(cell.replace("|", "\\|") for cell in cells(record)) for record in records]
     widths = [max(len(row[column]) for row in (HEADINGS, *rows)) for column in range(len(HEADINGS))]
     for number, row in enumerate((HEADINGS, *rows)):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")

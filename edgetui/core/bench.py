@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edgetui.core.run_settings import KvCacheType
 from edgetui.core.statistics import Ratio, mean, standard_deviation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PHYSICAL_BATCH_TOKENS = 512
+"""llama-bench's -ub."""
 
 
 class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,7 +28,8 @@ class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     repetitions: Annotated[int, Meta(ge=1, le=1000)] = 5
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 takes one a physical core that this process may use."""
-    batch_tokens: Annotated[int, Meta(ge=1, le=65_536)] = 512
+    batch_tokens: Annotated[int, Meta(ge=1, le=65_536)] = 2048
+    """Prompt tokens handed over at once; the engine computes at most `PHYSICAL_BATCH_TOKENS` of them together."""
     kv_cache_type: KvCacheType = "f16"
 
 
@@ -47,6 +55,8 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time in seconds."""
     load_average: float | None
     """One-minute load of the machine before the test began."""
+    backend: str = ""
+    """What computed: `CPU`, or the engine's names of the accelerators; empty in rows of an edgetui that did not say."""
 
     @property
     def name(self) -> str:
@@ -99,14 +109,45 @@ class Comparison(msgspec.Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """What the two rows show, honestly."""
-        first, second = self.first.row.model_name, self.second.row.model_name
         if self.ratio is None:
             return "Each row needs two repetitions or more before they can be compared."
-        faster, slower, ratio = first, second, self.ratio
+        rows = (self.first.row, self.second.row)
+        (faster, slower), ratio = labels((self.first, self.second)), self.ratio
         if ratio.ratio < 1:
-            faster, slower = second, first
+            faster, slower = slower, faster
             ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
         figures = f"{ratio.ratio:.2f}x (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
         if not ratio.is_shown:
             return f"No difference is shown: {figures}."
-        return f"{faster} is faster than {slower} by {figures}."
+        told = f"{faster} is faster than {slower} by {figures}."
+        return told if rows[0].model_name != rows[1].model_name else f"{rows[0].model_name}: {told}"
+
+
+def labels(records: Sequence[BenchRecord]) -> list[str]:
+    """What tells these rows apart: the models' names, with whatever else differs in brackets.
+
+    Rows of one model are named by what differs in their settings, or by their times when nothing does.
+    """
+    names = [record.row.model_name for record in records]
+    columns = [column for column in zip(*map(_traits, records), strict=True) if len(set(column)) > 1]
+    traits = [", ".join(values) for values in zip(*columns, strict=True)] or [""] * len(records)
+    if len(set(names)) == len(names):
+        return [f"{name} ({trait})" if trait else name for name, trait in zip(names, traits, strict=True)]
+    if len(set(names)) > 1:
+        traits = [f"{name} {trait}".strip() for name, trait in zip(names, traits, strict=True)]
+    if len(set(traits)) == len(traits):
+        return traits
+    times = [time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.row.measured_at)) for record in records]
+    return [f"{trait} {at}".strip() for trait, at in zip(traits, times, strict=True)]
+
+
+def _traits(record: BenchRecord) -> tuple[str, ...]:
+    row, machine = record.row, record.machine
+    return (
+        f"{row.threads} thread{'' if row.threads == 1 else 's'}",
+        f"KV {row.kv_cache_type}",
+        f"batch {row.batch_tokens}",
+        f"{row.engine} {row.engine_version}",
+        row.backend or "backend not told",
+        machine.cpu or machine.architecture or "another machine",
+    )

@@ -22,7 +22,7 @@ def cells(record: BenchRecord) -> tuple[str, ...]:
         plain_line(row.model_quant_type),
         format_bytes(row.model_size_bytes),
         format_count(row.model_parameter_count),
-        row.engine,
+        f"{row.engine} {row.backend}".strip(),
         str(row.threads),
         row.kv_cache_type,
         row.name,

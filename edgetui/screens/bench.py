@@ -10,6 +10,7 @@ from rich.text import Text
 from textual import work
 from textual.binding import Binding
 from textual.containers import Container
+from textual.coordinate import Coordinate
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.core.bench import BenchSettings
@@ -40,6 +41,8 @@ _ORDER = tuple(
 )
 """llama-bench's columns, with those that people look for where 80 cells still show them."""
 _MARK = "*"
+_MOST_ROWS = 200
+"""In the table at once: filling one with all rows of a long history would hold up the keys."""
 _BAR_CELLS = 24
 _MOST_BARS = 6
 
@@ -61,6 +64,7 @@ class BenchScreen(LabScreen):
     BenchScreen #filter.-open { display: block; }
     BenchScreen #empty { display: none; height: 1fr; padding: 1 2; }
     BenchScreen #history { height: 1fr; }
+    BenchScreen #more { display: none; height: 1; color: $text-muted; }
     BenchScreen DataTable { height: 1fr; background: $background; scrollbar-size-horizontal: 1; }
     BenchScreen BenchBars { border-top: solid $primary; max-height: 10; }
     """
@@ -80,7 +84,9 @@ class BenchScreen(LabScreen):
         load = self.lab.settings.load
         self._entry: ModelEntry | None = None
         self._settings = BenchSettings(
-            threads=load.threads, batch_tokens=load.batch_tokens, kv_cache_type=load.kv_cache_type
+            # Not the chat's batch: the defaults are llama-bench's, so that figures compare with its.
+            threads=load.threads,
+            kv_cache_type=load.kv_cache_type,
         )
         self._job: JobRecord | None = None
         self._records: list[BenchRecord] = []
@@ -104,6 +110,7 @@ class BenchScreen(LabScreen):
         )
         with Container(id="history"):
             yield DataTable(cursor_type="row")
+            yield Static(id="more", markup=False)
         yield BenchBars()
 
     def on_mount(self) -> None:
@@ -170,7 +177,7 @@ class BenchScreen(LabScreen):
             ("generated_tokens", "Decode", "tg N: generated tokens; 0: none"),
             ("repetitions", "Repetitions", "of each test, after the warm-up"),
             ("threads", "Threads", "0: one a physical core"),
-            ("batch_tokens", "Batch", "prompt tokens a decode call"),
+            ("batch_tokens", "Batch", "prompt tokens handed over at once"),
             ("kv_cache_type", "KV cache", " ".join(KV_CACHE_TYPES)),
         )
         fields = [Field(BenchSettings, name, label, note, getattr(self._settings, name)) for name, label, note in lines]
@@ -193,12 +200,18 @@ class BenchScreen(LabScreen):
         record = self._current
         if record is None:
             return
-        if record.record_id in self._marked:
-            self._marked.remove(record.record_id)
+        before = self._marked
+        if record.record_id in before:
+            self._marked = [mark for mark in before if mark != record.record_id]
         else:
-            self._marked = [*self._marked[-1:], record.record_id]
+            self._marked = [*before[-1:], record.record_id]
+        table = self.query_one(DataTable)
+        for row, shown in enumerate(self._shown):
+            if (shown.record_id in before) != (shown.record_id in self._marked):
+                table.update_cell_at(Coordinate(row, 0), self._mark_of(shown))
         self._comparison = ""
-        self._fill()
+        self._show_bars()
+        self.refresh_bindings()
 
     def action_compare(self) -> None:
         """Say what the two marked rows show."""
@@ -341,20 +354,26 @@ class BenchScreen(LabScreen):
         """List the rows that the filter lets through, keeping the cursor on its row."""
         current = self._current
         words = self.query_one("#filter", Input).value.lower().split()
-        self._shown = [record for record in self._records if all(word in _known(record) for word in words)]
+        found = [record for record in self._records if all(word in _known(record) for word in words)]
+        self._shown = found[:_MOST_ROWS]
         table = self.query_one(DataTable)
         table.clear()
         for record in self._shown:
-            mark = _MARK if record.record_id in self._marked else " "
             row_cells = cells(record)
-            table.add_row(Text(mark), *(Text(row_cells[column]) for column in _ORDER), key=str(record.record_id))
+            table.add_row(self._mark_of(record), *(Text(row_cells[column]) for column in _ORDER))
         for row, record in enumerate(self._shown):
             if current is not None and record.record_id == current.record_id:
                 table.move_cursor(row=row)
+        more = self.query_one("#more", Static)
+        more.display = len(found) > len(self._shown)
+        more.update(f"The newest {len(self._shown)} of {len(found)} rows: press / to filter.")
         self.query_one("#history").display = bool(self._records)
         self.query_one("#empty").display = not self._records
         self._show_bars()
         self.refresh_bindings()
+
+    def _mark_of(self, record: BenchRecord) -> Text:
+        return Text(_MARK if record.record_id in self._marked else " ")
 
     @property
     def _current(self) -> BenchRecord | None:
@@ -366,7 +385,7 @@ class BenchScreen(LabScreen):
         bars = self.query_one(BenchBars)
         marked = [record for mark in self._marked for record in self._records if record.record_id == mark]
         if len(marked) == 2 and marked[0].row.name == marked[1].row.name:
-            bars.show(self._comparison or "Press c to compare the two marked rows.", marked)
+            bars.show(self._comparison or f"{marked[0].row.name}: press c to compare the two marked rows.", marked)
             return
         current = self._current
         if current is None:

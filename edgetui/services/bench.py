@@ -34,16 +34,8 @@ class Bench:
         """Published when this process knows of a new row, or removed one."""
 
     async def start(self, entry: ModelEntry, settings: BenchSettings) -> JobRecord:
-        """Measure a model in a job; raises `EdgetuiError`: `bad_file`, `unsupported`, `bad_request`, `busy`."""
-        if entry.problem:
-            raise EdgetuiError("bad_file", entry.problem)
-        if entry.format != "gguf":
-            raise EdgetuiError(
-                "unsupported",
-                f"{entry.name} is in the {entry.format} format, which llama.cpp cannot run: take a GGUF file of it.",
-            )
-        if not settings.prompt_tokens and not settings.generated_tokens:
-            raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+        """Measure a model in a job; raises `EdgetuiError` as `check` does, and `busy`."""
+        self.check(entry, settings)
         running = next((job for job in await self._jobs.list() if job.is_running), None)
         if running is not None:
             raise EdgetuiError(
@@ -54,6 +46,19 @@ class Bench:
         return await self._jobs.start(
             BenchRequest(model=str(entry.path), model_name=entry.name, settings=settings, machine=await self._machine())
         )
+
+    @staticmethod
+    def check(entry: ModelEntry, settings: BenchSettings) -> None:
+        """Raise `EdgetuiError` for what can never be measured: `bad_file`, `unsupported`, `bad_request`."""
+        if entry.problem:
+            raise EdgetuiError("bad_file", entry.problem)
+        if entry.format != "gguf":
+            raise EdgetuiError(
+                "unsupported",
+                f"{entry.name} is in the {entry.format} format, which llama.cpp cannot run: take a GGUF file of it.",
+            )
+        if not settings.prompt_tokens and not settings.generated_tokens:
+            raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
 
     async def follow(self, job_id: str) -> JobSucceeded | JobFailed:
         """Publish `changed` for each row of a job as it comes; gives the job's last event."""

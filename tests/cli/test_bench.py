@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,26 +46,43 @@ async def test_a_wrong_request_is_one_sentence_and_a_status(arguments: list[str]
     assert sentence in err and "Traceback" not in err and err.count("\n") == 1
 
 
-async def test_ctrl_c_cancels_the_job() -> None:
+@pytest.mark.parametrize("arguments", [["nope"], ["--history", "nope"]])
+async def test_a_model_that_nobody_knows_is_named(arguments: list[str]) -> None:
+    status, out, err = await edgetui("bench", *arguments)
+    assert (status, out) == (1, "") and "nope" in err and err.count("\n") == 1
+
+
+async def test_a_damaged_model_stops_the_command_before_any_is_measured(home: Path) -> None:
+    broken = home / "broken.gguf"
+    broken.write_text("not a model")
+    status, out, err = await edgetui("bench", MODEL, str(broken), *SMALL)
+    assert (status, out) == (1, "") and "broken.gguf" in err and "tok/s" not in err
+
+
+async def interrupted_after(*arguments: str, line: str) -> tuple[int | None, str, str]:
+    """Press Ctrl-C once `line` stands in the progress; gives exit status, stdout and the rest of stderr."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "edgetui",
-        "bench",
-        MODEL,
-        "-p",
-        "0",
-        "-n",
-        "2000",
-        "-t",
-        "1",
+        *("-m", "edgetui", "bench", MODEL, *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
-    await process.stderr.readline()
+    while line.encode() not in (read := await process.stderr.readline()):
+        assert read, "it ended before it could be interrupted"
     os.kill(process.pid, signal.SIGINT)
-    _, err = await process.communicate()
-    assert process.returncode == 130 and b"Traceback" not in err
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_ctrl_c_cancels_the_job() -> None:
+    status, out, err = await interrupted_after("-p", "0", "-n", "2000", "-t", "1", line=MODEL)
+    assert (status, out) == (130, "") and "Traceback" not in err
     _, listed, _ = await edgetui("jobs", "list", "--json")
     assert [job["state"] for job in json.loads(listed)] == ["cancelled"]
+
+
+async def test_ctrl_c_prints_the_rows_that_are_complete() -> None:
+    status, out, _ = await interrupted_after("-p", "8", "-n", "100", "-r", "100", "-t", "1", line="tg100")
+    assert status == 130
+    assert "pp8" in out and "tg100" not in out

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
+import random
 import statistics
 
 import pytest
 
-from edgetui.core.statistics import mean, median, percentile, ratio_of_means, standard_deviation
+from edgetui.core.statistics import mean, median, percentile, ratio_of_means, standard_deviation, student_t
 
 VALUES = [112.4, 111.0, 113.9, 110.2, 112.5]
 
@@ -12,6 +14,13 @@ VALUES = [112.4, 111.0, 113.9, 110.2, 112.5]
 def test_mean_and_deviation_are_the_textbook_ones() -> None:
     assert mean(VALUES) == pytest.approx(statistics.fmean(VALUES))
     assert standard_deviation(VALUES) == pytest.approx(statistics.stdev(VALUES))
+
+
+def test_the_deviation_is_the_one_that_llama_bench_prints() -> None:
+    # Its own formula (tools/llama-bench/llama-bench.cpp, stdev), with the sum of squares taken first.
+    n, centre = len(VALUES), sum(VALUES) / len(VALUES)
+    theirs = math.sqrt(sum(value * value for value in VALUES) / (n - 1) - centre * centre * n / (n - 1))
+    assert standard_deviation(VALUES) == pytest.approx(theirs, rel=1e-6)
 
 
 def test_one_value_has_no_deviation() -> None:
@@ -46,6 +55,39 @@ def test_samples_that_overlap_show_no_difference() -> None:
 
 def test_the_same_samples_give_the_same_interval() -> None:
     assert ratio_of_means(VALUES, VALUES[::-1]) == ratio_of_means(VALUES, VALUES[::-1])
+
+
+@pytest.mark.parametrize(
+    ("freedom", "t"), [(1, 12.7062), (2, 4.30265), (4, 2.77645), (8, 2.30600), (30, 2.04227), (100, 1.98397)]
+)
+def test_student_t_is_the_one_of_the_tables(freedom: float, t: float) -> None:
+    assert student_t(freedom) == pytest.approx(t, rel=1e-5)
+
+
+@pytest.mark.parametrize("repetitions", [2, 3, 5])
+def test_two_measurements_of_the_same_model_seldom_show_a_difference(repetitions: int) -> None:
+    draw = random.Random(repetitions)
+
+    def rates() -> list[float]:
+        return [draw.gauss(100, 2) for _ in range(repetitions)]
+
+    ratios = [ratio_of_means(rates(), rates()) for _ in range(300)]
+    assert sum(ratio is not None and ratio.is_shown for ratio in ratios) <= 0.08 * len(ratios)
+
+
+def test_a_true_difference_of_a_tenth_is_found_in_five_repetitions() -> None:
+    draw = random.Random(5)
+    pairs = [
+        ratio_of_means([draw.gauss(110, 2) for _ in range(5)], [draw.gauss(100, 2) for _ in range(5)])
+        for _ in range(100)
+    ]
+    assert all(ratio is not None and ratio.is_shown for ratio in pairs)
+    assert sum(ratio is not None and ratio.low <= 1.1 <= ratio.high for ratio in pairs) >= 88
+
+
+def test_samples_without_any_spread_give_an_exact_ratio() -> None:
+    ratio = ratio_of_means([120.0, 120.0], [100.0, 100.0])
+    assert ratio is not None and (ratio.low, ratio.ratio, ratio.high) == (1.2, 1.2, 1.2)
 
 
 @pytest.mark.parametrize(("a", "b"), [([1.0], [1.0, 2.0]), ([1.0, 2.0], []), ([0.0, 1.0], [1.0, 2.0])])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
@@ -63,7 +64,7 @@ async def test_a_wrong_setting_is_named_beside_its_field(lab: Lab) -> None:
         app.screen.query_one("#repetitions", Input).value = "0"
         app.screen.query_one("#kv_cache_type", Input).value = "q9"
         await pilot.press("enter")
-        assert "expected int >= 1" in line(app, "#repetitions-problem")
+        assert "at least 1" in line(app, "#repetitions-problem")
         assert "q9" in line(app, "#kv_cache_type-problem")
         await pilot.press("escape")
         await shown(pilot, lambda: "5 repetitions" in line(app, "#setup"))
@@ -118,3 +119,33 @@ async def test_the_filter_narrows_the_history(lab: Lab) -> None:
         await shown(pilot, lambda: [row[1] for row in rows(app)] == ["alpha"])
         await pilot.press("escape")
         await shown(pilot, lambda: len(rows(app)) == 2)
+
+
+async def test_two_rows_of_one_model_are_told_apart_and_wholly_readable_in_80_cells(lab: Lab) -> None:
+    name = "A-model-with-quite-a-long-name-Instruct.Q4_K_M"
+    keep(lab, name, [500, 505, 495])
+    slow = record(name, [1000, 1010, 990]).row
+    History(lab.database).add(msgspec.structs.replace(slow, threads=2), Machine(), None)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("space", "down", "space", "c")
+        bars = app.screen.query_one(BenchBars)
+        await shown(pilot, lambda: "2.00x" in bars.text)
+        assert all(len(text) <= 80 for text in bars.text.splitlines())
+        told = " ".join(bars.text.split())
+        assert "1 thread is faster than 2 threads by 2.00x (95 % interval 1.9" in told
+        # Newest first, as the rows stand in the list above.
+        assert [text.split()[:2] for text in bars.text.splitlines()[-2:]] == [["2", "threads"], ["1", "thread"]]
+
+
+async def test_a_long_history_shows_its_newest_rows_and_says_so(lab: Lab) -> None:
+    for number in range(203):
+        keep(lab, f"model-{number}", [500, 505])
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 200)
+        assert rows(app)[0][1] == "model-202"
+        assert "200 of 203" in line(app, "#more")
+        await pilot.press("slash", *"model-1")
+        await shown(pilot, lambda: not app.screen.query_one("#more").display)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from edgetui.core.bench import BenchRecord, BenchRow, BenchSettings, Machine
+from edgetui.core.bench import BenchRecord, BenchRow, BenchSettings, Machine, labels
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import ModelEntry
 from edgetui.services.bench import compare
@@ -50,6 +50,7 @@ async def test_rows_are_measured_and_kept(lab: Lab, demo_entry: ModelEntry) -> N
         assert len(row.samples_ns) == 2 and all(ns > 0 for ns in row.samples_ns)
         assert row.mean_tps == pytest.approx(sum(row.tokens * 1e9 / ns for ns in row.samples_ns) / 2)
         assert (row.model_name, row.model_quant_type, row.threads) == (demo_entry.name, "Q4_1", 1)
+        assert row.backend and row.engine_version
         assert row.model_size_bytes == 96_576_768 and row.model_parameter_count == 134_515_008
         assert kept.job_id == job.job_id and kept.machine.cpu and kept.machine.memory_bytes
     assert await lab.bench.remove([prefill.record_id, 999]) == 1
@@ -86,6 +87,26 @@ def test_a_clear_difference_is_told_with_its_interval() -> None:
 
 def test_noise_is_not_told_as_a_difference() -> None:
     assert compare(record("a", [500, 600, 550]), record("b", [580, 520, 560])).sentence.startswith("No difference")
+
+
+def test_rows_of_one_model_are_told_apart_by_what_differs() -> None:
+    two, one = record("a", [500, 505, 495]), record("a", [1000, 1010, 990])
+    two = msgspec.structs.replace(two, row=msgspec.structs.replace(two.row, threads=2))
+    assert compare(two, one).sentence.startswith("a: 2 threads is faster than 1 thread by 2.00x")
+    assert labels([two, one]) == ["2 threads", "1 thread"]
+
+
+def test_rows_of_one_model_with_the_same_settings_are_told_apart_by_time() -> None:
+    first, second = record("a", [500, 505]), record("a", [500, 505])
+    second = msgspec.structs.replace(second, row=msgspec.structs.replace(second.row, measured_at=3600.0))
+    earlier, later = labels([first, second])
+    assert earlier != later and earlier[-6:] == later[-6:] == ":00:00"[-6:]
+
+
+def test_a_setting_that_differs_is_told_beside_the_names() -> None:
+    first, second = record("a", [500, 505]), record("b", [500, 505])
+    second = msgspec.structs.replace(second, row=msgspec.structs.replace(second.row, kv_cache_type="q8_0"))
+    assert labels([first, second]) == ["a (KV f16)", "b (KV q8_0)"]
 
 
 def test_a_single_repetition_compares_with_nothing() -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from edgetui.core.bench import BenchRow
+from edgetui.core.bench import PHYSICAL_BATCH_TOKENS, BenchRow
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import LoadSettings
 from edgetui.engines.llama_cpp import library
@@ -54,7 +54,7 @@ def measure(
             threads=settings.threads,
             kv_cache_type=settings.kv_cache_type,
         )
-        model = LoadedModel.load(path, load)
+        model = LoadedModel.load(path, load, adjust_context=_as_llama_bench)
         try:
             load_average = _load_average()
             bench = _Bench(model)
@@ -81,9 +81,17 @@ def measure(
                 engine_version=library.version(),
                 measured_at=time.time(),
                 load_average=load_average,
+                backend=library.backend(),
             )
         finally:
             model.close()
+
+
+def _as_llama_bench(params: Any) -> None:
+    """Change a context's native parameters to what llama-bench takes where a chat takes something else."""
+    params.n_ubatch = min(params.n_ubatch, PHYSICAL_BATCH_TOKENS)
+    # Layers with a sliding window then cache no more than the window.
+    params.swa_full = False
 
 
 class _Bench:

@@ -84,6 +84,12 @@ def describe() -> EngineInfo:
     )
 
 
+def backend() -> str:
+    """What computes when nothing else is asked for: the accelerators of all compiled-in backends, else `CPU`."""
+    names = [device.split(":")[0] for device in _devices()]
+    return ",".join(name for name in names if name != "CPU") or "CPU"
+
+
 def _devices() -> tuple[str, ...]:
     """Names and descriptions of the compute devices of every backend that is compiled in."""
     import llama_cpp._ggml as binding

@@ -56,8 +56,9 @@ class LoadedModel:
         *,
         on_progress: Callable[[float], None] = lambda fraction: None,
         stop: StopFlag | None = None,
+        adjust_context: Callable[[Any], None] = lambda params: None,
     ) -> LoadedModel:
-        """Read the weights and make a context.
+        """Read the weights and make a context; `adjust_context` may change its native parameters before.
 
         Raises `EdgetuiError`: `bad_file`, `unsupported`, `out_of_memory`, `cancelled`, `not_found`.
         """
@@ -68,11 +69,13 @@ class LoadedModel:
         trained = header.context_length or DEFAULT_CONTEXT_TOKENS
         context_tokens = settings.context_tokens or min(trained, DEFAULT_CONTEXT_TOKENS)
         threads = settings.threads or host.default_threads()
-        _require_memory(lib, path, settings, context_tokens, threads)
+        params = _context_params(lib, settings, context_tokens, threads)
+        adjust_context(params)
+        _require_memory(lib, path, settings, params)
         stop = stop or StopFlag()
         loaded = cls(lib, _load_weights(lib, path, on_progress, stop), path)
         try:
-            loaded._make_context(settings, context_tokens, threads)
+            loaded._make_context(settings, params)
         except BaseException:
             loaded.close()
             raise
@@ -140,18 +143,16 @@ class LoadedModel:
             self._lib.llama_model_free(self.model)
             self.model = None
 
-    def _make_context(self, settings: LoadSettings, context_tokens: int, threads: int) -> None:
+    def _make_context(self, settings: LoadSettings, params: Any) -> None:
         lib = self._lib
         buffers = _BufferSizes()
         with library.capture_log(buffers.read):
-            self.context = lib.llama_init_from_model(
-                self.model, _context_params(lib, settings, context_tokens, threads)
-            )
+            self.context = lib.llama_init_from_model(self.model, params)
         if not self.context:
-            raise _context_failure(self.path, settings, context_tokens, buffers.text)
+            raise _context_failure(self.path, settings, params.n_ctx, buffers.text)
         self.context_tokens = int(lib.llama_n_ctx(self.context))
         self.batch_tokens = int(lib.llama_n_batch(self.context))
-        self.threads = threads
+        self.threads = int(params.n_threads)
         self.kv_cache_bytes = buffers.cache_bytes
         self.memory = lib.llama_get_memory(self.context)
 
@@ -192,7 +193,7 @@ def _context_params(lib: Any, settings: LoadSettings, context_tokens: int, threa
     return params
 
 
-def _require_memory(lib: Any, path: Path, settings: LoadSettings, context_tokens: int, threads: int) -> None:
+def _require_memory(lib: Any, path: Path, settings: LoadSettings, context_params: Any) -> None:
     """Refuse what cannot fit before anything is allocated.
 
     llama.cpp simulates the allocation (`no_alloc`), so its own figures for cache and buffers count, not a
@@ -201,13 +202,14 @@ def _require_memory(lib: Any, path: Path, settings: LoadSettings, context_tokens
     params = lib.llama_model_default_params()
     params.no_alloc = True
     params.load_mode = lib.LLAMA_LOAD_MODE_NONE
+    context_tokens = int(context_params.n_ctx)
     log = _BufferSizes()
     with library.capture_log(log.read):
         model = lib.llama_model_load_from_file(str(path).encode(), params)
         if not model:
             raise _load_failure(path, log.text)
         try:
-            context = lib.llama_init_from_model(model, _context_params(lib, settings, context_tokens, threads))
+            context = lib.llama_init_from_model(model, context_params)
             if not context:
                 raise _context_failure(path, settings, context_tokens, log.text)
             lib.llama_free(context)

@@ -1,0 +1,93 @@
+"""What is decoded, and how, while the real model is measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgetui.core.bench import BenchSettings
+from edgetui.core.failures import EdgetuiError
+from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.bench import Repetition, measure
+
+SMALL = BenchSettings(prompt_tokens=40, generated_tokens=3, repetitions=2, threads=1, batch_tokens=16)
+
+
+def test_the_work_of_a_repetition_is_llama_benchs(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lib = library.load()
+    decode, calls = lib.llama_decode, []
+
+    def watched(context: Any, batch: Any) -> Any:
+        cached = lib.llama_memory_seq_pos_max(lib.llama_get_memory(context), 0) + 1
+        calls.append((cached, batch.n_tokens))
+        return decode(context, batch)
+
+    monkeypatch.setattr(lib, "llama_decode", watched)
+    list(measure(demo_model, "demo", SMALL, lambda repetition: None))
+    # Cached before the call, tokens in it. Prefill warms up with the whole prompt, decode with one token; every
+    # repetition begins with an empty cache.
+    prefill = [(0, 16), (16, 16), (32, 8)]
+    decoding = [(0, 1), (1, 1), (2, 1)]
+    assert calls == [*prefill * 3, (0, 1), *decoding * 2]
+
+
+def test_a_row_a_test_with_a_duration_a_repetition(demo_model: Path) -> None:
+    told: list[Repetition] = []
+    prefill, decoding = measure(demo_model, "demo", SMALL, told.append)
+    assert (prefill.name, decoding.name) == ("pp40", "tg3")
+    assert [(each.test, each.tokens, each.number) for each in told] == [
+        ("pp", 40, 1),
+        ("pp", 40, 2),
+        ("tg", 3, 1),
+        ("tg", 3, 2),
+    ]
+    assert prefill.samples_ns + decoding.samples_ns == tuple(each.duration_ns for each in told)
+    assert (prefill.model_parameter_count, prefill.model_quant_type) == (134_515_008, "Q4_1")
+    assert prefill.backend
+
+
+def test_the_context_is_the_one_that_llama_bench_makes(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lib = library.load()
+
+    class EnoughSeenError(Exception):
+        pass
+
+    def watched(_model: Any, params: Any) -> Any:
+        made = (
+            params.n_ctx,
+            params.n_batch,
+            params.n_ubatch,
+            params.n_threads,
+            params.n_threads_batch,
+            params.swa_full,
+        )
+        assert made == (2000, 2000, 512, 1, 1, False)
+        # f16 keys and values; flash attention left to the library.
+        assert (params.type_k, params.type_v, params.flash_attn_type) == (1, 1, -1)
+        raise EnoughSeenError
+
+    monkeypatch.setattr(lib, "llama_init_from_model", watched)
+    with pytest.raises(EnoughSeenError):
+        list(measure(demo_model, "demo", BenchSettings(prompt_tokens=2000, threads=1), lambda repetition: None))
+
+
+@pytest.mark.parametrize(("prompt", "generated", "names"), [(8, 0, ["pp8"]), (0, 2, ["tg2"])])
+def test_a_test_of_no_tokens_is_left_out(demo_model: Path, prompt: int, generated: int, names: list[str]) -> None:
+    settings = BenchSettings(prompt_tokens=prompt, generated_tokens=generated, repetitions=1, threads=1)
+    assert [row.name for row in measure(demo_model, "demo", settings, lambda repetition: None)] == names
+
+
+def test_nothing_to_measure_is_refused(demo_model: Path) -> None:
+    with pytest.raises(EdgetuiError, match="nothing to measure") as caught:
+        list(measure(demo_model, "demo", BenchSettings(prompt_tokens=0, generated_tokens=0), lambda repetition: None))
+    assert caught.value.failure.kind == "bad_request"
+
+
+def test_a_file_that_is_no_model_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "text.gguf"
+    path.write_text("not a model")
+    with pytest.raises(EdgetuiError, match=r"text\.gguf") as caught:
+        list(measure(path, "text", SMALL, lambda repetition: None))
+    assert caught.value.failure.kind == "bad_file"
