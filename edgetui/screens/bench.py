@@ -23,6 +23,7 @@ from edgetui.screens.base import LabScreen
 from edgetui.services.bench import compare
 from edgetui.widgets.bars import default_glyphs, meter
 from edgetui.widgets.bench_bars import BenchBars
+from edgetui.widgets.filter_input import FilterInput
 from edgetui.worker.protocol import JobFailed
 
 if TYPE_CHECKING:
@@ -60,8 +61,6 @@ class BenchScreen(LabScreen):
     DEFAULT_CSS = """
     BenchScreen #setup { height: auto; max-height: 2; }
     BenchScreen #progress { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-    BenchScreen #filter { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
-    BenchScreen #filter.-open { display: block; }
     BenchScreen #empty { display: none; height: 1fr; padding: 1 2; }
     BenchScreen #history { height: 1fr; }
     BenchScreen #more { display: none; height: 1; color: $text-muted; }
@@ -100,9 +99,7 @@ class BenchScreen(LabScreen):
         """Setup, progress, history, bars."""
         yield Static(id="setup", markup=False)
         yield Static(id="progress", markup=False)
-        filter_input = Input(placeholder="filter by model, type or test; esc clears", id="filter", compact=True)
-        filter_input.cursor_blink = False
-        yield filter_input
+        yield FilterInput("filter by model, type or test; esc clears")
         yield Static(
             "Nothing has been measured yet.\n\nPress m to choose a model, then enter to measure it.",
             id="empty",
@@ -151,7 +148,7 @@ class BenchScreen(LabScreen):
 
     def action_start(self) -> None:
         """Measure the chosen model; without one, choose first. In the filter: back to the rows."""
-        if self.query_one("#filter", Input).has_focus:
+        if self.query_one(FilterInput).has_focus:
             self.query_one(DataTable).focus()
         elif self._entry is None:
             self.action_choose_model()
@@ -237,16 +234,11 @@ class BenchScreen(LabScreen):
 
     def action_filter(self) -> None:
         """Type to filter."""
-        filter_input = self.query_one("#filter", Input)
-        filter_input.add_class("-open")
-        filter_input.focus()
+        self.query_one(FilterInput).open()
 
     def action_back(self) -> None:
         """Leave the filter, dismiss a failure, or go back."""
-        filter_input = self.query_one("#filter", Input)
-        if filter_input.has_class("-open"):
-            filter_input.value = ""
-            filter_input.remove_class("-open")
+        if self.query_one(FilterInput).close():
             self.query_one(DataTable).focus()
         else:
             super().action_back()
@@ -353,7 +345,7 @@ class BenchScreen(LabScreen):
     def _fill(self) -> None:
         """List the rows that the filter lets through, keeping the cursor on its row."""
         current = self._current
-        words = self.query_one("#filter", Input).value.lower().split()
+        words = self.query_one(FilterInput).words
         found = [record for record in self._records if all(word in _known(record) for word in words)]
         self._shown = found[:_MOST_ROWS]
         table = self.query_one(DataTable)

@@ -15,6 +15,7 @@ from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import MISSING, format_bytes, format_count
 from edgetui.screens.base import LabScreen
+from edgetui.widgets.filter_input import FilterInput
 from edgetui.widgets.model_details import ModelDetailsPane
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ class ModelsScreen(LabScreen):
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
     ModelsScreen #summary { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
-    ModelsScreen #filter { display: none; height: 1; border: none; padding: 0 1; background: $panel; }
-    ModelsScreen #filter.-open { display: block; }
     ModelsScreen #empty { display: none; height: auto; padding: 1 2; }
     ModelsScreen #both { height: 1fr; layout: vertical; }
     ModelsScreen DataTable { height: 1fr; min-height: 4; background: $background; scrollbar-size-horizontal: 1; }
@@ -80,9 +79,7 @@ class ModelsScreen(LabScreen):
     def compose_body(self) -> ComposeResult:
         """Summary, filter, list and details."""
         yield Static("Looking for models...", id="summary", markup=False)
-        filter_input = Input(placeholder="filter by name, type or architecture; esc clears", id="filter", compact=True)
-        filter_input.cursor_blink = False
-        yield filter_input
+        yield FilterInput("filter by name, type or architecture; esc clears")
         yield Static(id="empty", markup=False)
         with Container(id="both"):
             yield DataTable(cursor_type="row", zebra_stripes=False)
@@ -123,16 +120,11 @@ class ModelsScreen(LabScreen):
 
     def action_filter(self) -> None:
         """Type to filter."""
-        filter_input = self.query_one("#filter", Input)
-        filter_input.add_class("-open")
-        filter_input.focus()
+        self.query_one(FilterInput).open()
 
     def action_back(self) -> None:
         """Leave the filter, dismiss a failure, or go back."""
-        filter_input = self.query_one("#filter", Input)
-        if filter_input.has_class("-open"):
-            filter_input.value = ""
-            filter_input.remove_class("-open")
+        if self.query_one(FilterInput).close():
             self.query_one(DataTable).focus()
         else:
             super().action_back()
@@ -194,7 +186,7 @@ class ModelsScreen(LabScreen):
     def _fill(self) -> None:
         """List the entries that the filter lets through, keeping the marked one marked."""
         marked = self._marked
-        words = self.query_one("#filter", Input).value.lower().split()
+        words = self.query_one(FilterInput).words
         name, key = _SORTS[self._sort]
         self._shown = sorted((entry for entry in self._entries if _matches(entry, words)), key=key)  # type: ignore[arg-type]
         table = self.query_one(DataTable)
