@@ -30,8 +30,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """More folders to search; never written to."""
     theme: str = ""
     """Name of a Textual theme, such as `textual-light`; empty takes the default."""
-    frames_per_second: Annotated[int, Meta(ge=1, le=30)] = 8
-    """Most repaints a second while tokens stream; fewer cost the decode less."""
+    frames_per_second: Annotated[int, Meta(ge=0, le=30)] = 0
+    """Most repaints a second while tokens stream; 0 takes many where a processor is free, few where none is."""
     disk_headroom_bytes: Annotated[int, Meta(ge=0)] = GIB
     """Free space that must remain on a disk after a file is written to it."""
     system_prompt: str = ""

@@ -251,7 +251,8 @@ class RunScreen(LabScreen):
         self._set_state("prefill")
         answered = False
         try:
-            async for event in self._chat.ask(text, 1 / self.lab.settings.frames_per_second):
+            interval_s = self._chat.frame_interval_s(self.lab.settings.frames_per_second)
+            async for event in self._chat.ask(text, interval_s):
                 if isinstance(event, Tokens):
                     answered = True
                     self._take_tokens(transcript, event)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.frame_rate import frames_per_second
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 from edgetui.worker.protocol import Finished, Loaded, Tokens
 
@@ -45,6 +47,12 @@ class Chat:
             return None
         # A worker that died between two turns holds no memory, and nobody has told us yet.
         return self._inference.loaded if self._inference.resident_bytes() else None
+
+    def frame_interval_s(self, wanted: int) -> float:
+        """Time between two repaints for `Settings.frames_per_second`, as the loaded model's threads allow."""
+        threads = self.loaded.threads if self.loaded else 0
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return 1 / frames_per_second(wanted, threads, processors)
 
     async def load(self, on_progress: Callable[[float], None] = lambda fraction: None) -> Loaded:
         """Have the model in memory; raises `EdgetuiError`, and cancelling the task stops the load."""
