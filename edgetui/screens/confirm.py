@@ -11,13 +11,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from edgetui.core.plain_text import plain_text
+from edgetui.screens.steady import SteadySize
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(SteadySize, ModalScreen[bool]):
     """`await app.push_screen_wait(ConfirmDialog("Remove it?"))`; enter and esc mean no."""
 
     DEFAULT_CSS = """

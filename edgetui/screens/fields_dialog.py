@@ -11,6 +11,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from edgetui.screens.steady import SteadySize
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,7 +43,7 @@ class Field(NamedTuple):
     value: object
 
 
-class FieldsDialog(ModalScreen["dict[str, Any] | None"]):
+class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
     """`await app.push_screen_wait(FieldsDialog(title, fields))` gives checked values by name, None when cancelled."""
 
     DEFAULT_CSS = """

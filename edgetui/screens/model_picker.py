@@ -13,6 +13,7 @@ from textual.widgets.option_list import Option
 
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes, format_count
+from edgetui.screens.steady import SteadySize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
 
 
-class ModelPicker(ModalScreen["ModelEntry | None"]):
+class ModelPicker(SteadySize, ModalScreen["ModelEntry | None"]):
     """`await app.push_screen_wait(ModelPicker(entries))` gives the model chosen, None for none."""
 
     DEFAULT_CSS = """

@@ -10,12 +10,14 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from edgetui.screens.steady import SteadySize
+
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
 
-class NameFileDialog(ModalScreen["str | None"]):
+class NameFileDialog(SteadySize, ModalScreen["str | None"]):
     """`await app.push_screen_wait(NameFileDialog(path))` gives what was written, None when it was left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]

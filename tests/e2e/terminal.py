@@ -97,8 +97,9 @@ class Terminal:
         os.write(self._master, text.encode())
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the window's size, as dragging its corner does."""
+        """Change the window's size; it is empty then, as for a program that must draw everything anew."""
         self._screen.resize(rows, columns)
+        self._screen.erase_in_display(2)
         self._set_size(columns, rows)
 
     def hang_up(self) -> None:

@@ -53,13 +53,34 @@ def test_window_shrunk_below_anything_useful_and_grown_again_shows_every_mode(op
     for key in range(1, len(MODES) + 1):
         terminal.press(f"f{key}")
         terminal.wait_for(f"[{key} {MODES[key - 1]}]")
-        for columns, rows in ((80, 24), (40, 12), (20, 5), (80, 24)):
-            before = len(terminal.output)
+        for columns, rows in ((40, 12), (20, 5), (80, 24)):
             terminal.resize(columns, rows)
-            terminal.wait_for(lambda _, before=before: len(terminal.output) > before)  # type: ignore[misc]
+            terminal.wait_for(f"[{key}")
         terminal.wait_for(f"[{key} {MODES[key - 1]}]")
     terminal.press("ctrl+q")
     assert terminal.wait_for_exit() == 0
+
+
+def test_window_dragged_to_many_sizes_at_once_is_drawn_at_its_last_one(open_terminal: OpenTerminal) -> None:
+    terminal = open_terminal()
+    terminal.wait_for("[1 Hardware]")
+    terminal.press("2")
+    terminal.wait_for(DEMO)
+    for step in range(120):
+        terminal.resize(120 - step % 60, 40 - step % 30)
+        terminal.read(0.005)
+    terminal.resize(100, 30)
+    terminal.wait_for("[2 Models]")
+    terminal.press("3")
+    terminal.wait_for("[3 Quantize]")
+    terminal.press("ctrl+p")
+    terminal.wait_for("Search")
+    for step in range(120):
+        terminal.resize(120 - step % 60, 40 - step % 30)
+        terminal.read(0.005)
+    terminal.resize(80, 24)
+    terminal.press("escape")
+    terminal.wait_for("[3 Quantize]")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
