@@ -19,7 +19,7 @@ from benchmarks.report import Result, show
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROUNDS = 9
+ROUNDS = 15
 TOKENS = 256
 BAR = 0.97
 
