@@ -4,7 +4,7 @@ from __future__ import annotations
 
 WITH_A_CORE_TO_SPARE = 12
 """Frames a second that look fluid; they cost the decode nothing when it leaves a processor free."""
-WITHOUT = 4
+WITHOUT = 3
 """Frames a second when every processor decodes: each frame then stops the decode for as long as it takes."""
 
 
