@@ -1,0 +1,128 @@
+"""What a model takes of a machine: the figures of a fit, by part, each with where it comes from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+KvKind = Literal["full", "window", "latent", "recurrent", "shared"]
+FitVerdict = Literal["fits", "tight", "with changes", "does not fit"]
+
+
+class WeightsRead(msgspec.Struct, frozen=True):
+    """Weights of one tensor type that a decoded token goes through."""
+
+    type_name: str
+    """ggml's name, such as `Q4_K`."""
+    weights: int
+    """Multiplied and added once a token."""
+    size_bytes: int
+    """Read from memory once a token, whatever the batch."""
+
+
+class KvLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one layer remembers of the tokens before."""
+
+    kind: KvKind
+    key_width: int = 0
+    """Elements of K a token: KV heads times head size; of the latent vector where keys and values share one."""
+    value_width: int = 0
+    """Elements of V a token; 0 where K holds it (latent) or the layer reads another one's cache (shared)."""
+    window_tokens: int = 0
+    """Tokens kept, for `window`."""
+    state_bytes: int = 0
+    """Whole state whatever the context, for `recurrent`."""
+
+
+class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides a model's memory and speed; from a file's header or from a list of known models."""
+
+    architecture: str
+    parameter_count: int
+    layers: tuple[KvLayer, ...]
+    embedding_length: int
+    vocabulary_size: int
+    trained_context_tokens: int
+    weights_bytes: int
+    """All tensors."""
+    read_per_token: tuple[WeightsRead, ...]
+    """What one decoded token goes through: without the rows of the embedding that it does not look up, and of a
+    mixture of experts only the active ones."""
+
+    @property
+    def bytes_per_token(self) -> int:
+        """Weights read to decode one token, the KV cache left out."""
+        return sum(part.size_bytes for part in self.read_per_token)
+
+    @property
+    def active_weights(self) -> int:
+        """Weights that one token is multiplied with."""
+        return sum(part.weights for part in self.read_per_token)
+
+
+class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory of a worker that holds a model, in bytes by part."""
+
+    weights_mapped: int
+    """Of the model file, mapped; the system may drop it under pressure and read it again."""
+    weights_copied: int
+    """Repacked or read into memory of the process."""
+    kv_cache: int
+    compute: int
+    """Buffers for one batch."""
+    output: int
+    """Logits."""
+    runtime: int
+    """The process itself: interpreter, libraries, vocabulary."""
+    source: Literal["simulated", "formula"]
+    """By llama.cpp's own allocation without allocating, or by arithmetic on the shape."""
+
+    @property
+    def total(self) -> int:
+        """Resident at its peak."""
+        return self.weights_mapped + self.weights_copied + self.kv_cache + self.compute + self.output + self.runtime
+
+
+class FitChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One change that would make a model fit, computed for this model and machine."""
+
+    what: str
+    """In words, such as `context 4096 instead of 8192`."""
+    total_bytes: int
+    """Memory with it."""
+
+
+class MemoryFit(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a model fits, and why."""
+
+    verdict: FitVerdict
+    parts: MemoryParts
+    available_bytes: int
+    """What the process may take now: memory available, or what its cgroup leaves."""
+    reason: str
+    changes: tuple[FitChange, ...] = ()
+
+
+class SpeedForecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Predicted rates in tok/s, with everything that they were computed from."""
+
+    prefill_tps: float
+    prefill_low_tps: float
+    prefill_high_tps: float
+    decode_tps: float
+    decode_low_tps: float
+    decode_high_tps: float
+    threads: int
+    context_tokens: int
+    """Depth at which it decodes."""
+    bytes_per_token: int
+    """Weights and KV cache read for one decoded token at that depth."""
+    bandwidth_bytes_per_s: float
+    """Measured on this machine with so many threads."""
+    efficiency: float
+    """Share of that bandwidth which decode reaches, as predicted."""
+    measured_rows: int
+    """Real measurements on this machine that corrected it."""
+    commands: tuple[str, ...]
+    """Exact commands that verify it: edgetui's and llama-bench's."""
