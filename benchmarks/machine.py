@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-BUSY_LOAD = 0.7
-"""One-minute load above which a measurement is not worth much."""
+BUSY_SHARE = 0.1
+"""Share of the processor's time taken by others above which a measurement is not worth much."""
+_LOOK_S = 1.0
 
 
 def describe() -> list[str]:
@@ -29,10 +30,13 @@ def describe() -> list[str]:
 
 
 def warn_when_busy() -> None:
-    """Say so when other work disturbs what is about to be measured."""
-    load = os.getloadavg()[0]
-    if load > BUSY_LOAD:
-        print(f"The machine is busy (load {load:.2f}); figures measured now say little.", flush=True)
+    """Say so when other work disturbs what is about to be measured.
+
+    Asked of the processor for a second, since the load average still counts the measurement before.
+    """
+    share = psutil.cpu_percent(_LOOK_S) / 100
+    if share > BUSY_SHARE:
+        print(f"Other work takes {share:.0%} of the processor; figures measured now say little.", flush=True)
 
 
 def usable_cores() -> int:
