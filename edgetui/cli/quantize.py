@@ -27,7 +27,7 @@ def quantize(
     model: Annotated[str, typer.Argument(help="Name or path of a GGUF model; see `edgetui models`.")],
     type_name: Annotated[
         str | None,
-        typer.Argument(metavar="[TYPE]", help="Such as Q4_K_M; with --dry-run none means all that llama.cpp knows."),
+        typer.Argument(metavar="TYPE", help="Such as Q4_K_M; with --dry-run none means all that llama.cpp knows."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File or folder; else a new name in the models folder.")
@@ -84,6 +84,7 @@ async def _make(
 ) -> int:
     try:
         entry = await lab.catalog.find(model)
+        await lab.quantizer.startable_plan(entry, type_name)
         agreed = _heed_caution(lab, entry, type_name, yes)
         record = await lab.quantizer.start(entry, type_name, target=output, allow_requantize=agreed, threads=threads)
         if not detach:

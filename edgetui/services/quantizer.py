@@ -114,6 +114,20 @@ class Quantizer:
 
         return await asyncio.to_thread(free)
 
+    async def startable_plan(self, entry: ModelEntry, type_name: str) -> QuantizationPlan:
+        """The plan of a type that can be started; raises `EdgetuiError` for one that cannot, as `start` would."""
+        async with aclosing(self.plan(entry, (type_name,))) as plans:
+            found = await anext(plans)
+        if found.problem is not None:
+            raise EdgetuiError("unsupported", found.problem)
+        if found.needs_imatrix:
+            raise EdgetuiError(
+                "unsupported",
+                f"{type_name} needs an importance matrix (imatrix) for {entry.name}, which edgetui cannot make yet:"
+                " take another type.",
+            )
+        return found
+
     async def start(
         self,
         entry: ModelEntry,
@@ -128,7 +142,7 @@ class Quantizer:
         `target` may be a folder. Raises `EdgetuiError`: `bad_file`, `not_found`, `unsupported`, `bad_request` (also
         for a quantized source without `allow_requantize`), `exists`, `busy`, `no_space`, `no_permission`.
         """
-        plan = await self._plan_one(entry, type_name)
+        plan = await self.startable_plan(entry, type_name)
         caution = self.caution(entry, type_name)
         if caution is not None and caution.needs_yes and not allow_requantize:
             raise EdgetuiError("bad_request", f"{caution.sentence} It starts only after an explicit yes.")
@@ -152,20 +166,6 @@ class Quantizer:
                 recovered_from=passed_through,
             )
         )
-
-    async def _plan_one(self, entry: ModelEntry, type_name: str) -> QuantizationPlan:
-        """The plan of a type that can be started."""
-        async with aclosing(self.plan(entry, (type_name,))) as plans:
-            found = await anext(plans)
-        if found.problem is not None:
-            raise EdgetuiError("unsupported", found.problem)
-        if found.needs_imatrix:
-            raise EdgetuiError(
-                "unsupported",
-                f"{type_name} needs an importance matrix (imatrix) for {entry.name}, which edgetui cannot make yet:"
-                " take another type.",
-            )
-        return found
 
     def _settle_target(self, entry: ModelEntry, type_name: str, target: Path | None) -> Path:
         default = self.default_target(entry, type_name)

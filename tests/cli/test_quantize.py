@@ -50,6 +50,7 @@ async def test_a_dry_run_predicts_and_writes_nothing(home: Path) -> None:
     [
         (("nothing-like-it", "Q8_0"), 1, "There is no model 'nothing-like-it'"),
         ((MODEL, "Q9_Z", "--yes"), 2, "knows no type Q9_Z"),
+        ((MODEL, "Q9_Z"), 2, "knows no type Q9_Z"),
         ((MODEL, "IQ2_XXS", "--yes"), 1, "needs an importance matrix"),
         ((MODEL,), 2, "Name a type to make"),
         ((MODEL, "Q8_0", "--yes", "--output", "model.bin"), 2, "does not end in .gguf"),
