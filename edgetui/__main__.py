@@ -20,8 +20,23 @@ def main() -> None:
 
         sys.exit(run_command_line(arguments))
     except EdgetuiError as error:
-        print(f"edgetui: {error}", file=sys.stderr)
+        from edgetui.core.plain_text import plain_line
+
+        print(f"edgetui: {plain_line(str(error))}", file=sys.stderr)
         sys.exit(2 if error.failure.kind in ("bad_settings", "bad_request") else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        _report_fault(error)
+        sys.exit(1)
+
+
+def _report_fault(error: Exception) -> None:
+    from edgetui.config import Settings, default_config_file, resolve_paths
+    from edgetui.crash_log import log_crash
+
+    log = log_crash(resolve_paths(Settings(), default_config_file()).log_dir, error)
+    print(f"edgetui: This met a fault of edgetui's own ({type(error).__name__}); {log} says which.", file=sys.stderr)
 
 
 if __name__ == "__main__":

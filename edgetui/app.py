@@ -6,8 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
-import traceback
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
@@ -18,6 +16,7 @@ from textual.reactive import reactive
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.terminal import terminal_is_gone
+from edgetui.crash_log import log_crash, log_text
 from edgetui.screens.base import LabScreen
 from edgetui.screens.modes import LAB_MODES
 from edgetui.widgets.key_bar import HELP_WHILE_TYPING
@@ -93,7 +92,7 @@ class EdgetuiApp(App[None]):
         try:
             self.run()
         except Exception as error:
-            self._log_crash(error)
+            self._crash_log = log_crash(self.lab.paths.log_dir, error)
         if self._crash_log is not None:
             print(f"edgetui: The app met a fault of its own and closed; {self._crash_log} says which.", file=sys.stderr)
             return 1
@@ -209,7 +208,7 @@ class EdgetuiApp(App[None]):
         try:
             await self.lab.close()
         except Exception as error:
-            self._log_crash(error)
+            self._crash_log = log_crash(self.lab.paths.log_dir, error)
 
     def _begin(self) -> None:
         # Not a worker of Textual's: it never completes, and who waits for the workers means those that do.
@@ -271,7 +270,7 @@ class EdgetuiApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-        self._log_crash(error)
+        self._crash_log = log_crash(self.lab.paths.log_dir, error)
         self._close_messages_no_wait()
 
     def panic(self, *renderables: RenderableType) -> None:
@@ -279,20 +278,5 @@ class EdgetuiApp(App[None]):
         self._return_code = 1
         with self.console.capture() as capture:
             self.console.print(*renderables)
-        self._write_crash_log(capture.get())
+        self._crash_log = log_text(self.lab.paths.log_dir, capture.get())
         self._close_messages_no_wait()
-
-    def _log_crash(self, error: BaseException) -> None:
-        self._write_crash_log("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-
-    def _write_crash_log(self, text: str) -> None:
-        log_dir = self.lab.paths.log_dir
-        path = log_dir / "app.log"
-        try:
-            log_dir.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8", errors="replace") as stream:
-                stream.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{text}\n")
-        except OSError:
-            # Nowhere to write: the sentence still names the place that was tried.
-            pass
-        self._crash_log = path

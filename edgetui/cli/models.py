@@ -36,7 +36,7 @@ async def _list(as_json: bool) -> int:
     finally:
         await lab.close()
     for problem in problems:
-        print(f"edgetui: {problem}", file=sys.stderr)
+        print(f"edgetui: {_plain(problem)}", file=sys.stderr)
     if as_json:
         _print_json(entries)
     elif entries:
@@ -46,7 +46,7 @@ async def _list(as_json: bool) -> int:
         )
         for entry in entries:
             if entry.problem is not None:
-                print(f"! {entry.name}: {_plain(entry.problem)}")
+                print(f"! {_plain(entry.name)}: {_plain(entry.problem)}")
     else:
         print(f"No models yet: put a GGUF file into {lab.paths.models_dir}.", file=sys.stderr)
     return 1 if problems else 0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,8 +101,6 @@ async def _make(
 
 def _heed_caution(lab: Lab, entry: ModelEntry, type_name: str, yes: bool) -> bool:
     """Warn; where an explicit yes is needed, ask for it or refuse. Returns whether it was given."""
-    from edgetui.core.plain_text import plain_line
-
     caution = lab.quantizer.caution(entry, type_name)
     if caution is None:
         return yes
@@ -149,7 +148,7 @@ async def _follow(lab: Lab, job_id: str, as_json: bool) -> int:
         _print_json(_result(record))
     else:
         print(record.output)
-        print(f"edgetui: {record.summary}", file=sys.stderr)
+        print(f"edgetui: {plain_line(record.summary)}", file=sys.stderr)
     return 0
 
 
@@ -176,7 +175,6 @@ def _plan_figures(entry: ModelEntry, plan: QuantizationPlan) -> dict[str, object
 
 
 def _print_plans(entry: ModelEntry, plans: Sequence[QuantizationPlan]) -> None:
-    from edgetui.core.plain_text import plain_line
     from edgetui.core.quant_types import describe_type, plan_note
     from edgetui.core.units import MISSING, format_bytes
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import TENSOR_TYPES, TensorType, tensor_bytes
 from edgetui.formats.gguf_header import GgufArray, GgufHeader, GgufTensor
+from edgetui.formats.regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +110,7 @@ def check_loadable(path: Path) -> GgufHeader:
 
 def _read_file(path: Path) -> GgufHeader:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             size = path.stat().st_size
             if size < 24:
                 raise _bad(path, f"it is only {size} bytes long")

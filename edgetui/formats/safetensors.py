@@ -12,6 +12,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import TensorTypeShare
+from edgetui.formats.regular_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ def read_safetensors(parts: Sequence[Path]) -> SafetensorsModel:
 def _read_header(path: Path) -> list[SafetensorsTensor]:
     try:
         size = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(8)
             length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
             if not 2 <= length <= min(size - 8, MOST_HEADER_BYTES):

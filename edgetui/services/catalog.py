@@ -89,11 +89,11 @@ class Catalog:
     def _scan(self) -> tuple[list[ModelEntry], list[str]]:
         entries: list[ModelEntry] = []
         problems: list[str] = []
-        seen: set[Path] = set()
+        seen: set[str] = set()
 
         def add(found: Iterable[ModelEntry]) -> None:
             for entry in found:
-                real = entry.path.resolve()
+                real = os.path.realpath(entry.path)
                 if real not in seen:
                     seen.add(real)
                     entries.append(entry)

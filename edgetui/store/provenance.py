@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,4 +71,4 @@ class Provenance:
 
 def _key(path: Path) -> str:
     """One spelling for a file, however it was reached."""
-    return str(path.resolve())
+    return os.path.realpath(path)

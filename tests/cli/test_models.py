@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,16 @@ async def test_a_wrong_settings_file_stops_every_command(home: Path) -> None:
         status, out, err = await edgetui(*command)
         assert (status, out) == (2, "")
         assert "line 1" in err and "models_dir" in err and err.count("\n") == 1
+
+
+async def test_what_is_no_model_file_is_listed_with_its_reason_and_nothing_reaches_the_terminal(home: Path) -> None:
+    folder = home / "data" / "models"
+    folder.mkdir(parents=True)
+    (folder / "loop.gguf").symlink_to("loop.gguf")
+    os.mkfifo(folder / "pipe.gguf")
+    (folder / "e\x1b[31mvil\nname.gguf").write_text("no model at all, and no GGUF")
+    status, out, _ = await edgetui("models")
+    assert status == 0 and "\x1b" not in out
+    assert "pipe.gguf is a named pipe" in out and "Too many levels of symbolic links" in out
+    status, out, err = await edgetui("models", "e\x1b[31mvil\nname")
+    assert status == 1 and "\x1b" not in err and err.count("\n") == 1 and "not a usable GGUF" in err
