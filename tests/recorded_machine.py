@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 RECORDED = Path(__file__).parent / "recorded"
-_ENTRY = re.compile(r"(?P<path>[^\s#][^\s:]*)(?: \+ \[(?P<repeat>[\d,-]+)\])?:(?: (?P<line>.*))?")
+_ENTRY = re.compile(r"(?P<path>[^\s#]\S*?)(?: \+ \[(?P<repeat>[\d,-]+)\])?:(?: (?P<line>.*))?")
 _RANGE = re.compile(r"\[([\d,-]+)\]")
 
 

@@ -211,6 +211,63 @@ class AcceleratorSample(msgspec.Struct, frozen=True, kw_only=True):
     power_watts: Reading[float]
 
 
+class PowerSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One power meter: a RAPL domain, a rail, a sensor of a power supply."""
+
+    key: str
+    label: str
+    inside: str = ""
+    """Key of the meter that counts this one's power too; empty when none does."""
+    watts: Reading[float]
+    joules: Reading[float]
+    """By the hardware's own counter, since edgetui first read it; none where there is no counter."""
+
+
+class BatterySample(msgspec.Struct, frozen=True, kw_only=True):
+    """One battery that feeds the machine."""
+
+    label: str
+    status: Reading[str]
+    """The kernel's word: `Charging`, `Discharging`, `Full`, `Not charging`."""
+    charge: Reading[float]
+    """0 to 1."""
+    discharge_watts: Reading[float]
+    """What it gives; below 0 while it takes."""
+    remaining_joules: Reading[float]
+
+
+class FanSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One fan."""
+
+    label: str
+    rpm: Reading[int]
+    duty: Reading[float]
+    """What it is driven with, 0 to 1."""
+
+
+class ThrottleSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One way in which this machine tells that it is held back."""
+
+    label: str
+    active: Reading[bool]
+    """Now; for a counter: it grew since it was read before."""
+    since_boot: Reading[bool]
+    events: Reading[int]
+    """Since boot, where the hardware counts them."""
+    detail: str = ""
+    """By how much, in a few words."""
+
+
+class PowerMode(msgspec.Struct, frozen=True, kw_only=True):
+    """The power budget or profile that somebody chose for the machine."""
+
+    source: str
+    """Who tells: `nvpmodel`, `platform profile`."""
+    name: str
+    number: int | None = None
+    choices: tuple[str, ...] = ()
+
+
 class HardwareSample(msgspec.Struct, frozen=True, kw_only=True):
     """A machine at one instant."""
 
@@ -225,6 +282,11 @@ class HardwareSample(msgspec.Struct, frozen=True, kw_only=True):
     disks: Reading[tuple[DiskSample, ...]]
     temperatures: Reading[tuple[TemperatureSample, ...]]
     accelerators: tuple[AcceleratorSample, ...]
+    power: Reading[tuple[PowerSample, ...]]
+    power_mode: Reading[PowerMode]
+    batteries: Reading[tuple[BatterySample, ...]]
+    fans: Reading[tuple[FanSample, ...]]
+    throttling: Reading[tuple[ThrottleSample, ...]]
 
 
 def flatten_readings(value: Any) -> tuple[Any, dict[str, str]]:

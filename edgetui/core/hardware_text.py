@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from edgetui.core.power_text import power_facts
 from edgetui.core.units import MISSING, format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgetui.core.hardware import Accelerator, AcceleratorSample, CpuInfo, HardwareSample, MachineInfo, Reading
+    from edgetui.core.hardware import (
+        Accelerator,
+        AcceleratorSample,
+        CpuInfo,
+        HardwareSample,
+        MachineInfo,
+        Reading,
+        TemperatureSample,
+    )
 
 
 class Fact(NamedTuple):
@@ -211,6 +220,7 @@ def sample_facts(info: MachineInfo, sample: HardwareSample) -> list[Fact]:
         facts.append(Fact("LIMIT", f"{_use_text(memory.group_used_bytes, info.memory.limit_bytes)} (cgroup)"))
     facts.append(Fact("SWAP", _use_text(memory.swap_used_bytes, memory.swap_total_bytes)))
     facts += _disk_facts(sample) + _temperature_facts(sample)
+    facts += [Fact(label, text) for label, text in power_facts(sample)]
     now = {item.key: item for item in sample.accelerators}
     for label, found in (("GPU", info.gpus), ("NPU", info.npus)):
         if found.value is None:
@@ -240,9 +250,17 @@ def _temperature_facts(sample: HardwareSample) -> list[Fact]:
     if sample.temperatures.value is None:
         return [Fact("TEMP", f"{MISSING} ({sample.temperatures.reason})")]
     return [
-        Fact("" if index else "TEMP", f"{sensor.label}: {format_celsius(sensor.celsius.value)}")
+        Fact("" if index else "TEMP", _temperature_text(sensor))
         for index, sensor in enumerate(sample.temperatures.value)
     ]
+
+
+def _temperature_text(sensor: TemperatureSample) -> str:
+    text = f"{sensor.label}: {format_celsius(sensor.celsius.value)}"
+    if sensor.celsius.value is None:
+        return f"{text} ({sensor.celsius.reason})"
+    limit = sensor.critical_celsius.value
+    return text if limit is None else f"{text} (limit {format_celsius(limit)})"
 
 
 def _share_or_reason(share: Reading[float]) -> str:

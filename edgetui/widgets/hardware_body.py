@@ -18,6 +18,7 @@ from edgetui.widgets.hardware_panels import (
     SensorsPanel,
 )
 from edgetui.widgets.history_chart import HistoryChart
+from edgetui.widgets.power_panel import PowerPanel
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -52,6 +53,7 @@ class HardwareBody(Widget):
             AcceleratorsPanel(id="accelerators"),
         ]
         self._cores = CoresPanel(id="cores")
+        self._power = PowerPanel(id="power")
 
     def compose(self) -> ComposeResult:
         """The left column stands above the right one where there is room for one only."""
@@ -62,6 +64,7 @@ class HardwareBody(Widget):
             yield from self._samples
         with Vertical(id="right"):
             yield self._cores
+            yield self._power
             yield FactsPanel(system_facts(self._info), id="system")
 
     def fit(self, *, wide: bool, roomy: bool) -> None:
@@ -73,7 +76,7 @@ class HardwareBody(Widget):
 
     def show(self, sample: HardwareSample) -> None:
         """Show another sample."""
-        for panel in (*self._samples, self._cores):
+        for panel in (*self._samples, self._cores, self._power):
             panel.show(self._info, sample)
 
     def push(self, sample: HardwareSample) -> None:

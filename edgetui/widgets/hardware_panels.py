@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         TemperatureSample,
     )
 
+ROOM_FOR_DETAILS = 90
+"""Cells from which limits, energy and parts stand beside the main figures; `edgetui hw` has them always."""
 _NEARLY_FULL, _FULL = 0.8, 0.95
 _NEAR_CRITICAL_CELSIUS = 10
 """A sensor this close to where the hardware protects itself is marked."""
@@ -67,7 +69,7 @@ class CoresPanel(SamplePanel):
         """Row by row."""
         cores = sample.cores.value
         if cores is None:
-            return _missing("CORES", sample.cores.reason, width)
+            return missing("CORES", sample.cores.reason, width)
         if not cores:
             return []
         digits = len(str(cores[-1].cpu))
@@ -84,8 +86,8 @@ class CoresPanel(SamplePanel):
             for core in cores[start : start + columns]:
                 line += self._core(core, digits, cells, with_clock)
             lines.append(tuple(line))
-        lines += _notes([core.load.reason for core in cores], width, "load ")
-        return [*lines, *_notes([core.frequency_hz.reason for core in cores], width, "clock ")]
+        lines += notes([core.load.reason for core in cores], width, "load ")
+        return [*lines, *notes([core.frequency_hz.reason for core in cores], width, "clock ")]
 
     def _core(self, core: CoreSample, digits: int, cells: int, with_clock: bool) -> list[Span]:
         clock = f" {words.format_frequency(core.frequency_hz.value):>8}" if with_clock else ""
@@ -119,14 +121,14 @@ class MemoryPanel(SamplePanel):
 
     def _use(self, label: str, used: Reading[int], total: Reading[int], tail: str, width: int) -> list[Line]:
         if total.value is None:
-            return _missing(label, total.reason, width)
+            return missing(label, total.reason, width)
         share = used.value / total.value if used.value is not None and total.value else None
         line = (
             Span(label.ljust(LABEL_WIDTH), "label"),
             *self._meter(share, _meter_cells(width), _tone(share)),
             Span(f" {format_bytes(used.value)} of {format_bytes(total.value)} used{tail}"),
         )
-        return [line, *_notes([used.reason], width)]
+        return [line, *notes([used.reason], width)]
 
 
 class DisksPanel(SamplePanel):
@@ -136,12 +138,12 @@ class DisksPanel(SamplePanel):
         """One line each."""
         disks = sample.disks.value
         if disks is None:
-            return _missing("DISKS", sample.disks.reason, width)
+            return missing("DISKS", sample.disks.reason, width)
         cells = _meter_cells(width)
         kinds = max(len(disk.filesystem) for disk in disks)
         room = max(8, min(max(cell_len(disk.mount_point) for disk in disks), width - LABEL_WIDTH - cells - kinds - 28))
         lines = [self._disk(disk, index == 0, room, cells) for index, disk in enumerate(disks)]
-        return [*lines, *_notes([disk.free_bytes.reason for disk in disks], width)]
+        return [*lines, *notes([disk.free_bytes.reason for disk in disks], width)]
 
     def _disk(self, disk: DiskSample, first: bool, room: int, cells: int) -> Line:
         used, free, total = disk.used_bytes.value, disk.free_bytes.value, disk.total_bytes.value
@@ -162,17 +164,18 @@ class SensorsPanel(SamplePanel):
         """The averages on one line, the sensors on as many as they need."""
         averages = sample.load_averages.value
         lines = (
-            _missing("AVERAGE", sample.load_averages.reason, width)
+            missing("AVERAGE", sample.load_averages.reason, width)
             if averages is None
             else labelled("AVERAGE", "{:.2f}  {:.2f}  {:.2f}  load over 1, 5, 15 min".format(*averages), width)
         )
         sensors = sample.temperatures.value
         if sensors is None:
-            return [*lines, *_missing("TEMP", sample.temperatures.reason, width)]
-        return [*lines, *_flow("TEMP", [_sensor(sensor) for sensor in sensors], width), *self._reasons(sensors, width)]
+            return [*lines, *missing("TEMP", sample.temperatures.reason, width)]
+        spans = [_sensor(sensor, with_limit=width >= ROOM_FOR_DETAILS) for sensor in sensors]
+        return [*lines, *flow("TEMP", spans, width), *self._reasons(sensors, width)]
 
     def _reasons(self, sensors: Sequence[TemperatureSample], width: int) -> list[Line]:
-        return _notes([sensor.celsius.reason for sensor in sensors], width)
+        return notes([sensor.celsius.reason for sensor in sensors], width)
 
 
 class AcceleratorsPanel(SamplePanel):
@@ -184,7 +187,7 @@ class AcceleratorsPanel(SamplePanel):
         lines: list[Line] = []
         for label, found in (("GPU", info.gpus), ("NPU", info.npus)):
             if found.value is None:
-                lines += _missing(label, found.reason, width)
+                lines += missing(label, found.reason, width)
             for accelerator in found.value or ():
                 lines += self._accelerator(label, accelerator, now.get(accelerator.key), width)
         return lines
@@ -195,7 +198,7 @@ class AcceleratorsPanel(SamplePanel):
         lines = labelled(label, words.accelerator_text(accelerator), width)
         if sample is not None:
             lines += labelled("", words.accelerator_sample_text(sample), width)
-            lines += _notes(words.accelerator_reasons(sample), width)
+            lines += notes(words.accelerator_reasons(sample), width)
         return lines
 
 
@@ -206,19 +209,22 @@ def _end_of(path: str, cells: int) -> str:
     return set_cell_size(path, cells)
 
 
-def _sensor(sensor: TemperatureSample) -> Span:
+def _sensor(sensor: TemperatureSample, *, with_limit: bool) -> Span:
     celsius, critical = sensor.celsius.value, sensor.critical_celsius.value
     text = f"{sensor.label} {words.format_celsius(celsius)}"
     if celsius is not None and critical is not None and celsius >= critical - _NEAR_CRITICAL_CELSIUS:
         return Span(f"{text} (hot: critical at {words.format_celsius(critical)})", "warn")
+    if with_limit and critical is not None:
+        text += f" (limit {critical:.0f})"
     return Span(text)
 
 
-def _missing(label: str, reason: str, width: int) -> list[Line]:
+def missing(label: str, reason: str, width: int) -> list[Line]:
+    """A dash and the reason in place of a whole line."""
     return labelled(label, f"{MISSING}  {reason}", width, "muted")
 
 
-def _notes(reasons: Sequence[str], width: int, what: str = "") -> list[Line]:
+def notes(reasons: Sequence[str], width: int, what: str = "") -> list[Line]:
     """Why figures show `-`, each reason once; `what` names the figure where the line alone would not tell."""
     return [
         line
@@ -228,7 +234,7 @@ def _notes(reasons: Sequence[str], width: int, what: str = "") -> list[Line]:
     ]
 
 
-def _flow(label: str, items: Sequence[Span], width: int) -> list[Line]:
+def flow(label: str, items: Sequence[Span], width: int) -> list[Line]:
     """Items one after another, as many on a line as fit."""
     lines: list[Line] = []
     line = [Span(label.ljust(LABEL_WIDTH), "label")]

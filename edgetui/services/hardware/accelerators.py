@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
 from edgetui.services.hardware import drm
+from edgetui.services.hardware.jetson_gpu import JetsonGpu
 from edgetui.services.hardware.nvidia import NvidiaGpus
 from edgetui.services.hardware.source import attempt
 
@@ -31,13 +32,18 @@ class Accelerators:
     def __init__(self, source: MachineSource) -> None:
         self._source = source
         self._nvidia = NvidiaGpus(source)
+        self._jetson = JetsonGpu(source)
         self._nodes: list[drm.RenderNode] | None = None
         self._uses_nvidia = False
 
     def gpus(self) -> Reading[tuple[Accelerator, ...]]:
         """Every GPU; the reason says where none was found."""
-        own: Reading[tuple[Accelerator, ...]] = attempt(self._nvidia.describe)
-        self._uses_nvidia = own.value is not None
+        integrated = attempt(lambda: known(self._jetson.describe())).value
+        # JetPack's nvidia-smi lists a Jetson's GPU too, with hardly a figure.
+        own: Reading[tuple[Accelerator, ...]] = (
+            attempt(self._nvidia.describe) if integrated is None else known((integrated,))
+        )
+        self._uses_nvidia = own.value is not None and integrated is None
         found = [*(own.value or ()), *(item for item in self._describe_nodes() if item.kind == "gpu")]
         if not found:
             return unknown(f"none found: looked at {drm.DRM}, {own.reason}")
@@ -63,6 +69,7 @@ class Accelerators:
         if self._nodes is None:
             self.gpus()
         own = attempt(lambda: known(self._nvidia.sample())).value or [] if self._uses_nvidia else []
+        own += attempt(lambda: known(self._jetson.sample())).value or []
         return (*own, *(drm.sample_node(self._source, node) for node in self._other_nodes()))
 
     def _describe_nodes(self) -> list[Accelerator]:

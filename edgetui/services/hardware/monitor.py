@@ -9,13 +9,19 @@ from pathlib import Path
 
 from edgetui.core.hardware import HardwareSample, MachineInfo, known
 from edgetui.services.hardware.accelerators import Accelerators
+from edgetui.services.hardware.batteries import Batteries
 from edgetui.services.hardware.cpu import cpu_info
 from edgetui.services.hardware.cpu_load import CpuLoad, load_averages
 from edgetui.services.hardware.disks import DiskSpace
+from edgetui.services.hardware.fans import Fans
 from edgetui.services.hardware.memory import MemoryUse, memory_info
+from edgetui.services.hardware.power import PowerMeters
+from edgetui.services.hardware.power_mode import PowerModes
+from edgetui.services.hardware.raspberry_firmware import RaspberryFirmware
 from edgetui.services.hardware.source import MachineSource, attempt
 from edgetui.services.hardware.system import system_info
 from edgetui.services.hardware.temperatures import Temperatures
+from edgetui.services.hardware.throttling import Throttling
 
 _SHORTEST_INTERVAL_S = 0.2
 """The kernel counts CPU time in steps of 10 ms at most machines: a shorter interval says little."""
@@ -32,6 +38,12 @@ class HardwareMonitor:
         self._disks = DiskSpace(self._source)
         self._temperatures = Temperatures(self._source)
         self._accelerators = Accelerators(self._source)
+        firmware = RaspberryFirmware(self._source)
+        self._power = PowerMeters(self._source, firmware)
+        self._power_modes = PowerModes(self._source)
+        self._batteries = Batteries(self._source)
+        self._fans = Fans(self._source)
+        self._throttling = Throttling(self._source, firmware)
         self._info: MachineInfo | None = None
         self._last: tuple[float, HardwareSample] | None = None
 
@@ -89,6 +101,11 @@ class HardwareMonitor:
             disks=attempt(self._disks.sample),
             temperatures=attempt(self._temperatures.sample),
             accelerators=attempt(lambda: known(self._accelerators.sample())).value or (),
+            power=attempt(self._power.sample),
+            power_mode=attempt(self._power_modes.sample),
+            batteries=attempt(self._batteries.sample),
+            fans=attempt(self._fans.sample),
+            throttling=attempt(self._throttling.sample),
         )
 
     @property

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.hardware import (
+    BatterySample,
     CoreSample,
     CpuInfo,
     CpuLimits,
@@ -94,6 +95,11 @@ def hardware_sample() -> HardwareSample:
         disks=attempt(_disks),
         temperatures=attempt(_temperatures),
         accelerators=(),
+        power=unknown(_NOT_TOLD),
+        power_mode=unknown(_NOT_TOLD),
+        batteries=attempt(_batteries),
+        fans=unknown(_NOT_TOLD),
+        throttling=unknown(_NOT_TOLD),
     )
 
 
@@ -158,6 +164,26 @@ def _temperatures() -> Reading[tuple[TemperatureSample, ...]]:
         for sensor in sensors
     )
     return known(samples) if samples else unknown("psutil finds no sensor")
+
+
+def _batteries() -> Reading[tuple[BatterySample, ...]]:
+    import psutil
+
+    read = getattr(psutil, "sensors_battery", None)
+    battery = read() if read is not None else None
+    if battery is None:
+        return unknown("psutil finds no battery")
+    return known(
+        (
+            BatterySample(
+                label="battery",
+                status=known("Charging or full" if battery.power_plugged else "Discharging"),
+                charge=known(battery.percent / 100),
+                discharge_watts=unknown(_NOT_TOLD),
+                remaining_joules=unknown(_NOT_TOLD),
+            ),
+        )
+    )
 
 
 def _count(question: Callable[[], int | None]) -> Reading[int]:

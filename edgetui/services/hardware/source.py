@@ -39,11 +39,16 @@ class MachineSource:
         self.is_live = str(root) == "/"
         """False for a recording: nothing of the machine that runs this may leak into it."""
         self._prefix = "" if self.is_live else str(root)
+        self._denied: frozenset[str] = frozenset()
+        if not self.is_live:
+            self._denied = frozenset((self.text("/recorded/denied").value or "").split())
 
     def read(self, path: str) -> str:
         """Text of a file without surrounding white space; raises OSError."""
         # os.read instead of open(): the probes read hundreds of tiny files, and this is several times cheaper.
         blocks = []
+        if path in self._denied:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         try:
             descriptor = os.open(self._prefix + path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -115,7 +120,10 @@ class MachineSource:
         """What a command prints, or why it cannot be had."""
         name = arguments[0]
         if not self.is_live:
-            recorded = self.text(f"/recorded/commands/{name}")
+            # One recording a subcommand where a tool has several.
+            recorded = self.text(f"/recorded/commands/{'-'.join(arguments[:2])}")
+            if recorded.value is None:
+                recorded = self.text(f"/recorded/commands/{name}")
             return recorded if recorded.value is not None else unknown(f"{name} not installed")
         try:
             done = subprocess.run(

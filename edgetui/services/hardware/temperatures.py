@@ -14,6 +14,7 @@ HWMON = "/sys/class/hwmon"
 ZONES = "/sys/class/thermal"
 _LOOK_AGAIN_EVERY = 60
 """Samples between looks for new sensors."""
+_HIGHEST_LIMIT_CELSIUS = 200
 
 
 class _Sensor(NamedTuple):
@@ -58,17 +59,23 @@ def read_celsius(source: MachineSource, path: str) -> Reading[float]:
 
 def _hwmon_sensors(source: MachineSource) -> list[_Sensor]:
     sensors = []
+    zones = {
+        kind.replace("-", "_"): f"{ZONES}/{zone}"
+        for zone in source.names(ZONES)
+        if (kind := source.text(f"{ZONES}/{zone}/type").value) and zone.startswith("thermal_zone")
+    }
     for chip in source.names(HWMON):
         folder = f"{HWMON}/{chip}"
         name = source.text(f"{folder}/name").value or chip
-        for entry in source.names(folder):
+        entries = source.names(folder)
+        for entry in entries:
             if match := re.fullmatch(r"(temp\d+)_input", entry):
                 given = source.text(f"{folder}/{match[1]}_label").value
                 sensors.append(
                     _Sensor(
                         f"{name} {given}" if given else name,
                         f"{folder}/{entry}",
-                        read_celsius(source, f"{folder}/{match[1]}_crit"),
+                        _hwmon_limit(source, folder, match[1], entries, zones.get(name)),
                     )
                 )
     return _numbered(sensors)
@@ -89,11 +96,28 @@ def _zone_sensors(source: MachineSource) -> list[_Sensor]:
     return _numbered(sensors)
 
 
+def _hwmon_limit(
+    source: MachineSource, folder: str, sensor: str, entries: list[str], zone: str | None
+) -> Reading[float]:
+    """Where the chip itself tells none, the thermal zone that it registered knows."""
+    for name in (f"{sensor}_crit", f"{sensor}_emergency"):
+        if name in entries:
+            return read_celsius(source, f"{folder}/{name}")
+    return _critical_trip(source, zone) if zone else unknown(f"{folder} tells no limit of {sensor}")
+
+
 def _critical_trip(source: MachineSource, folder: str) -> Reading[float]:
-    for entry in source.names(folder):
-        match = re.fullmatch(r"(trip_point_\d+)_type", entry)
-        if match and source.text(f"{folder}/{entry}").value == "critical":
-            return read_celsius(source, f"{folder}/{match[1]}_temp")
+    trips = {
+        source.text(f"{folder}/{entry}").value: match[1]
+        for entry in source.names(folder)
+        if (match := re.fullmatch(r"(trip_point_\d+)_type", entry))
+    }
+    for kind in ("critical", "hot"):
+        if kind in trips:
+            limit = read_celsius(source, f"{folder}/{trips[kind]}_temp")
+            # Firmware that sets no limit writes one that no chip lives to see, or one below freezing.
+            if limit.value is None or 0 < limit.value < _HIGHEST_LIMIT_CELSIUS:
+                return limit
     return unknown(f"{folder} has no critical trip point")
 
 
