@@ -102,6 +102,30 @@ async def test_a_sensor_unplugged_in_mid_session_becomes_a_dash_with_the_reason(
         assert "there is no /sys/class/hwmon/hwmon1/temp1_input" in text(app)
 
 
+async def test_power_throttling_and_fans_of_a_board_are_shown(lab: Lab, tmp_path: Path) -> None:
+    root = unfold("jetson-orin-nano", tmp_path)
+    lab.hardware = HardwareMonitor(root)
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await shown(app, pilot, "VDD_IN 5.73 W   VDD_CPU_GPU_CV 1.26 W   VDD_SOC 1.50 W")
+        assert "clock limit now (CPUs 0-5 to 1.50 GHz of 1.73 GHz)" in panel(app, "power").text
+        assert "15W (nvpmodel 0 of 15W, 25W, MAXN_SUPER, 7W)" in panel(app, "power").text
+        assert "pwmfan driven 35 %   pwm_tach 1845 rpm" in panel(app, "power").text
+        assert "busy 14 %" in panel(app, "accelerators").text
+        (root / "sys/class/hwmon/hwmon1/curr3_input").unlink()
+        await shown(app, pilot, "VDD_IN 5.73 W   VDD_CPU_GPU_CV 1.26 W   VDD_SOC -")
+
+
+async def test_a_meter_that_needs_a_permission_says_what_grants_it(lab: Lab, tmp_path: Path) -> None:
+    lab.hardware = HardwareMonitor(unfold("intel-hybrid-laptop", tmp_path))
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, pilot, "package-0 -   psys -")
+        words = " ".join(panel(app, "power").text.split())
+        assert "sudo chmod a+r /sys/class/powercap/*/energy_uj" in words
+        assert "BAT0 83 %, Discharging 11.5 W, 60.6 Wh left" in words
+
+
 async def test_a_memory_limit_has_a_line_of_its_own(lab: Lab, tmp_path: Path) -> None:
     lab.hardware = HardwareMonitor(unfold("container-cgroup-v2", tmp_path))
     app = EdgetuiApp(lab)

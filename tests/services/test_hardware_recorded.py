@@ -167,3 +167,32 @@ async def test_old_board_says_why_each_figure_is_missing(small_container: Hardwa
     assert sample.load_averages.value is None and sample.load_averages.reason == "there is no /proc/loadavg"
     assert sample.memory.available_bytes.reason == "/proc/meminfo has no MemAvailable"
     assert sample.temperatures.reason == "none found: looked at /sys/class/hwmon, /sys/class/thermal"
+
+
+async def test_jetson_orin_nano_is_what_its_owner_bought(tmp_path: Path) -> None:
+    info = await HardwareMonitor(unfold("jetson-orin-nano", tmp_path)).describe()
+    assert info.system.board.value == "NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super"
+    assert (info.cpu.model.value, info.cpu.physical_cores.value) == ("Cortex-A78AE", 6)
+    assert info.cpu.max_frequency_hz.value == 1_728_000_000
+    assert [(cache.name, cache.instances) for cache in info.cpu.caches.value or ()][-1] == ("L3", 2)
+    assert info.gpus.value is not None
+    gpu = info.gpus.value[0]
+    assert (gpu.name, gpu.memory_bytes.reason) == ("Tegra Orin (Ampere)", "it uses the main memory")
+
+
+async def test_rockchip_board_tells_big_from_little_and_lists_gpu_and_npu(tmp_path: Path) -> None:
+    monitor = HardwareMonitor(unfold("rockchip-rk3588", tmp_path))
+    info, sample = await monitor.describe(), await monitor.sample()
+    assert info.system.board.value == "Radxa ROCK 5B"
+    assert [(group.name, group.cpus, group.max_frequency_hz.value) for group in info.cpu.groups] == [
+        ("Cortex-A76", (4, 5, 6, 7), 2_400_000_000),
+        ("Cortex-A55", (0, 1, 2, 3), 1_800_000_000),
+    ]
+    assert [(gpu.vendor, gpu.name) for gpu in info.gpus.value or ()] == [("ARM", "Mali (rk3588-mali)")]
+    assert [(npu.vendor, npu.name) for npu in info.npus.value or ()] == [("Rockchip", "RKNPU (rk3588-rknpu)")]
+    # One sensor, though it is a thermal zone and a hwmon chip.
+    assert len(sample.temperatures.value or ()) == 7
+    assert {item.key: item.frequency_hz.value for item in sample.accelerators} == {
+        "renderD128": 300_000_000,
+        "renderD129": 1_000_000_000,
+    }

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import HardwareSample, MachineInfo, known
 from edgetui.services.hardware.accelerators import Accelerators
@@ -23,6 +24,9 @@ from edgetui.services.hardware.system import system_info
 from edgetui.services.hardware.temperatures import Temperatures
 from edgetui.services.hardware.throttling import Throttling
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _SHORTEST_INTERVAL_S = 0.2
 """The kernel counts CPU time in steps of 10 ms at most machines: a shorter interval says little."""
 
@@ -30,7 +34,7 @@ _SHORTEST_INTERVAL_S = 0.2
 class HardwareMonitor:
     """Describes and samples a machine: this one, or a recorded one under another `root`."""
 
-    def __init__(self, root: Path = Path("/")) -> None:
+    def __init__(self, root: Path = Path("/"), clock: Callable[[], float] = time.monotonic) -> None:
         self._source = MachineSource(root)
         self._lock = threading.Lock()
         self._cpu_load = CpuLoad(self._source)
@@ -38,12 +42,13 @@ class HardwareMonitor:
         self._disks = DiskSpace(self._source)
         self._temperatures = Temperatures(self._source)
         self._accelerators = Accelerators(self._source)
-        firmware = RaspberryFirmware(self._source)
-        self._power = PowerMeters(self._source, firmware)
-        self._power_modes = PowerModes(self._source)
-        self._batteries = Batteries(self._source)
-        self._fans = Fans(self._source)
-        self._throttling = Throttling(self._source, firmware)
+        self._clock = clock
+        firmware = RaspberryFirmware(self._source, clock)
+        self._power = PowerMeters(self._source, firmware, clock)
+        self._power_modes = PowerModes(self._source, clock)
+        self._batteries = Batteries(self._source, clock)
+        self._fans = Fans(self._source, clock)
+        self._throttling = Throttling(self._source, firmware, clock)
         self._info: MachineInfo | None = None
         self._last: tuple[float, HardwareSample] | None = None
 
@@ -66,7 +71,7 @@ class HardwareMonitor:
 
     def _sample(self) -> HardwareSample:
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             if self._last is not None and now - self._last[0] < _SHORTEST_INTERVAL_S:
                 return self._last[1]
             sample = self._probe_now()
