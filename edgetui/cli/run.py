@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgetui.cli.overrides import override
 from edgetui.core.failures import EdgetuiError
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ async def _answer(
     from edgetui.core.run_settings import ChatMessage
     from edgetui.worker.protocol import Finished, Tokens
 
-    load = _override(lab.settings.load, overrides["load"])
-    sampling = _override(lab.settings.sampling, overrides["sampling"])
+    load = override(lab.settings.load, overrides["load"])
+    sampling = override(lab.settings.sampling, overrides["sampling"])
     system = lab.settings.system_prompt if system is None else system
     messages = [ChatMessage("system", system)] if system else []
     messages.append(ChatMessage("user", text))
@@ -128,25 +129,6 @@ async def _answer(
         if not quiet:
             print(_figures(finished, resident), file=sys.stderr)
     return 130 if interrupted else 0
-
-
-def _override(settings: Any, values: dict[str, Any]) -> Any:
-    """The settings with the options that were given; raises `bad_request`, naming the option."""
-    import msgspec
-
-    merged = {
-        **msgspec.structs.asdict(settings),
-        **{key: value for key, value in values.items() if value is not None},
-    }
-    try:
-        return msgspec.convert(merged, type(settings))
-    except msgspec.ValidationError as error:
-        reason, _, where = str(error).partition(" - at `$.")
-        raise EdgetuiError(
-            "bad_request",
-            f"The value for {where.rstrip('`').replace('_', '-')} cannot be used: {reason[:1].lower()}"
-            f"{reason[1:].replace('`', '')}.",
-        ) from error
 
 
 def _write(text: str) -> None:

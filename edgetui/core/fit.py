@@ -1,4 +1,4 @@
-"""What a model takes of a machine: the figures of a fit, by part, each with where it comes from."""
+"""Whether a model fits into this machine's memory: the figures by part, and what they add up to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import msgspec
 
 KvKind = Literal["full", "window", "latent", "recurrent", "shared"]
 FitVerdict = Literal["fits", "tight", "with changes", "does not fit"]
+ROOMY_SHARE = 0.8
+"""Of the available memory: what takes more leaves little for anything else that starts meanwhile."""
 
 
 class WeightsRead(msgspec.Struct, frozen=True):
@@ -65,30 +67,28 @@ class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
     """Memory of a worker that holds a model, in bytes by part."""
 
     weights_mapped: int
-    """Of the model file, mapped; the system may drop it under pressure and read it again."""
+    """Of the model's files, mapped; the system may drop them under pressure and must read them again."""
     weights_copied: int
-    """Repacked or read into memory of the process."""
+    """Kept a second time, rearranged for this processor."""
     kv_cache: int
     compute: int
-    """Buffers for one batch."""
+    """Intermediate results of one batch."""
     output: int
     """Logits."""
     runtime: int
     """The process itself: interpreter, libraries, vocabulary."""
-    source: Literal["simulated", "formula"]
-    """By llama.cpp's own allocation without allocating, or by arithmetic on the shape."""
 
     @property
     def total(self) -> int:
-        """Resident at its peak."""
+        """Resident at the peak."""
         return self.weights_mapped + self.weights_copied + self.kv_cache + self.compute + self.output + self.runtime
 
 
-class FitChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One change that would make a model fit, computed for this model and machine."""
+class FitChange(msgspec.Struct, frozen=True):
+    """One change with which the model fits."""
 
     what: str
-    """In words, such as `context 4096 instead of 8192`."""
+    """In words, such as `a context of 4096 tokens`."""
     total_bytes: int
     """Memory with it."""
 
@@ -99,9 +99,11 @@ class MemoryFit(msgspec.Struct, frozen=True, kw_only=True):
     verdict: FitVerdict
     parts: MemoryParts
     available_bytes: int
-    """What the process may take now: memory available, or what its cgroup leaves."""
-    reason: str
+    """What a process may take now."""
+    context_tokens: int
+    kv_cache_type: str
     changes: tuple[FitChange, ...] = ()
+    """What would make it fit, each by itself; empty when it fits as it is."""
 
 
 class SpeedForecast(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,3 +128,10 @@ class SpeedForecast(msgspec.Struct, frozen=True, kw_only=True):
     """Real measurements on this machine that corrected it."""
     commands: tuple[str, ...]
     """Exact commands that verify it: edgetui's and llama-bench's."""
+
+
+def verdict_of(total_bytes: int, available_bytes: int) -> FitVerdict:
+    """`fits`, `tight` or `does not fit`, before any change."""
+    if total_bytes <= available_bytes * ROOMY_SHARE:
+        return "fits"
+    return "tight" if total_bytes <= available_bytes else "does not fit"

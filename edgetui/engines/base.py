@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
-    from edgetui.worker.protocol import EngineInfo, Finished, Generate, Loaded, QuantizationPlan, SessionEvent
+    from edgetui.worker.protocol import (
+        EngineInfo,
+        Finished,
+        Generate,
+        Loaded,
+        MemoryEstimated,
+        QuantizationPlan,
+        SessionEvent,
+    )
 
 
 class Engine(Protocol):
@@ -29,6 +37,9 @@ class Engine(Protocol):
 
     def plan_quantization(self, path: Path, type_names: Sequence[str]) -> Iterator[QuantizationPlan]:
         """Predict what each type would make of a model, without writing anything."""
+
+    def estimate_memory(self, path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:
+        """What loading would take with each of the settings, without loading anything."""
 
     def unload(self) -> None:
         """Free the model; nothing happens when none is loaded."""

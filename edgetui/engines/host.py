@@ -57,6 +57,13 @@ def available_memory_bytes() -> int:
     return available
 
 
+def resident_bytes() -> int:
+    """Memory that this process holds now, mapped files included."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
 def _cpu_quota() -> float | None:
     """Processors' worth of time that cgroup v2 grants, None when unlimited."""
     try:

@@ -12,6 +12,7 @@ from textual.containers import Container
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.fit_text import fit_facts
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import MISSING, format_bytes, format_count
 from edgetui.screens.base import LabScreen
@@ -61,6 +62,7 @@ class ModelsScreen(LabScreen):
         Binding("enter", "open('run')", "Run", priority=True, id="models.run"),
         Binding("q", "open('quantize')", "Quantize", id="models.quantize"),
         Binding("b", "open('bench')", "Bench", id="models.bench"),
+        Binding("f", "fit", "Fit", id="models.fit"),
         Binding("slash", "filter", "Filter", key_display="/", id="models.filter"),
         Binding("s", "sort", "Sort", id="models.sort"),
         Binding("d", "toggle_details", "Details", id="models.details"),
@@ -108,7 +110,7 @@ class ModelsScreen(LabScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
-        if action == "open":
+        if action in ("open", "fit"):
             entry = self._marked
             return entry is not None and entry.problem is None and entry.format == "gguf"
         return True
@@ -147,6 +149,11 @@ class ModelsScreen(LabScreen):
                 self.query_one(ModelDetailsPane).show_text(f"Chat template of {self._details.entry.name}", item.value)
                 return
         self.show_failure(Failure("not_found", "This model's file holds no chat template: its prompts go in as text."))
+
+    def action_fit(self) -> None:
+        """Predict what loading the marked model would take, with the load settings of Run."""
+        if self._marked is not None:
+            self._predict(self._marked)
 
     def action_rescan(self) -> None:
         """Look for models again."""
@@ -242,6 +249,20 @@ class ModelsScreen(LabScreen):
         pane.show(entry)
         pane.scroll_home(animate=False)
         self._read_details(entry)
+
+    @work(group="fit", exclusive=True)
+    async def _predict(self, entry: ModelEntry) -> None:
+        pane = self.query_one(ModelDetailsPane)
+        pane.show_text(f"Memory of {entry.name}", "Asking llama.cpp to simulate the load...")
+        try:
+            fit = await self.lab.fit.memory(entry, self.lab.settings.load)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            self._read_details(entry)
+            return
+        if self._marked == entry:
+            lines = [f"{label:<10}{text}" for label, text in fit_facts(fit)]
+            pane.show_text(f"Memory of {entry.name}", "\n".join(lines))
 
     @work(group="details", exclusive=True)
     async def _read_details(self, entry: ModelEntry) -> None:

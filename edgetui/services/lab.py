@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from edgetui.services.bench import Bench
     from edgetui.services.catalog import Catalog
+    from edgetui.services.fit import Fit
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
@@ -72,6 +73,13 @@ class Lab:
         from edgetui.services.quantizer import Quantizer
 
         return Quantizer(self.settings, self.paths, self.jobs, self.catalog)
+
+    @cached_property
+    def fit(self) -> Fit:
+        """What models would take of this machine."""
+        from edgetui.services.fit import Fit
+
+        return Fit(self.paths, self.quantizer)
 
     @cached_property
     def bench(self) -> Bench:

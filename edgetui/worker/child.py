@@ -21,6 +21,7 @@ from edgetui.worker import wire
 from edgetui.worker.protocol import (
     Command,
     DescribeEngine,
+    EstimateMemory,
     Failed,
     Generate,
     Load,
@@ -102,6 +103,8 @@ class SessionChild:
                     break
                 self._emit(plan)
             self._emit(PlanDone())
+        elif isinstance(command, EstimateMemory):
+            self._emit(self._engine.estimate_memory(Path(command.path), command.settings))
 
     def _read(self) -> None:
         for line in wire.read_lines(self._commands):

@@ -9,6 +9,7 @@ import msgspec
 
 from edgetui.core.bench import BenchRow, BenchSettings, Machine
 from edgetui.core.failures import Failure
+from edgetui.core.fit import MemoryParts
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
 
@@ -58,7 +59,18 @@ class PlanQuantization(_Tagged, frozen=True, kw_only=True):
     type_names: tuple[str, ...] = ()
 
 
-Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization
+class EstimateMemory(_Tagged, frozen=True, kw_only=True):
+    """Simulate loading a model with each of the settings; answered by `MemoryEstimated` or `Failed`.
+
+    For a worker that has loaded nothing: its own memory is part of the answer.
+    """
+
+    path: str
+    settings: tuple[LoadSettings, ...]
+    """At least one."""
+
+
+Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization | EstimateMemory
 
 
 # --- events: session worker to parent -------------------------------------------------------------------
@@ -178,6 +190,17 @@ class QuantizationPlan(_Tagged, frozen=True, kw_only=True):
     problem: str | None = None
 
 
+class MemoryEstimated(_Tagged, frozen=True, kw_only=True):
+    """What loading would take; in the order of the settings that were asked for."""
+
+    parts: tuple[MemoryParts | None, ...]
+    """None where the engine refuses the settings; never for the first."""
+    context_tokens: int
+    """Of the first, which may have left it open."""
+    available_bytes: int
+    """What this machine, or its cgroup, lets a process take now."""
+
+
 class PlanDone(_Tagged, frozen=True, kw_only=True):
     """End of a `PlanQuantization`."""
 
@@ -201,6 +224,7 @@ SessionEvent = (
     | EngineInfo
     | QuantizationPlan
     | PlanDone
+    | MemoryEstimated
     | Failed
 )
 

@@ -16,6 +16,7 @@ from edgetui.worker.protocol import (
     Failed,
     Finished,
     Loaded,
+    MemoryEstimated,
     PlanDone,
     Ready,
     Stop,
@@ -33,7 +34,7 @@ START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 2.0
 """A worker that does not answer `Stop` in this time is killed."""
 
-_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, Failed)
+_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Failed)
 """Each command's answer ends with one of these."""
 
 

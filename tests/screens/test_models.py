@@ -111,3 +111,23 @@ async def test_one_key_goes_on_with_the_model(lab: Lab, key: str, mode: str) -> 
         await pilot.press(key)
         await shown(pilot, lambda: app.current_mode == mode)
         await shown(pilot, lambda: any(EMBEDDED in str(line.content) for line in app.screen.query(Static)))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_the_memory_of_the_marked_model_is_predicted(lab: Lab, size: tuple[int, int]) -> None:
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test(size=size) as pilot:
+        await shown(pilot, lambda: "general.architecture (string) = llama" in details(app))
+        await pilot.press("f")
+        await shown(pilot, lambda: "FIT       fits: ~" in details(app))
+        assert "KV cache  ~180 MiB for 8192 tokens in F16" in details(app)
+
+
+async def test_a_model_that_cannot_be_simulated_gets_one_sentence(lab: Lab) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    write_gguf(lab.paths.models_dir / "a-tiny.gguf")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("home", "f")
+        await shown(pilot, lambda: "a-tiny" in str(app.screen.query_one(FailureBar).render()))

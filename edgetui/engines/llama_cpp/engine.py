@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
-    from edgetui.worker.protocol import EngineInfo, Finished, Generate, QuantizationPlan, SessionEvent
+    from edgetui.worker.protocol import EngineInfo, Finished, Generate, MemoryEstimated, QuantizationPlan, SessionEvent
 
 
 class LlamaCppEngine:
@@ -70,6 +70,12 @@ class LlamaCppEngine:
         from edgetui.engines.llama_cpp import quantize
 
         return quantize.plan(path, type_names)
+
+    def estimate_memory(self, path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:
+        """Simulated allocations, one for each of the settings."""
+        from edgetui.engines.llama_cpp.allocation import estimate_memory
+
+        return estimate_memory(path, settings)
 
     def unload(self) -> None:
         """Free context and weights."""

@@ -1,0 +1,26 @@
+"""A memory fit in words: lines of label and text, for the screen and the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgetui.core.units import format_bytes
+
+if TYPE_CHECKING:
+    from edgetui.core.fit import MemoryFit
+
+
+def fit_facts(fit: MemoryFit) -> list[tuple[str, str]]:
+    """Verdict, total and parts; `~` marks what is predicted."""
+    parts = fit.parts
+    room = f"{format_bytes(fit.available_bytes)} available now"
+    copied = f" + ~{format_bytes(parts.weights_copied)} rearranged for this CPU" if parts.weights_copied else ""
+    facts = [
+        ("FIT", f"{fit.verdict}: ~{format_bytes(parts.total)} predicted, {room}"),
+        ("weights", f"~{format_bytes(parts.weights_mapped)}{copied}"),
+        ("KV cache", f"~{format_bytes(parts.kv_cache)} for {fit.context_tokens} tokens in {fit.kv_cache_type.upper()}"),
+        ("buffers", f"~{format_bytes(parts.compute + parts.output)}"),
+        ("process", f"~{format_bytes(parts.runtime)} with vocabulary"),
+    ]
+    facts += [("fits with", f"{change.what}: ~{format_bytes(change.total_bytes)}") for change in fit.changes]
+    return facts
