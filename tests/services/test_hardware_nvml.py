@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edgetui.services.hardware.accelerators import Accelerators
 from edgetui.services.hardware.nvidia import NvidiaGpus
 from edgetui.services.hardware.source import MachineSource
 
@@ -83,3 +84,21 @@ def test_without_a_driver_nvidia_smi_is_asked_instead(
     smi.chmod(0o755)
     again = NvidiaGpus(MachineSource(Path("/")))
     assert again.describe().reason == "nvidia-smi failed: couldn't communicate with the NVIDIA driver"
+
+
+def test_a_gpu_is_a_power_meter_that_counts_energy_from_the_first_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = {"handle 0": 5_000_000}
+    monkeypatch.setitem(
+        sys.modules,
+        "pynvml",
+        library(
+            nvmlDeviceGetPowerUsage=lambda handle: 61_500,
+            nvmlDeviceGetTotalEnergyConsumption=lambda handle: counted[handle],
+        ),
+    )
+    accelerators = Accelerators(MachineSource(Path("/")))
+    accelerators.meters(accelerators.sample(), now=10.0)
+    counted["handle 0"] += 123_000
+    meter = accelerators.meters(accelerators.sample(), now=12.0)[0]
+    assert meter.label == "NVIDIA GeForce RTX 4060 Laptop GPU"
+    assert (meter.watts.value, meter.joules.value) == (61.5, 123.0)

@@ -163,6 +163,12 @@ async def test_rails_of_a_jetson_with_the_older_driver_are_read_too(jetson: Boar
     assert meters(await jetson.sample())["POM_5V_IN"].watts.value == 3.215
 
 
+async def test_an_amd_gpu_is_a_meter_beside_a_package_that_only_root_may_read(tmp_path: Path) -> None:
+    found = meters(await Board(unfold("amd-desktop-gpu", tmp_path)).sample())
+    assert found["amdgpu PPT"].watts.value == 61.0
+    assert found["package-0"].watts.value is None and "only root may read RAPL" in found["package-0"].watts.reason
+
+
 async def test_jetson_power_mode_has_its_name_and_what_else_there_is(jetson: Board) -> None:
     mode = (await jetson.sample()).power_mode.value
     assert mode is not None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
+from edgetui.core.hardware import Accelerator, AcceleratorSample, PowerSample, Reading, known, unknown
 from edgetui.services.hardware import drm
+from edgetui.services.hardware.energy_counter import EnergyCounter
 from edgetui.services.hardware.jetson_gpu import JetsonGpu
 from edgetui.services.hardware.nvidia import NvidiaGpus
 from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgetui.services.hardware.source import MachineSource
 
 ACCEL = "/sys/class/accel"
@@ -35,6 +38,8 @@ class Accelerators:
         self._jetson = JetsonGpu(source)
         self._nodes: list[drm.RenderNode] | None = None
         self._uses_nvidia = False
+        self._nvidia_names: dict[str, str] = {}
+        self._energy: dict[str, EnergyCounter] = {}
 
     def gpus(self) -> Reading[tuple[Accelerator, ...]]:
         """Every GPU; the reason says where none was found."""
@@ -44,6 +49,8 @@ class Accelerators:
             attempt(self._nvidia.describe) if integrated is None else known((integrated,))
         )
         self._uses_nvidia = own.value is not None and integrated is None
+        if self._uses_nvidia:
+            self._nvidia_names = {item.key: item.name for item in own.value or ()}
         found = [*(own.value or ()), *(item for item in self._describe_nodes() if item.kind == "gpu")]
         if not found:
             return unknown(f"none found: looked at {drm.DRM}, {own.reason}")
@@ -71,6 +78,17 @@ class Accelerators:
         own = attempt(lambda: known(self._nvidia.sample())).value or [] if self._uses_nvidia else []
         own += attempt(lambda: known(self._jetson.sample())).value or []
         return (*own, *(drm.sample_node(self._source, node) for node in self._other_nodes()))
+
+    def meters(self, samples: Sequence[AcceleratorSample], now: float) -> list[PowerSample]:
+        """GPUs as power meters: those whose power no hwmon chip tells."""
+        meters = []
+        for item in samples:
+            if (name := self._nvidia_names.get(item.key)) is None:
+                continue
+            counter = self._energy.setdefault(item.key, EnergyCounter(None))
+            _, joules = counter.add(self._nvidia.joules(item.key), now)
+            meters.append(PowerSample(key=f"gpu/{item.key}", label=name, watts=item.power_watts, joules=joules))
+        return meters
 
     def _describe_nodes(self) -> list[Accelerator]:
         if self._nodes is None:

@@ -97,6 +97,8 @@ class HardwareMonitor:
 
             return portable.hardware_sample()
         cpu_load, cores = self._cpu_load.sample()
+        accelerators = attempt(lambda: known(self._accelerators.sample())).value or ()
+        gpu_meters = attempt(lambda: known(self._accelerators.meters(accelerators, self._clock()))).value or ()
         return HardwareSample(
             taken_at=time.time(),
             cpu_load=cpu_load,
@@ -105,8 +107,8 @@ class HardwareMonitor:
             memory=self._memory.sample(),
             disks=attempt(self._disks.sample),
             temperatures=attempt(self._temperatures.sample),
-            accelerators=attempt(lambda: known(self._accelerators.sample())).value or (),
-            power=attempt(self._power.sample),
+            accelerators=accelerators,
+            power=attempt(lambda: self._power.sample(gpu_meters)),
             power_mode=attempt(self._power_modes.sample),
             batteries=attempt(self._batteries.sample),
             fans=attempt(self._fans.sample),

@@ -85,6 +85,13 @@ class NvidiaGpus:
             for row in rows.value or ()
         ]
 
+    def joules(self, key: str) -> Reading[float]:
+        """What the GPU counted since its driver was loaded (Volta and later)."""
+        handle = dict(self._handles).get(key)
+        if handle is None:
+            return unknown("only NVML tells a GPU's energy")
+        return self._ask(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000)
+
     def _open_nvml(self) -> None:
         if not self._source.is_live or self._nvml is not None:
             return

@@ -11,7 +11,7 @@ from edgetui.services.hardware.energy_counter import EnergyCounter
 from edgetui.services.hardware.source import reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from edgetui.services.hardware.raspberry_firmware import RaspberryFirmware
     from edgetui.services.hardware.source import MachineSource
@@ -47,8 +47,8 @@ class PowerMeters:
         self._meters: dict[str, _Meter] = {}
         self._looked_at: float | None = None
 
-    def sample(self) -> Reading[tuple[PowerSample, ...]]:
-        """Every meter found so far."""
+    def sample(self, others: Sequence[PowerSample] = ()) -> Reading[tuple[PowerSample, ...]]:
+        """Every meter found so far, and `others` that somebody else read."""
         now = self._clock()
         if self._looked_at is None or now - self._looked_at >= _LOOK_AGAIN_S:
             self._looked_at = now
@@ -58,6 +58,7 @@ class PowerMeters:
         rails = self._firmware.rails() if self._firmware.is_present else None
         if rails is not None and rails.value is not None:
             samples += _pmic_samples(rails.value)
+        samples += others
         if samples:
             return known(tuple(samples))
         if rails is not None and rails.value is None:
