@@ -76,6 +76,8 @@ class ModelsScreen(LabScreen):
         self._shown: list[ModelEntry] = []
         self._sort = 0
         self._details: ModelDetails | None = None
+        self._instead = ""
+        """What the pane shows in place of the details: `fit`, `template` or nothing."""
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def compose_body(self) -> ComposeResult:
@@ -125,9 +127,11 @@ class ModelsScreen(LabScreen):
         self.query_one(FilterInput).open()
 
     def action_back(self) -> None:
-        """Leave the filter, dismiss a failure, or go back."""
+        """Leave the filter, go back to the details, dismiss a failure, or go back."""
         if self.query_one(FilterInput).close():
             self.query_one(DataTable).focus()
+        elif self._instead:
+            self._show_details_again()
         else:
             super().action_back()
 
@@ -141,18 +145,25 @@ class ModelsScreen(LabScreen):
         self.toggle_class("-no-details")
 
     def action_template(self) -> None:
-        """Show the chat template whole."""
+        """Show the chat template whole, or the details again."""
+        if self._instead == "template":
+            self._show_details_again()
+            return
         if self._details is None:
             return
         for item in self._details.metadata:
             if item.key == "tokenizer.chat_template":
+                self._instead = "template"
                 self.query_one(ModelDetailsPane).show_text(f"Chat template of {self._details.entry.name}", item.value)
                 return
         self.show_failure(Failure("not_found", "This model's file holds no chat template: its prompts go in as text."))
 
     def action_fit(self) -> None:
-        """Predict what loading the marked model would take, with the load settings of Run."""
-        if self._marked is not None:
+        """Predict what loading the marked model would take, as the settings have it; or show the details again."""
+        if self._instead == "fit":
+            self._show_details_again()
+        elif self._marked is not None:
+            self._instead = "fit"
             self._predict(self._marked)
 
     def action_rescan(self) -> None:
@@ -246,9 +257,14 @@ class ModelsScreen(LabScreen):
         if self._details is not None and self._details.entry == entry:
             return
         self._details = None
+        self._instead = ""
         pane.show(entry)
         pane.scroll_home(animate=False)
         self._read_details(entry)
+
+    def _show_details_again(self) -> None:
+        self._details = None
+        self._show_marked()
 
     @work(group="fit", exclusive=True)
     async def _predict(self, entry: ModelEntry) -> None:
@@ -258,9 +274,9 @@ class ModelsScreen(LabScreen):
             fit = await self.lab.fit.memory(entry, self.lab.settings.load)
         except EdgetuiError as error:
             self.show_failure(error)
-            self._read_details(entry)
+            self._show_details_again()
             return
-        if self._marked == entry:
+        if self._marked == entry and self._instead == "fit":
             lines = [f"{label:<10}{text}" for label, text in fit_facts(fit)]
             pane.show_text(f"Memory of {entry.name}", "\n".join(lines))
 
@@ -268,13 +284,16 @@ class ModelsScreen(LabScreen):
     async def _read_details(self, entry: ModelEntry) -> None:
         if entry.problem is not None:
             return
+        # Before anything is awaited: afterwards the screen may be gone.
+        pane = self.query_one(ModelDetailsPane)
         try:
             details = await self.lab.catalog.details(entry)
         except EdgetuiError as error:
             self.show_failure(error)
             return
         self._details = details
-        self.query_one(ModelDetailsPane).show(entry, details.shares, details.metadata)
+        if not self._instead:
+            pane.show(entry, details.shares, details.metadata)
 
 
 def _matches(entry: ModelEntry, words: list[str]) -> bool:

@@ -121,6 +121,12 @@ async def test_the_memory_of_the_marked_model_is_predicted(lab: Lab, size: tuple
         await pilot.press("f")
         await shown(pilot, lambda: "FIT       fits: ~" in details(app))
         assert "KV cache  ~180 MiB for 8192 tokens in F16" in details(app)
+        for key in ("f", "escape"):
+            await pilot.press(key)
+            await shown(pilot, lambda: "general.architecture (string) = llama" in details(app))
+            await pilot.press("t")
+            assert "Chat template of" in details(app)
+        assert app.current_mode == "models"
 
 
 async def test_a_model_that_cannot_be_simulated_gets_one_sentence(lab: Lab) -> None:
