@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from edgetui.core.hardware import Reading, known, unknown
 from edgetui.core.hardware_text import sample_facts
 from edgetui.services.hardware import HardwareMonitor
 from edgetui.services.hardware.energy_counter import EnergyCounter
+from edgetui.services.hardware.source import MachineSource
 from tests.recorded_machine import unfold
 
 if TYPE_CHECKING:
@@ -166,7 +168,7 @@ async def test_rails_of_a_jetson_with_the_older_driver_are_read_too(jetson: Boar
 async def test_an_amd_gpu_is_a_meter_beside_a_package_that_only_root_may_read(tmp_path: Path) -> None:
     found = meters(await Board(unfold("amd-desktop-gpu", tmp_path)).sample())
     assert found["amdgpu PPT"].watts.value == 61.0
-    assert found["package-0"].watts.value is None and "only root may read RAPL" in found["package-0"].watts.reason
+    assert found["package-0"].watts.value is None and "needs root" in found["package-0"].watts.reason
 
 
 async def test_jetson_power_mode_has_its_name_and_what_else_there_is(jetson: Board) -> None:
@@ -230,6 +232,36 @@ async def test_the_firmware_is_not_asked_at_every_sample(pi: Board) -> None:
     pi.write("sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled", "1")
     assert signs(await pi.sample(after=3.0))["under-voltage"].active.value is False
     assert signs(await pi.sample(after=3.0))["under-voltage"].active.value is True
+
+
+async def test_a_tool_that_does_not_answer_is_left_alone_for_a_minute(pi: Board) -> None:
+    command = pi.root / "recorded/commands/vcgencmd-pmic_read_adc"
+    printed = command.read_text()
+    command.unlink()
+    await pi.sample()
+    command.write_text(printed)
+    assert (await pi.sample(after=30.0)).power.value is None
+    assert (await pi.sample(after=31.0)).power.value is not None
+
+
+async def test_slow_files_are_read_every_few_seconds_and_the_rest_once_a_second(
+    laptop: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: Counter[str] = Counter()
+    read = MachineSource.read
+
+    def counting_read(source: MachineSource, path: str) -> str:
+        reads[path] += 1
+        return read(source, path)
+
+    monkeypatch.setattr(MachineSource, "read", counting_read)
+    for _ in range(60):
+        await laptop.sample(after=1.0)
+    assert 10 <= reads["/sys/class/power_supply/BAT0/uevent"] <= 16
+    assert 10 <= reads["/sys/firmware/acpi/platform_profile"] <= 13
+    assert 25 <= reads["/sys/devices/system/cpu/cpu3/thermal_throttle/core_throttle_count"] <= 32
+    assert reads["/sys/class/hwmon/hwmon3/fan1_input"] == 60
+    assert max(count for path, count in reads.items() if path.startswith("/sys/")) == 60
 
 
 async def test_x86_counters_are_active_when_they_grew_and_name_the_cpus(laptop: Board) -> None:

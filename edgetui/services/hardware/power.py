@@ -23,9 +23,7 @@ _IIO_RAILS = "/sys/bus/i2c/drivers/ina3221x"
 _LOOK_AGAIN_S = 30.0
 """Between looks for new meters."""
 _NO_COUNTER = unknown("this meter counts no energy")
-_RAPL_DENIED = unknown(
-    "only root may read RAPL; until the next boot this grants it: sudo chmod a+r /sys/class/powercap/*/energy_uj"
-)
+_RAPL_DENIED = unknown("needs root, or: sudo chmod a+r /sys/class/powercap/*/energy_uj")
 _TOTAL_RAIL = "VDD_IN"
 """The rail that feeds all others on Jetson modules that have it."""
 _PMIC = re.compile(r"^\s*(\w+)_([AV]) \w+\(\d+\)=([\d.]+)[AV]\s*$", re.MULTILINE)
@@ -222,7 +220,7 @@ def _micro(source: MachineSource, path: str, denied: Reading[float] | None = Non
     try:
         return known(int(source.read(path)) / 1e6)
     except PermissionError:
-        return denied or unknown(f"only root may read it: sudo chmod a+r {path}")
+        return denied or unknown(f"needs root, or: sudo chmod a+r {path}")
     except OSError as error:
         return unknown(reason_of(error, path))
     except ValueError:

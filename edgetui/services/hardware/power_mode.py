@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgetui.services.hardware.source import MachineSource
 
 _ASK_AGAIN_S = 5.0
+_ASK_AGAIN_AFTER_FAILURE_S = 60.0
 NVPMODEL_STATUS = "/var/lib/nvpmodel/status"
 NVPMODEL_CONFIG = "/etc/nvpmodel.conf"
 _PROFILE = "/sys/firmware/acpi/platform_profile"
@@ -35,9 +36,13 @@ class PowerModes:
     def sample(self) -> Reading[PowerMode]:
         """The mode, at most five seconds old."""
         now = self._clock()
-        if self._answer is None or now - self._answer[0] >= _ASK_AGAIN_S:
-            self._answer = (now, self._read())
-        return self._answer[1]
+        if self._answer is not None:
+            rest = _ASK_AGAIN_AFTER_FAILURE_S if self._answer[1].value is None else _ASK_AGAIN_S
+            if now - self._answer[0] < rest:
+                return self._answer[1]
+        answer = self._read()
+        self._answer = (now, answer)
+        return answer
 
     def _read(self) -> Reading[PowerMode]:
         if self._is_jetson is None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _ASK_AGAIN_S = 5.0
 """Each question starts a process and stops at the firmware's mailbox."""
+_ASK_AGAIN_AFTER_FAILURE_S = 60.0
+"""A tool that is missing or hangs must not hold up every sample."""
 _FLAGS_FOLDER = "/sys/devices/platform"
 _NOT_OURS = unknown("this is no Raspberry Pi")
 
@@ -65,8 +67,10 @@ class RaspberryFirmware:
     def _remembered(self, question: str, ask: Callable[[], Reading[str]]) -> Reading[str]:
         now = self._clock()
         before = self._answers.get(question)
-        if before is not None and now - before[0] < _ASK_AGAIN_S:
-            return before[1]
+        if before is not None:
+            rest = _ASK_AGAIN_AFTER_FAILURE_S if before[1].value is None else _ASK_AGAIN_S
+            if now - before[0] < rest:
+                return before[1]
         answer = ask()
         self._answers[question] = (now, answer)
         return answer
