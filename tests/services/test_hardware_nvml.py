@@ -97,8 +97,8 @@ def test_a_gpu_is_a_power_meter_that_counts_energy_from_the_first_look(monkeypat
         ),
     )
     accelerators = Accelerators(MachineSource(Path("/")))
-    accelerators.meters(accelerators.sample(), now=10.0)
+    accelerators.meters(accelerators.sample())
     counted["handle 0"] += 123_000
-    meter = accelerators.meters(accelerators.sample(), now=12.0)[0]
+    meter = accelerators.meters(accelerators.sample())[0]
     assert meter.label == "NVIDIA GeForce RTX 4060 Laptop GPU"
     assert (meter.watts.value, meter.joules.value) == (61.5, 123.0)

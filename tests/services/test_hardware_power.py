@@ -324,6 +324,17 @@ async def test_a_jetsons_fan_and_its_tachometer_are_two_chips(jetson: Board) -> 
     assert fans[0].duty.value == pytest.approx(89 / 255)
 
 
+async def test_intel_npu_load_is_its_busy_time_between_two_samples(laptop: Board) -> None:
+    info = await laptop.monitor.describe()
+    key = (info.npus.value or ())[0].key
+    await laptop.sample()
+    laptop.write("sys/class/accel/accel0/device/npu_busy_time_us", str(182_011 + 500_000))
+    npu = next(item for item in (await laptop.sample(after=2.0)).accelerators if item.key == key)
+    assert npu.utilisation.value == pytest.approx(0.25)
+    # That kernel is too old for the clock.
+    assert npu.frequency_hz.reason == "there is no /sys/class/accel/accel0/device/npu_current_frequency_mhz"
+
+
 async def test_a_zone_gives_the_limit_that_hwmon_does_not(rockchip: Board) -> None:
     limits = {item.label: item.critical_celsius.value for item in (await rockchip.sample()).temperatures.value or ()}
     assert limits["bigcore0_thermal"] == 115.0

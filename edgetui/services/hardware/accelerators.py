@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, PowerSample, Reading, known, unknown
 from edgetui.services.hardware import drm
 from edgetui.services.hardware.energy_counter import EnergyCounter
+from edgetui.services.hardware.intel_npu import IntelNpu
 from edgetui.services.hardware.jetson_gpu import JetsonGpu
 from edgetui.services.hardware.nvidia import NvidiaGpus
 from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edgetui.services.hardware.source import MachineSource
 
@@ -32,14 +34,16 @@ _DEVICE_NAMES = (("hailo", "Hailo", "Hailo NPU"), ("apex_", "Google", "Coral Edg
 class Accelerators:
     """Finds GPUs and NPUs once and samples them each time."""
 
-    def __init__(self, source: MachineSource) -> None:
+    def __init__(self, source: MachineSource, clock: Callable[[], float] = time.monotonic) -> None:
         self._source = source
+        self._clock = clock
         self._nvidia = NvidiaGpus(source)
         self._jetson = JetsonGpu(source)
         self._nodes: list[drm.RenderNode] | None = None
         self._uses_nvidia = False
         self._nvidia_names: dict[str, str] = {}
         self._energy: dict[str, EnergyCounter] = {}
+        self._intel_npus: dict[str, IntelNpu] = {}
 
     def gpus(self) -> Reading[tuple[Accelerator, ...]]:
         """Every GPU; the reason says where none was found."""
@@ -63,6 +67,8 @@ class Accelerators:
             driver = self._source.properties(f"{ACCEL}/{name}/device/uevent").get("DRIVER", "")
             vendor, product = _ACCEL_DRIVERS.get(driver, ("unknown vendor", name))
             found.append(_npu(name, vendor, product, driver))
+            if driver == "intel_vpu":
+                self._intel_npus.setdefault(name, IntelNpu(self._source, name, f"{ACCEL}/{name}/device"))
         for name in self._source.names("/dev"):
             for beginning, vendor, product in _DEVICE_NAMES:
                 if name.startswith(beginning) and name[len(beginning) :].isdigit():
@@ -72,21 +78,24 @@ class Accelerators:
         return known(tuple(found))
 
     def sample(self) -> tuple[AcceleratorSample, ...]:
-        """What each GPU tells now."""
+        """What each GPU and NPU tells now."""
         if self._nodes is None:
             self.gpus()
+            self.npus()
         own = attempt(lambda: known(self._nvidia.sample())).value or [] if self._uses_nvidia else []
         own += attempt(lambda: known(self._jetson.sample())).value or []
-        return (*own, *(drm.sample_node(self._source, node) for node in self._other_nodes()))
+        now = self._clock()
+        npus = [npu.sample(now) for npu in self._intel_npus.values()]
+        return (*own, *(drm.sample_node(self._source, node) for node in self._other_nodes()), *npus)
 
-    def meters(self, samples: Sequence[AcceleratorSample], now: float) -> list[PowerSample]:
+    def meters(self, samples: Sequence[AcceleratorSample]) -> list[PowerSample]:
         """GPUs as power meters: those whose power no hwmon chip tells."""
         meters = []
         for item in samples:
             if (name := self._nvidia_names.get(item.key)) is None:
                 continue
             counter = self._energy.setdefault(item.key, EnergyCounter(None))
-            _, joules = counter.add(self._nvidia.joules(item.key), now)
+            _, joules = counter.add(self._nvidia.joules(item.key), self._clock())
             meters.append(PowerSample(key=f"gpu/{item.key}", label=name, watts=item.power_watts, joules=joules))
         return meters
 

@@ -41,7 +41,7 @@ class HardwareMonitor:
         self._memory = MemoryUse(self._source)
         self._disks = DiskSpace(self._source)
         self._temperatures = Temperatures(self._source)
-        self._accelerators = Accelerators(self._source)
+        self._accelerators = Accelerators(self._source, clock)
         self._clock = clock
         firmware = RaspberryFirmware(self._source, clock)
         self._power = PowerMeters(self._source, firmware, clock)
@@ -98,7 +98,7 @@ class HardwareMonitor:
             return portable.hardware_sample()
         cpu_load, cores = self._cpu_load.sample()
         accelerators = attempt(lambda: known(self._accelerators.sample())).value or ()
-        gpu_meters = attempt(lambda: known(self._accelerators.meters(accelerators, self._clock()))).value or ()
+        gpu_meters = attempt(lambda: known(self._accelerators.meters(accelerators))).value or ()
         return HardwareSample(
             taken_at=time.time(),
             cpu_load=cpu_load,
