@@ -335,6 +335,16 @@ async def test_intel_npu_load_is_its_busy_time_between_two_samples(laptop: Board
     assert npu.frequency_hz.reason == "there is no /sys/class/accel/accel0/device/npu_current_frequency_mhz"
 
 
+async def test_rockchip_npu_load_needs_root_and_is_the_mean_of_its_cores(rockchip: Board) -> None:
+    gpu, npu = (await rockchip.sample()).accelerators
+    assert gpu.utilisation.value == 0.07
+    assert npu.utilisation.reason == "needs root: /sys/kernel/debug/rknpu/load"
+    (rockchip.root / "recorded/denied").unlink()
+    rockchip.write("sys/kernel/debug/rknpu/load", "NPU load:  Core0: 60%, Core1: 30%, Core2:  0%,")
+    as_root = Board(rockchip.root)
+    assert (await as_root.sample()).accelerators[1].utilisation.value == 0.3
+
+
 async def test_a_zone_gives_the_limit_that_hwmon_does_not(rockchip: Board) -> None:
     limits = {item.label: item.critical_celsius.value for item in (await rockchip.sample()).temperatures.value or ()}
     assert limits["bigcore0_thermal"] == 115.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
+from edgetui.services.hardware.source import reason_of
 from edgetui.services.hardware.temperatures import read_celsius
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ _DRIVERS = {
     "RKNPU": ("Rockchip", "RKNPU"),
 }
 _NPU_DRIVERS = {"RKNPU"}
+_RKNPU_LOAD = "/sys/kernel/debug/rknpu/load"
+_RKNPU_CORE = re.compile(r"(\d+)%")
+_DEVFREQ_LOAD = re.compile(r"(\d+)@\d+Hz")
 _PCI_NAMES = ("/usr/share/hwdata/pci.ids", "/usr/share/misc/pci.ids")
 
 
@@ -88,7 +93,7 @@ def sample_node(source: MachineSource, node: RenderNode) -> AcceleratorSample:
     sensors = f"{node.folder}/hwmon"
     chip = next(iter(source.names(sensors)), None)
     chip_folder = f"{sensors}/{chip}" if chip else None
-    busy = source.integer(f"{node.folder}/gpu_busy_percent") if amd else unknown(silent)
+    busy = source.integer(f"{node.folder}/gpu_busy_percent") if amd else _other_load(source, node, silent)
     return AcceleratorSample(
         key=node.key,
         utilisation=unknown(busy.reason) if busy.value is None else known(busy.value / 100),
@@ -97,6 +102,26 @@ def sample_node(source: MachineSource, node: RenderNode) -> AcceleratorSample:
         celsius=read_celsius(source, f"{chip_folder}/temp1_input") if chip_folder else unknown(silent),
         power_watts=_power(source, chip_folder, silent),
     )
+
+
+def _other_load(source: MachineSource, node: RenderNode, silent: str) -> Reading[int]:
+    """Per cent busy, where the driver or the maker's devfreq tells it."""
+    if node.driver == "RKNPU":
+        try:
+            cores = _RKNPU_CORE.findall(source.read(_RKNPU_LOAD))
+        except PermissionError:
+            return unknown(f"needs root: {_RKNPU_LOAD}")
+        except OSError as error:
+            return unknown(reason_of(error, _RKNPU_LOAD))
+        if not cores:
+            return unknown(f"{_RKNPU_LOAD} holds no load")
+        return known(round(sum(int(core) for core in cores) / len(cores)))
+    for scaling in source.names(f"{node.folder}/devfreq"):
+        # Rockchip's kernels only: `37@800000000Hz`.
+        told = source.text(f"{node.folder}/devfreq/{scaling}/load").value
+        if told and (match := _DEVFREQ_LOAD.fullmatch(told)):
+            return known(int(match[1]))
+    return unknown(silent)
 
 
 def _name(source: MachineSource, node: RenderNode) -> str:
