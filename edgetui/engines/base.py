@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from edgetui.core.calibration import Calibration
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import (
@@ -40,6 +41,11 @@ class Engine(Protocol):
 
     def estimate_memory(self, path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:
         """What loading would take with each of the settings, without loading anything."""
+
+    def calibrate(
+        self, budget_s: float, buffer_bytes: int, on_progress: Callable[[float], None], stop: StopFlag
+    ) -> Calibration:
+        """Measure what decides this machine's speed. Raises `cancelled` when stopped."""
 
     def unload(self) -> None:
         """Free the model; nothing happens when none is loaded."""

@@ -19,6 +19,9 @@ from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.engines.stopping import StopFlag
 from edgetui.worker import wire
 from edgetui.worker.protocol import (
+    Calibrate,
+    Calibrated,
+    CalibrationProgress,
     Command,
     DescribeEngine,
     EstimateMemory,
@@ -103,6 +106,14 @@ class SessionChild:
                     break
                 self._emit(plan)
             self._emit(PlanDone())
+        elif isinstance(command, Calibrate):
+            calibration = self._engine.calibrate(
+                command.budget_s,
+                command.buffer_bytes,
+                lambda fraction: self._emit(CalibrationProgress(fraction=fraction)),
+                stop,
+            )
+            self._emit(Calibrated(calibration=calibration))
         elif isinstance(command, EstimateMemory):
             self._emit(self._engine.estimate_memory(Path(command.path), command.settings))
 
@@ -133,10 +144,21 @@ class SessionChild:
             os._exit(0)
 
 
+def _die_with_parent() -> None:
+    """Let Linux end this process with its parent, even while it computes and no thread of Python's can run."""
+    if not sys.platform.startswith("linux"):
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
 def main() -> None:
     """Entry of `python -m edgetui.worker.child COMMANDS EVENTS` (two descriptor numbers)."""
     # The terminal's Ctrl-C is for the UI, which decides what it means for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
     commands, events = (int(argument) for argument in sys.argv[1:3])
     from edgetui.engines.llama_cpp.engine import LlamaCppEngine
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from edgetui.core.bench import BenchRow, BenchSettings, Machine
+from edgetui.core.calibration import Calibration
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
@@ -70,7 +71,16 @@ class EstimateMemory(_Tagged, frozen=True, kw_only=True):
     """At least one."""
 
 
-Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization | EstimateMemory
+class Calibrate(_Tagged, frozen=True, kw_only=True):
+    """Measure this machine for forecasts of speed; answered by `CalibrationProgress`, then `Calibrated`."""
+
+    budget_s: float
+    """About how long it may take."""
+    buffer_bytes: int
+    """Weights of each type to stream: more than the last cache holds."""
+
+
+Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization | EstimateMemory | Calibrate
 
 
 # --- events: session worker to parent -------------------------------------------------------------------
@@ -205,6 +215,18 @@ class PlanDone(_Tagged, frozen=True, kw_only=True):
     """End of a `PlanQuantization`."""
 
 
+class CalibrationProgress(_Tagged, frozen=True, kw_only=True):
+    """Share of a calibration that is done."""
+
+    fraction: float
+
+
+class Calibrated(_Tagged, frozen=True, kw_only=True):
+    """End of a `Calibrate`."""
+
+    calibration: Calibration
+
+
 class Failed(_Tagged, frozen=True, kw_only=True):
     """The command under way failed; the worker lives on."""
 
@@ -224,6 +246,8 @@ SessionEvent = (
     | EngineInfo
     | QuantizationPlan
     | PlanDone
+    | CalibrationProgress
+    | Calibrated
     | MemoryEstimated
     | Failed
 )

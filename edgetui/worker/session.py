@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.worker import spawn, wire
 from edgetui.worker.protocol import (
+    Calibrated,
     EngineInfo,
     Failed,
     Finished,
@@ -34,7 +35,7 @@ START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 2.0
 """A worker that does not answer `Stop` in this time is killed."""
 
-_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Failed)
+_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Calibrated, Failed)
 """Each command's answer ends with one of these."""
 
 

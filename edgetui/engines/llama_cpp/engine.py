@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from edgetui.core.calibration import Calibration
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import EngineInfo, Finished, Generate, MemoryEstimated, QuantizationPlan, SessionEvent
@@ -76,6 +77,14 @@ class LlamaCppEngine:
         from edgetui.engines.llama_cpp.allocation import estimate_memory
 
         return estimate_memory(path, settings)
+
+    def calibrate(
+        self, budget_s: float, buffer_bytes: int, on_progress: Callable[[float], None], stop: StopFlag
+    ) -> Calibration:
+        """Graphs of ggml's own, without a model."""
+        from edgetui.engines.llama_cpp import calibrate
+
+        return calibrate.calibrate(budget_s, buffer_bytes, on_progress, stop)
 
     def unload(self) -> None:
         """Free context and weights."""

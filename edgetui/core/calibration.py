@@ -1,0 +1,113 @@
+"""What a calibration measured of this machine: streaming, matrix throughput, and the cost of a graph's nodes."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgetui.core.statistics import median, percentile
+
+PREFILL_COLUMNS = 256
+"""Columns of the batched products."""
+WIDE, NARROW = 2048, 512
+"""Widths of the calibrated matrices; every type's block divides them."""
+
+
+class Rate(msgspec.Struct, frozen=True):
+    """A figure a second with its spread over the repetitions."""
+
+    per_s: float
+    """Median."""
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, samples: list[float]) -> Rate:
+        """Median and the middle four fifths of the samples."""
+        return cls(median(samples), percentile(samples, 0.1), percentile(samples, 0.9))
+
+    @property
+    def spread(self) -> float:
+        """Half the width of the interval over the figure."""
+        return (self.high - self.low) / (2 * self.per_s)
+
+
+class TypeRate(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast weights of one ggml type are multiplied."""
+
+    type_name: str
+    decode: Rate
+    """Weights a second with one column, read from memory, in rows of `WIDE`."""
+    narrow: Rate
+    """The same in rows of `NARROW`: a row has a cost of its own."""
+    prefill: Rate
+    """Weights times columns a second with `PREFILL_COLUMNS` columns."""
+
+    def decode_per_s(self, width: int) -> float:
+        """Weights a second in rows of this width: seconds a weight are `a + b / width`, by two measured widths."""
+        wide_s, narrow_s = 1 / self.decode.per_s, 1 / self.narrow.per_s
+        row_s = max(0.0, narrow_s - wide_s) / (1 / NARROW - 1 / WIDE)
+        return 1 / (wide_s + row_s * (1 / max(width, 1) - 1 / WIDE))
+
+
+class ThreadCalibration(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything measured with one number of threads."""
+
+    threads: int
+    bandwidth: Rate
+    """Bytes of weights a second, of the type that streams fastest."""
+    node_s: float
+    """Of a graph's other nodes (norm, rotation, sum, activation) on a short vector, dispatch and barrier included."""
+    matmul_node_s: float
+    """Of the smallest matrix product, the conversion of its vector included."""
+    element_s: float
+    """Of one element through one step such as a norm, a sum or an activation, in a whole batch."""
+    attention_decode: Rate
+    """Multiplications a second of one query with the KV cache (F16)."""
+    attention_prefill: Rate
+    """The same for a batch of `PREFILL_COLUMNS` queries."""
+    types: tuple[TypeRate, ...]
+
+    def type_rate(self, type_name: str) -> TypeRate | None:
+        """Figures of a type; None when it was not measured."""
+        return next((rate for rate in self.types if rate.type_name == type_name), None)
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """One calibration; valid for the machine and the engine build that `fingerprint` names."""
+
+    measured_at: float
+    """Unix time in seconds."""
+    duration_s: float
+    buffer_bytes: int
+    """Weights of each type that were streamed."""
+    rounds: int
+    engine_version: str
+    threads: tuple[ThreadCalibration, ...]
+
+    def with_threads(self, count: int) -> ThreadCalibration | None:
+        """Figures for a number of threads; None when it was not measured."""
+        return next((part for part in self.threads if part.threads == count), None)
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What a calibration holds for; any difference makes it stale."""
+
+    processor: str
+    physical_cores: str
+    memory: str
+    engine: str
+    """Version of the package and of the library."""
+    features: str
+    """Instruction sets and devices that the library was built with."""
+
+    def difference(self, other: Fingerprint) -> str:
+        """The first thing that differs, as `engine: X, now Y`; empty when nothing does."""
+        for name in self.__struct_fields__:
+            before, now = getattr(self, name), getattr(other, name)
+            if before != now:
+                return f"{name.replace('_', ' ')} was {before}, now is {now}"
+        return ""
+
+
+CALIBRATED_TYPES = ("F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q4_K", "Q5_K", "Q6_K")
+"""Of the others there is no forecast."""
