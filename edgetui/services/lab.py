@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgetui.services.jobs import Jobs
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
+    from edgetui.services.speed import Speed
     from edgetui.store.database import Database
 
 
@@ -87,6 +88,13 @@ class Lab:
         from edgetui.services.bench import Bench
 
         return Bench(self.jobs, self.database, self.hardware)
+
+    @cached_property
+    def speed(self) -> Speed:
+        """How fast models would run here."""
+        from edgetui.services.speed import Speed
+
+        return Speed(self.paths.log_dir, self.database, self.hardware, self.inference.engine_info, self.bench)
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -1,0 +1,280 @@
+"""How fast models would run here: a calibration of this machine, and forecasts that real measurements correct."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgetui.core.calibration import Calibration, Fingerprint
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.fit import ModelShape, SpeedForecast
+from edgetui.core.hardware import Reading, known, unknown
+from edgetui.core.speed_forecast import (
+    PROMPT_TOKENS,
+    Observation,
+    corrected,
+    decode_cost,
+    kv_bytes_read,
+    prefill_cost,
+    threads_of,
+)
+from edgetui.store.calibrations import Calibrations
+from edgetui.worker.protocol import Calibrate, Calibrated, CalibrationProgress
+from edgetui.worker.session import session_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from edgetui.core.bench import BenchRecord, BenchRow
+    from edgetui.core.calibration import ThreadCalibration
+    from edgetui.core.models import ModelEntry
+    from edgetui.core.run_settings import LoadSettings
+    from edgetui.services.bench import Bench
+    from edgetui.services.hardware import HardwareMonitor
+    from edgetui.store.database import Database
+    from edgetui.worker.protocol import EngineInfo
+
+BUDGET_S = 8.0
+"""A calibration takes about so long at most."""
+LEAST_BUFFER_BYTES = 64 * 1024**2
+MOST_BUFFER_BYTES = 256 * 1024**2
+GENERATED_TOKENS = 128
+"""llama-bench's tg128, whose mean depth is half of it."""
+BENCH_DEPTH = GENERATED_TOKENS // 2
+_MOST_ROWS = 20
+"""Rows of the history that correct a forecast."""
+
+
+MeasuredRows: TypeAlias = "tuple[BenchRow | None, BenchRow | None]"
+"""Prefill and decode of one model."""
+
+
+class Speed:
+    """Calibrates in a worker of its own and predicts in this process."""
+
+    def __init__(
+        self,
+        log_dir: Path,
+        database: Database,
+        hardware: HardwareMonitor,
+        engine_info: Callable[[], Awaitable[EngineInfo]],
+        bench: Bench,
+    ) -> None:
+        self._log_dir = log_dir
+        self._store = Calibrations(database)
+        self._hardware = hardware
+        self._engine_info = engine_info
+        self._bench = bench
+        self._fingerprint: Fingerprint | None = None
+        self._shapes: dict[str, ModelShape | None] = {}
+
+    async def calibrate(
+        self, on_progress: Callable[[float], None] = lambda fraction: None, budget_s: float = BUDGET_S
+    ) -> Calibration:
+        """Measure this machine and keep it; `on_progress` gets shares from 0 to 1.
+
+        Raises `EdgetuiError`. Cancelling the task ends the measurement, and nothing is kept.
+        """
+        command = Calibrate(budget_s=budget_s, buffer_bytes=await self._buffer_bytes())
+        fingerprint = await self.fingerprint()
+        async with (
+            session_worker(self._log_dir) as worker,
+            aclosing(worker.request(command)) as events,
+        ):
+            async for event in events:
+                if isinstance(event, CalibrationProgress):
+                    on_progress(event.fraction)
+                elif isinstance(event, Calibrated):
+                    await asyncio.to_thread(self._store.put, fingerprint, event.calibration)
+                    return event.calibration
+        raise AssertionError("a calibration ends with Calibrated or an error")
+
+    async def calibration(self) -> Reading[Calibration]:
+        """What holds for this machine and engine now, or why there is none."""
+        fingerprint = await self.fingerprint()
+        found = await asyncio.to_thread(self._store.newest, fingerprint)
+        if found is None:
+            return unknown("this machine is not calibrated: edgetui calibrate")
+        difference = found[0].difference(fingerprint)
+        if difference:
+            return unknown(f"the calibration is stale ({difference}): edgetui calibrate")
+        return known(found[1])
+
+    async def fingerprint(self) -> Fingerprint:
+        """This machine and engine build, as far as they decide speed; raises `EdgetuiError` without an engine."""
+        if self._fingerprint is None:
+            info, engine = await self._hardware.describe(), await self._engine_info()
+            self._fingerprint = Fingerprint(
+                processor=info.cpu.model.value or info.system.architecture.value or "unknown",
+                physical_cores=str(info.cpu.limits.usable_cpus.value or info.cpu.physical_cores.value or "unknown"),
+                memory=str(info.memory.usable_bytes or "unknown"),
+                engine=f"{engine.name} {engine.version} {engine.build}".strip(),
+                features=f"{engine.system_info} on {', '.join(engine.devices)}",
+            )
+        return self._fingerprint
+
+    async def forecast_of(
+        self, entry: ModelEntry, settings: LoadSettings, context_tokens: int | None = None
+    ) -> Reading[SpeedForecast]:
+        """What to expect of a model on disk; without a depth, that of llama-bench's tg128."""
+        shape = await asyncio.to_thread(self._shape, entry.path)
+        if shape is None:
+            return unknown(entry.problem or f"the header of a {entry.format} file does not tell its shape")
+        depth = BENCH_DEPTH if context_tokens is None else context_tokens
+        return await self.forecast(
+            shape, settings, depth, quant_type=entry.quant_type or "", model=(entry.name, entry.path)
+        )
+
+    async def forecast(
+        self,
+        shape: ModelShape,
+        settings: LoadSettings,
+        context_tokens: int = BENCH_DEPTH,
+        *,
+        quant_type: str = "",
+        model: tuple[str, Path] | None = None,
+    ) -> Reading[SpeedForecast]:
+        """Prefill of `PROMPT_TOKENS`, and decode after `context_tokens`; or why neither can be told.
+
+        `quant_type` finds the measurements that correct it, `model` names the file in the commands that verify it.
+        """
+        try:
+            calibration = await self.calibration()
+        except EdgetuiError as error:
+            return unknown(str(error))
+        if calibration.value is None:
+            return unknown(calibration.reason)
+        part = threads_of(calibration.value, settings.threads)
+        if part.value is None:
+            return unknown(part.reason)
+        rows = await self._rows(calibration.value, part.value, settings, quant_type)
+        observations = await asyncio.to_thread(self._observations, rows, part.value)
+        return forecast_from(
+            shape,
+            part.value,
+            settings,
+            context_tokens,
+            observations,
+            _commands(model, part.value, settings, context_tokens),
+        )
+
+    async def measured(self, entry: ModelEntry, threads: int) -> MeasuredRows:
+        """The newest prefill and decode rows of a model's file with so many threads; 0 takes any number."""
+        rows = [
+            record.row
+            for record in await self._bench.history()
+            if record.row.model_path == str(entry.path) and threads in (0, record.row.threads)
+        ]
+        prefill = next((row for row in rows if row.test == "pp"), None)
+        return prefill, next((row for row in rows if row.test == "tg"), None)
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    async def _buffer_bytes(self) -> int:
+        """Twice what the last caches hold together, within limits."""
+        caches = (await self._hardware.describe()).cpu.caches.value or ()
+        last = max((cache.level for cache in caches), default=0)
+        held = sum(cache.size_bytes * cache.instances for cache in caches if cache.level == last)
+        return max(LEAST_BUFFER_BYTES, min(MOST_BUFFER_BYTES, 2 * held))
+
+    async def _rows(
+        self, calibration: Calibration, part: ThreadCalibration, settings: LoadSettings, quant_type: str
+    ) -> list[BenchRecord]:
+        if not quant_type:
+            return []
+        rows = [
+            record
+            for record in await self._bench.history()
+            if record.row.model_quant_type == quant_type
+            and record.row.engine_version == calibration.engine_version
+            and record.row.threads == part.threads
+            and record.row.kv_cache_type == settings.kv_cache_type
+        ]
+        return rows[:_MOST_ROWS]
+
+    def _observations(self, rows: Sequence[BenchRecord], part: ThreadCalibration) -> list[Observation]:
+        found = []
+        for record in rows:
+            row = record.row
+            shape = self._shape(Path(row.model_path))
+            # Another file may lie there by now.
+            if shape is None or shape.parameter_count != row.model_parameter_count:
+                continue
+            if row.test == "tg":
+                cost = decode_cost(shape, part, row.tokens // 2, row.kv_cache_type)
+                tokens = 1
+            else:
+                cost, tokens = prefill_cost(shape, part, row.tokens, min(row.batch_tokens, PROMPT_TOKENS)), row.tokens
+            if cost.value is not None:
+                found.append(
+                    Observation(test=row.test, measured_tps=row.mean_tps, predicted_tps=tokens / cost.value.seconds)
+                )
+        return found
+
+    def _shape(self, path: Path) -> ModelShape | None:
+        """The shape of a file, read once; None when there is no such file or it says too little."""
+        from edgetui.formats.gguf import read_gguf
+        from edgetui.formats.model_shape import model_shape
+
+        key = str(path)
+        if key not in self._shapes:
+            try:
+                self._shapes[key] = model_shape(read_gguf(path))
+            except EdgetuiError:
+                self._shapes[key] = None
+        return self._shapes[key]
+
+
+def forecast_from(
+    shape: ModelShape,
+    part: ThreadCalibration,
+    settings: LoadSettings,
+    context_tokens: int,
+    observations: Sequence[Observation] = (),
+    commands: tuple[str, ...] = (),
+) -> Reading[SpeedForecast]:
+    """The forecast with all that it was computed from."""
+    decode = decode_cost(shape, part, context_tokens, settings.kv_cache_type)
+    prefill = prefill_cost(shape, part, PROMPT_TOKENS, settings.batch_tokens)
+    if decode.value is None or prefill.value is None:
+        return unknown(decode.reason or prefill.reason)
+    tg = corrected("tg", 1 / decode.value.seconds, decode.value.spread, observations)
+    pp = corrected("pp", PROMPT_TOKENS / prefill.value.seconds, prefill.value.spread, observations)
+    read = shape.bytes_per_token + kv_bytes_read(shape, context_tokens, settings.kv_cache_type)
+    return known(
+        SpeedForecast(
+            prefill_tps=pp.tps,
+            prefill_low_tps=pp.low,
+            prefill_high_tps=pp.high,
+            decode_tps=tg.tps,
+            decode_low_tps=tg.low,
+            decode_high_tps=tg.high,
+            threads=part.threads,
+            context_tokens=context_tokens,
+            bytes_per_token=read,
+            bandwidth_bytes_per_s=part.bandwidth.per_s,
+            efficiency=read * tg.tps / part.bandwidth.per_s,
+            measured_rows=len(observations),
+            commands=commands,
+        )
+    )
+
+
+def _commands(
+    model: tuple[str, Path] | None, part: ThreadCalibration, settings: LoadSettings, context_tokens: int
+) -> tuple[str, ...]:
+    """What verifies a forecast, word for word."""
+    if model is None:
+        return ()
+    name, path = model
+    tests = f"-p {PROMPT_TOKENS} -n {GENERATED_TOKENS} -t {part.threads}"
+    kind = settings.kv_cache_type
+    depth = max(0, context_tokens - BENCH_DEPTH)
+    native = f"llama-bench -m {shlex.quote(str(path))} {tests} -ctk {kind} -ctv {kind}"
+    return (
+        f"edgetui bench {shlex.quote(name)} {tests} --kv {kind}",
+        native + (f" -d {depth}" if depth else ""),
+    )
