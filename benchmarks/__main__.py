@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks import decode_ratio, first_frame, idle_cost, memory_error, quantize_ratio, streaming_cost
+from benchmarks import (
+    decode_ratio,
+    first_frame,
+    forecast_error,
+    idle_cost,
+    memory_error,
+    quantize_ratio,
+    streaming_cost,
+)
 from benchmarks.machine import describe
 from benchmarks.report import as_markdown, show
 
@@ -18,7 +26,7 @@ def main() -> int:
     print("\n".join(machine), flush=True)
     results = [
         result
-        for part in (decode_ratio, first_frame, streaming_cost, idle_cost, quantize_ratio, memory_error)
+        for part in (decode_ratio, first_frame, streaming_cost, idle_cost, quantize_ratio, memory_error, forecast_error)
         for result in part.measure()
     ]
     PAGE.write_text(as_markdown(results, machine), encoding="utf-8")

@@ -14,6 +14,7 @@ from textual.widgets import DataTable, Input, Static
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.fit_text import fit_facts
 from edgetui.core.plain_text import plain_line
+from edgetui.core.speed_text import speed_facts
 from edgetui.core.units import MISSING, format_bytes, format_count
 from edgetui.screens.base import LabScreen
 from edgetui.widgets.filter_input import FilterInput
@@ -63,6 +64,7 @@ class ModelsScreen(LabScreen):
         Binding("q", "open('quantize')", "Quantize", id="models.quantize"),
         Binding("b", "open('bench')", "Bench", id="models.bench"),
         Binding("f", "fit", "Fit", id="models.fit"),
+        Binding("c", "calibrate", "Calibrate", show=False, id="models.calibrate"),
         Binding("slash", "filter", "Filter", key_display="/", id="models.filter"),
         Binding("s", "sort", "Sort", id="models.sort"),
         Binding("d", "toggle_details", "Details", id="models.details"),
@@ -112,7 +114,7 @@ class ModelsScreen(LabScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
-        if action in ("open", "fit"):
+        if action in ("open", "fit", "calibrate"):
             entry = self._marked
             return entry is not None and entry.problem is None and entry.format == "gguf"
         return True
@@ -131,6 +133,7 @@ class ModelsScreen(LabScreen):
         if self.query_one(FilterInput).close():
             self.query_one(DataTable).focus()
         elif self._instead:
+            self.workers.cancel_group(self, "fit")
             self._show_details_again()
         else:
             super().action_back()
@@ -161,10 +164,17 @@ class ModelsScreen(LabScreen):
     def action_fit(self) -> None:
         """Predict what loading the marked model would take, as the settings have it; or show the details again."""
         if self._instead == "fit":
+            self.workers.cancel_group(self, "fit")
             self._show_details_again()
         elif self._marked is not None:
             self._instead = "fit"
             self._predict(self._marked)
+
+    def action_calibrate(self) -> None:
+        """Measure this machine, which takes some seconds, then predict the marked model; esc ends it."""
+        if self._marked is not None:
+            self._instead = "fit"
+            self._calibrate(self._marked)
 
     def action_rescan(self) -> None:
         """Look for models again."""
@@ -269,16 +279,42 @@ class ModelsScreen(LabScreen):
     @work(group="fit", exclusive=True)
     async def _predict(self, entry: ModelEntry) -> None:
         pane = self.query_one(ModelDetailsPane)
-        pane.show_text(f"Memory of {entry.name}", "Asking llama.cpp to simulate the load...")
+        pane.show_text(f"Fit of {entry.name}", "Asking llama.cpp to simulate the load...")
+        await self._show_fit(entry, pane)
+
+    @work(group="fit", exclusive=True)
+    async def _calibrate(self, entry: ModelEntry) -> None:
+        pane = self.query_one(ModelDetailsPane)
+
+        def show(fraction: float) -> None:
+            if self._marked == entry and self._instead == "fit":
+                pane.show_text(f"Fit of {entry.name}", f"Measuring this machine: {fraction:.0%} (esc ends it)")
+
+        show(0.0)
         try:
-            fit = await self.lab.fit.memory(entry, self.lab.settings.load)
+            await self.lab.speed.calibrate(show)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            self._show_details_again()
+            return
+        await self._show_fit(entry, pane)
+
+    async def _show_fit(self, entry: ModelEntry, pane: ModelDetailsPane) -> None:
+        settings = self.lab.settings.load
+        try:
+            fit = await self.lab.fit.memory(entry, settings)
+            speed = await self.lab.speed.forecast_of(entry, settings)
+            measured = await self.lab.speed.measured(entry, speed.value.threads if speed.value else settings.threads)
         except EdgetuiError as error:
             self.show_failure(error)
             self._show_details_again()
             return
         if self._marked == entry and self._instead == "fit":
-            lines = [f"{label:<10}{text}" for label, text in fit_facts(fit)]
-            pane.show_text(f"Memory of {entry.name}", "\n".join(lines))
+            facts = [*fit_facts(fit), *speed_facts(speed, measured)]
+            if speed.value is None:
+                facts.append(("", "c calibrates this machine, in under ten seconds"))
+            lines = [f"{label:<10}{plain_line(text)}".rstrip() for label, text in facts]
+            pane.show_text(f"Fit of {entry.name}", "\n".join(lines))
 
     @work(group="details", exclusive=True)
     async def _read_details(self, entry: ModelEntry) -> None:

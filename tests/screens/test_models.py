@@ -129,6 +129,27 @@ async def test_the_memory_of_the_marked_model_is_predicted(lab: Lab, size: tuple
         assert app.current_mode == "models"
 
 
+async def test_one_key_calibrates_and_predicts_the_speed_of_the_marked_model(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetui.services.speed.LEAST_BUFFER_BYTES", 4 * 1024**2)
+    monkeypatch.setattr("edgetui.services.speed.MOST_BUFFER_BYTES", 4 * 1024**2)
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: "general.architecture (string) = llama" in details(app))
+        await pilot.press("f")
+        await shown(pilot, lambda: "SPEED     - (this machine is not calibrated" in details(app))
+        assert "c calibrates this machine" in details(app)
+        await pilot.press("c")
+        await shown(pilot, lambda: "Measuring this machine" in details(app))
+        await pilot.press("escape")
+        await shown(pilot, lambda: "general.architecture (string) = llama" in details(app))
+        assert (await lab.speed.calibration()).value is None
+        await pilot.press("c")
+        await shown(pilot, lambda: "SPEED     ~" in details(app))
+        assert "tok/s predicted decode (" in details(app) and "verify    edgetui bench " in details(app)
+
+
 async def test_a_model_that_cannot_be_simulated_gets_one_sentence(lab: Lab) -> None:
     lab.paths.models_dir.mkdir(parents=True)
     write_gguf(lab.paths.models_dir / "a-tiny.gguf")
