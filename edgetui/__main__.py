@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 
 def main() -> None:
     """Run edgetui with this process's arguments and exit with its status."""
+    _mend_streams()
     arguments = sys.argv[1:]
     from edgetui.core.failures import EdgetuiError
 
@@ -31,11 +34,31 @@ def main() -> None:
         sys.exit(1)
 
 
+def _mend_streams() -> None:
+    """Replace what the shell closed (`>&-`), and let no character that a stream cannot take end a command."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number: this one, since those below it are open by now.
+            os.open(os.devnull, os.O_RDWR)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8"))
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
 def _report_fault(error: Exception) -> None:
     from edgetui.config import Settings, default_config_file, resolve_paths
+    from edgetui.core.failures import EdgetuiError
     from edgetui.crash_log import log_crash
 
-    log = log_crash(resolve_paths(Settings(), default_config_file()).log_dir, error)
+    try:
+        log = log_crash(resolve_paths(Settings(), default_config_file()).log_dir, error)
+    except EdgetuiError as unusable:
+        print(f"edgetui: {unusable}", file=sys.stderr)
+        return
     print(f"edgetui: This met a fault of edgetui's own ({type(error).__name__}); {log} says which.", file=sys.stderr)
 
 

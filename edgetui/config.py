@@ -75,7 +75,7 @@ def default_config_file(environ: Mapping[str, str] | None = None) -> Path:
     """The settings file that is read when none is named."""
     environ = os.environ if environ is None else environ
     if home := environ.get(HOME_VARIABLE):
-        return Path(home).expanduser().absolute() / "settings.toml"
+        return Path(os.path.expanduser(home)).absolute() / "settings.toml"
     import platformdirs
 
     return platformdirs.user_config_path("edgetui") / "settings.toml"
@@ -87,14 +87,15 @@ def resolve_paths(
     """The folders for these settings, absolute."""
     environ = os.environ if environ is None else environ
     if home := environ.get(HOME_VARIABLE):
-        base = Path(home).expanduser().absolute()
+        base = Path(os.path.expanduser(home)).absolute()
         data_dir, state_dir = base / "data", base / "state"
     else:
         import platformdirs
 
         data_dir = platformdirs.user_data_path("edgetui")
         state_dir = platformdirs.user_state_path("edgetui")
-    models_dir = Path(settings.models_dir).expanduser().absolute() if settings.models_dir else data_dir / "models"
+    named = settings.models_dir
+    models_dir = Path(os.path.expanduser(named)).absolute() if named else data_dir / "models"
     return Paths(config_file or default_config_file(environ), data_dir, models_dir, state_dir)
 
 

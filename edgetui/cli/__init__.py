@@ -6,15 +6,17 @@ Exit status: 0 done, 1 failed, 2 wrong usage, settings or request, 130 interrupt
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from edgetui import __version__
 from edgetui.config import default_config_file, load_settings
+from edgetui.core.failures import EdgetuiError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,14 +69,37 @@ def run_command_line(arguments: Sequence[str]) -> int:
             app.add_typer(command, name=name)
         else:
             app.command(name)(command)
+    output, status = sys.stdout, 0
+    failed: OSError | None = None
     try:
         app(args=list(arguments))
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+        status = end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt:
-        return INTERRUPTED
+        status = INTERRUPTED
+    except OSError as error:
+        # Writing what was printed names no file.
+        if error.filename is not None or error.errno != errno.ENOSPC:
+            raise
+        failed = error
+    # Typer ends with 1 when nobody reads any more, and leaves a stream of its own behind.
+    unread = sys.stdout is not output
+    try:
+        output.flush()
     except BrokenPipeError:
-        # Whoever read our output has enough (`edgetui models | head`); Python must not complain at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        unread = True
+    except OSError as error:
+        failed = error
+    if failed is not None:
+        _drop_output(output)
+        raise EdgetuiError("no_space", f"The output cannot be written ({failed.strerror}).") from failed
+    if unread:
+        # Whoever read our output has enough (`edgetui models | head`).
+        _drop_output(output)
         return 0
-    return 0
+    return status
+
+
+def _drop_output(output: TextIO) -> None:
+    """Python must not complain at exit of what is still unwritten."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())

@@ -87,9 +87,12 @@ async def _make(
         entry = await lab.catalog.find(model)
         await lab.quantizer.startable_plan(entry, type_name)
         agreed = _heed_caution(lab, entry, type_name, yes)
+        interrupted = asyncio.Event()
+        # From here on Ctrl-C must not leave a job that nobody follows.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
         record = await lab.quantizer.start(entry, type_name, target=output, allow_requantize=agreed, threads=threads)
-        if not detach:
-            return await _follow(lab, record.job_id, as_json)
+        if not detach or interrupted.is_set():
+            return await _follow(lab, record.job_id, as_json, cancel=interrupted.is_set())
         if as_json:
             _print_json({"job": record.job_id, "state": record.state, "output": record.output})
         else:
@@ -112,7 +115,7 @@ def _heed_caution(lab: Lab, entry: ModelEntry, type_name: str, yes: bool) -> boo
     return True
 
 
-async def _follow(lab: Lab, job_id: str, as_json: bool) -> int:
+async def _follow(lab: Lab, job_id: str, as_json: bool, *, cancel: bool) -> int:
     """Show progress to the end; the first Ctrl-C cancels the job."""
     from edgetui.cli.progress import ProgressLine
     from edgetui.worker.protocol import JobFailed, JobProgress
@@ -125,6 +128,8 @@ async def _follow(lab: Lab, job_id: str, as_json: bool) -> int:
             cancelling = asyncio.create_task(lab.jobs.cancel(job_id))
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
+    if cancel:
+        interrupt()
     with ProgressLine() as line:
         async with aclosing(lab.jobs.watch(job_id)) as events:
             async for event in events:

@@ -13,6 +13,7 @@ import typer
 
 from edgetui.cli.overrides import override
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.plain_text import plain_text
 
 if TYPE_CHECKING:
     from edgetui.services.lab import Lab
@@ -46,7 +47,8 @@ def run(
         from edgetui.open_app import open_app
 
         raise typer.Exit(open_app(model))
-    text = sys.stdin.read() if prompt is None or prompt == "-" else prompt
+    text = _as_text(sys.stdin.read() if prompt is None or prompt == "-" else prompt)
+    system = None if system is None else _as_text(system)
     overrides: dict[str, dict[str, Any]] = {
         "load": {"context_tokens": context, "threads": threads, "batch_tokens": batch, "kv_cache_type": kv},
         "sampling": {
@@ -64,6 +66,11 @@ def run(
 
     status = asyncio.run(_answer(Lab(), model, text, raw, system, overrides, quiet, as_json))
     raise typer.Exit(status)
+
+
+def _as_text(given: str) -> str:
+    """Bytes of an argument that are no UTF-8 become the replacement character."""
+    return os.fsencode(given).decode("utf-8", "replace")
 
 
 async def _answer(
@@ -90,18 +97,25 @@ async def _answer(
 
     def interrupt() -> None:
         nonlocal interrupted
+        if interrupted:
+            # Twice: whatever it is doing, it ends now.
+            asyncio.ensure_future(lab.inference.unload())  # noqa: RUF006 - the loop lives until the answer has ended
+        elif not loading.done():
+            loading.cancel()
+        else:
+            asyncio.ensure_future(lab.inference.stop())  # noqa: RUF006 - as above
         interrupted = True
-        asyncio.ensure_future(lab.inference.stop())  # noqa: RUF006 - lives as long as the loop, which awaits the answer
 
     try:
         entry = await lab.catalog.find(model)
+        loading = asyncio.create_task(lab.inference.load(entry, load))
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
         try:
-            loaded = await lab.inference.load(entry, load)
-        except EdgetuiError as error:
-            if interrupted and error.failure.kind == "cancelled":
-                return 130
-            raise
+            loaded = await loading
+        except asyncio.CancelledError:
+            return 130
+        if interrupted:
+            return 130
         if not loaded.has_chat_template and not raw and not quiet:
             print("edgetui: this model has no chat template; the prompt goes in as it is.", file=sys.stderr)
         stream = (
@@ -118,6 +132,10 @@ async def _answer(
                 elif isinstance(event, Finished):
                     finished = event
         resident = lab.inference.resident_bytes()
+    except EdgetuiError:
+        if interrupted:
+            return 130
+        raise
     finally:
         await lab.close()
     if finished is None:
@@ -134,7 +152,7 @@ async def _answer(
 def _write(text: str) -> None:
     """Model output is data: on a terminal its control characters are shown, not obeyed."""
     if os.isatty(sys.stdout.fileno()):
-        text = "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+        text = plain_text(text)
     sys.stdout.write(text)
     sys.stdout.flush()
 

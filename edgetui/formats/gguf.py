@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 import re
 import struct
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import TENSOR_TYPES, TensorType, tensor_bytes
@@ -24,6 +24,7 @@ MAGIC = b"GGUF"
 DEFAULT_ALIGNMENT = 32
 MAX_KEY_BYTES = 65_535
 MAX_DIMENSIONS = 4
+_BLOCK_BYTES = 1 << 18
 _KEPT_ELEMENTS = 8
 """Elements of an array that are read; of the rest only the place is known."""
 
@@ -45,10 +46,15 @@ _STRING, _ARRAY = 8, 9
 _SPLIT_NAME = re.compile(r"^(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf$")
 
 
+def is_split_name(path: Path) -> bool:
+    """Whether a file of that name would be taken for a part of a split model."""
+    return _SPLIT_NAME.match(path.name) is not None
+
+
 def split_parts(path: Path) -> tuple[Path, ...]:
     """Names of all files of the split model that `path` is part of; `path` alone when it is not split."""
     match = _SPLIT_NAME.match(path.name)
-    if match is None:
+    if match is None or not 1 <= int(match["number"]) <= int(match["count"]):
         return (path,)
     count = int(match["count"])
     return tuple(path.with_name(f"{match['stem']}-{n:05d}-of-{match['count']}.gguf") for n in range(1, count + 1))
@@ -111,11 +117,10 @@ def check_loadable(path: Path) -> GgufHeader:
 def _read_file(path: Path) -> GgufHeader:
     try:
         with open_regular(path) as stream:
-            size = path.stat().st_size
+            size = os.fstat(stream.fileno()).st_size
             if size < 24:
                 raise _bad(path, f"it is only {size} bytes long")
-            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                return _Cursor(path, view, size).header()
+            return _Cursor(path, stream, size).header()
     except FileNotFoundError as error:
         raise EdgetuiError("not_found", f"There is no file {path}: check the name.") from error
     except PermissionError as error:
@@ -133,19 +138,23 @@ def _bad(path: Path, reason: str) -> EdgetuiError:
 class _Cursor:
     """Reads one file from front to back; every count is held against the bytes that are left."""
 
-    def __init__(self, path: Path, view: mmap.mmap, size: int) -> None:
+    def __init__(self, path: Path, stream: BinaryIO, size: int) -> None:
         self._path = path
-        self._view = view
+        self._stream = stream
         self._size = size
+        # A part of the file and where it begins. Read, not mapped: a mapped file that another program cuts short
+        # meanwhile ends this process with SIGBUS.
+        self._data, self._data_at = b"", 0
         self._at = 4
         self._order = "<"
 
     def header(self) -> GgufHeader:
-        view = self._view
-        if view[:4] != MAGIC:
-            what = "it is text" if view[:64].isascii() and b"\0" not in view[:64] else "it does not begin with GGUF"
+        self._fetch(0, 8)
+        start = self._data[:64]
+        if start[:4] != MAGIC:
+            what = "it is text" if start.isascii() and b"\0" not in start else "it does not begin with GGUF"
             raise _bad(self._path, what)
-        (version,) = struct.unpack_from("<I", view, 4)
+        (version,) = struct.unpack_from("<I", start, 4)
         if version & 0xFFFF == 0 and version:
             self._order = ">"
         version = self._scalar("I", 4)
@@ -208,7 +217,8 @@ class _Cursor:
             name, code, size = _SCALARS[kind]
             self._limit(count, size, f"elements of {_shown(key)}")
             kept = min(count, _KEPT_ELEMENTS if size < 4 or count > 512 else 512)
-            first = struct.unpack_from(f"{self._order}{kept}{code}", self._view, self._at)
+            offset = self._fetch(self._at, kept * size)
+            first = struct.unpack_from(f"{self._order}{kept}{code}", self._data, offset)
             self._at += count * size
             return GgufArray(name, count, first)
         if kind != _STRING:
@@ -217,9 +227,15 @@ class _Cursor:
         kept = min(count, _KEPT_ELEMENTS)
         strings = tuple(self._string() for _ in range(kept))
         # A vocabulary has hundreds of thousands: only step from length to length.
-        length_at, view, at, size = struct.Struct(f"{self._order}Q").unpack_from, self._view, self._at, self._size
+        length_at, at, size = struct.Struct(f"{self._order}Q").unpack_from, self._at, self._size
+        data, data_at = self._data, self._data_at
+        last = data_at + len(data) - 8
         for _ in range(count - kept):
-            at += 8 + length_at(view, at)[0]
+            if at > last:
+                self._fetch(at, 8)
+                data, data_at = self._data, self._data_at
+                last = data_at + len(data) - 8
+            at += 8 + length_at(data, at - data_at)[0]
             if at > size:
                 raise _bad(self._path, f"a string of {_shown(key)} is longer than the file")
         self._at = at
@@ -264,7 +280,8 @@ class _Cursor:
         return tensor_bytes(kind, shape)
 
     def _scalar(self, code: str, size: int) -> Any:
-        (value,) = struct.unpack_from(self._order + code, self._view, self._at)
+        offset = self._fetch(self._at, size)
+        (value,) = struct.unpack_from(self._order + code, self._data, offset)
         self._at += size
         return value
 
@@ -272,9 +289,19 @@ class _Cursor:
         length = self._scalar("Q", 8)
         if length > self._size - self._at or (most is not None and length > most):
             raise _bad(self._path, f"a text of {length} bytes stands where it cannot")
-        raw = self._view[self._at : self._at + length]
+        offset = self._fetch(self._at, length)
         self._at += length
-        return raw.decode("utf-8", "replace")
+        return self._data[offset : offset + length].decode("utf-8", "replace")
+
+    def _fetch(self, at: int, size: int) -> int:
+        """Have that many bytes of the file in `_data`; returns where in it they begin."""
+        offset = at - self._data_at
+        if offset + size > len(self._data):
+            self._stream.seek(at)
+            self._data, self._data_at, offset = self._stream.read(max(size, _BLOCK_BYTES)), at, 0
+            if len(self._data) < size:
+                raise _bad(self._path, "its header is cut short")
+        return offset
 
     def _limit(self, count: int, size: int, what: str) -> None:
         if count * size > self._size - self._at:

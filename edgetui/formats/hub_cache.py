@@ -35,11 +35,11 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Where huggingface_hub keeps its cache: HF_HUB_CACHE, else `hub` under HF_HOME, else the default."""
     environ = os.environ if environ is None else environ
     if named := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     if home := environ.get("HF_HOME"):
-        return Path(home).expanduser() / "hub"
+        return Path(os.path.expanduser(home)) / "hub"
     base = environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "huggingface" / "hub"
+    return Path(os.path.expanduser(base)) / "huggingface" / "hub"
 
 
 def cached_revisions(folder: Path) -> Iterator[CachedRevision]:
@@ -48,14 +48,13 @@ def cached_revisions(folder: Path) -> Iterator[CachedRevision]:
         return
     for repo in sorted(folder.iterdir()):
         snapshots = repo / "snapshots"
-        if not repo.name.startswith(_PREFIX) or not snapshots.is_dir():
+        if not repo.name.startswith(_PREFIX):
             continue
         try:
-            revisions = sorted(snapshots.iterdir())
+            revisions = [each for each in sorted(snapshots.iterdir()) if each.is_dir()] if snapshots.is_dir() else []
         except OSError:
             # One repository without permission must not hide the others.
             continue
         for revision in revisions:
-            if revision.is_dir():
-                name = repo.name.removeprefix(_PREFIX).replace("--", "/")
-                yield CachedRevision(name, revision.name, revision)
+            name = repo.name.removeprefix(_PREFIX).replace("--", "/")
+            yield CachedRevision(name, revision.name, revision)

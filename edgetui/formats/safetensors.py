@@ -17,6 +17,10 @@ from edgetui.formats.regular_file import open_regular
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, or nested beyond reason."""
+MOST_CONFIG_BYTES = 1 << 20
+MOST_DIMENSIONS = 16
 MOST_HEADER_BYTES = 100 * 1024 * 1024
 """The format's own limit."""
 
@@ -108,7 +112,7 @@ def _read_header(path: Path) -> list[SafetensorsTensor]:
             header = msgspec.json.decode(stream.read(length), type=dict[str, msgspec.Raw])
     except OSError as error:
         raise EdgetuiError("bad_file", f"{path.name} cannot be read ({error.strerror}).") from error
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise _bad(path, "its header is not a JSON object") from error
     data_bytes = size - 8 - length
     return [_tensor(path, name, entry, data_bytes) for name, entry in header.items() if name != "__metadata__"]
@@ -117,11 +121,13 @@ def _read_header(path: Path) -> list[SafetensorsTensor]:
 def _tensor(path: Path, name: str, raw: msgspec.Raw, data_bytes: int) -> SafetensorsTensor:
     try:
         entry = msgspec.json.decode(raw, type=_Entry)
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise _bad(path, "a tensor's entry is not understood") from error
     begin, end = entry.data_offsets
     if end > data_bytes:
         raise _bad(path, "it is cut short")
+    if len(entry.shape) > MOST_DIMENSIONS:
+        raise _bad(path, f"a tensor has {len(entry.shape)} dimensions")
     needed = (math.prod(entry.shape) * _BITS.get(entry.dtype, 0) + 7) // 8
     if entry.dtype not in _BITS or begin > end or needed != end - begin:
         raise _bad(path, "a tensor's entry does not fit its data")
@@ -130,8 +136,9 @@ def _tensor(path: Path, name: str, raw: msgspec.Raw, data_bytes: int) -> Safeten
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        config = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        with open_regular(path) as stream:
+            config = msgspec.json.decode(stream.read(MOST_CONFIG_BYTES))
+    except (OSError, EdgetuiError, *_UNDECODABLE):
         # A folder of weights without a configuration is still a model; it only says less.
         return {}
     return config if isinstance(config, dict) else {}

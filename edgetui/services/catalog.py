@@ -99,7 +99,7 @@ class Catalog:
                     entries.append(entry)
 
         add(self._embedded())
-        for folder in (self._paths.models_dir, *(Path(f).expanduser() for f in self._settings.extra_model_dirs)):
+        for folder in (self._paths.models_dir, *(Path(os.path.expanduser(f)) for f in self._settings.extra_model_dirs)):
             add(self._in_folder(folder, problems, wanted=folder != self._paths.models_dir))
         try:
             for revision in cached_revisions(cache_folder()):
@@ -171,7 +171,7 @@ class Catalog:
 
     def _entry_at(self, named: str) -> ModelEntry:
         """A row for a file named by its path; unlike a scan, a bad file is an error here."""
-        path = Path(named).expanduser().absolute()
+        path = Path(os.path.expanduser(named)).absolute()
         entry = self._gguf_entry(path, "folder")
         if entry.problem is not None:
             check_loadable(path)
@@ -205,7 +205,11 @@ def _read_entry(path: Path, source: ModelSource, size_bytes: int) -> ModelEntry:
     name = split_parts(path)[0].stem
     if len(split_parts(path)) > 1:
         name = name.rsplit("-", 3)[0]
+    # A name need not be text; shown and typed is what of it is.
+    name = os.fsencode(name).decode("utf-8", "replace")
     bare = ModelEntry(name=name, path=path, parts=(path,), source=source, format="gguf", size_bytes=size_bytes)
+    if os.fsencode(path).decode("utf-8", "replace") != str(path):
+        return msgspec.structs.replace(bare, problem=f"The path of {name} is not UTF-8: rename it or its folder.")
     try:
         header = check_loadable(path)
     except EdgetuiError as error:

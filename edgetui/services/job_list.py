@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -120,6 +121,9 @@ class JobList:
         self._read_journal(folder, followed)
         if not running and followed.record.is_running:
             self._interrupt(folder, followed)
+        elif not running and followed.record.state in ("cancelled", "failed"):
+            # Native code may have begun its file between the job's own cleaning up and its end.
+            _remove_leftover(folder)
         self._records[job_id] = followed.record
         if not followed.record.is_running:
             self._index.put(followed.record)
@@ -153,3 +157,13 @@ class JobList:
             )
         finally:
             os.close(lock)
+
+
+def _remove_leftover(folder: JobFolder) -> None:
+    with suppress(FileNotFoundError):
+        lock = folder.lock()
+        if lock is not None:
+            try:
+                folder.remove_partial()
+            finally:
+                os.close(lock)

@@ -188,8 +188,9 @@ class Jobs:
         lock = _lock_soon(folder)
         try:
             events, _ = folder.read_journal()
+            # Also of a job that has cleaned up itself: native code may have begun its file after that.
+            folder.remove_partial()
             if not events or not is_last(events[-1]):
-                folder.remove_partial()
                 folder.append(JobFailed(at=time.time(), failure=Failure("cancelled", "It was cancelled.")))
             self._list.settle(folder)
         finally:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.quant_types import is_quantized, name_for_type
 from edgetui.core.units import format_bytes
+from edgetui.formats.gguf import is_split_name
 from edgetui.worker.protocol import PlanQuantization, QuantizationPlan, QuantizeRequest
 from edgetui.worker.session import session_worker
 
@@ -169,11 +170,22 @@ class Quantizer:
 
     def _settle_target(self, entry: ModelEntry, type_name: str, target: Path | None) -> Path:
         default = self.default_target(entry, type_name)
-        target = default if target is None else target.expanduser().absolute()
-        if target.is_dir():
-            target /= default.name
+        target = default if target is None else Path(os.path.expanduser(target)).absolute()
+        try:
+            if target.is_dir():
+                target /= default.name
+            str(target).encode()
+        except (OSError, UnicodeEncodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise EdgetuiError(
+                "bad_request", f"The output {target} cannot be used ({reason}): name another."
+            ) from error
         if target.suffix != ".gguf":
             raise EdgetuiError("bad_request", f"The name {target.name} does not end in .gguf: name the file so.")
+        if is_split_name(target):
+            raise EdgetuiError(
+                "bad_request", f"The name {target.name} says that it is one of several files: name it otherwise."
+            )
         if os.path.lexists(target):
             raise EdgetuiError("exists", f"{target} is already there: remove it or name another file.")
         return target

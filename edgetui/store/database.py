@@ -5,6 +5,7 @@ Methods are short and synchronous; services call them through `asyncio.to_thread
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 import time
@@ -20,6 +21,10 @@ BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that writes."""
 
 Value = str | int | float | bytes | None
+
+
+_LEAST_FREE_BYTES = 1 << 20
+"""Below that a disk is as good as full for a database."""
 
 
 class Database:
@@ -127,7 +132,7 @@ class Database:
             raise EdgetuiError(
                 "busy", f"The database {self.path} is held by another program: close that program and try again."
             ) from error
-        if "full" in reason:
+        if "full" in reason or ("I/O" in reason and _disk_is_full(self.path)):
             raise EdgetuiError(
                 "no_space", f"The disk of the database {self.path} is full: free some space and try again."
             ) from error
@@ -136,9 +141,14 @@ class Database:
                 "no_permission",
                 f"The database {self.path} cannot be written ({reason}): make it and its folder writable.",
             ) from error
+        if "I/O" in reason:
+            raise EdgetuiError(
+                "bad_file", f"The disk of the database {self.path} fails ({reason}): check the disk and try again."
+            ) from error
         raise EdgetuiError(
             "bad_file",
-            f"The database {self.path} cannot be used ({reason}): move it away, and edgetui starts a new one.",
+            f"The database {self.path} cannot be used ({reason}): move it away, and edgetui starts a new one; the"
+            " history of measurements and what models were made of stay in the old one.",
         ) from error
 
 
@@ -180,3 +190,11 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
     if statement.strip():
         raise sqlite3.OperationalError(f"incomplete statement in a migration: {statement.strip()[:80]}")
+
+
+def _disk_is_full(path: Path) -> bool:
+    """SQLite calls it an I/O error when its shared memory finds no room."""
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_FREE_BYTES
+    except OSError:
+        return False

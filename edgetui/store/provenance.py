@@ -47,9 +47,12 @@ class Provenance:
         )
         return Origin(**dict(rows[0])) if rows else None
 
-    def record(self, path: Path, origin: Origin) -> None:
-        """Remember where a finished file came from; what was known of that path before is forgotten."""
-        status = path.stat()
+    def record(self, path: Path, origin: Origin, *, still_at: Path | None = None) -> None:
+        """Remember where a finished file came from; what was known of that path before is forgotten.
+
+        `still_at` is where the file is until it takes its name.
+        """
+        status = (still_at or path).stat()
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM provenance WHERE path = ?", (_key(path),))
             connection.execute(
@@ -71,4 +74,5 @@ class Provenance:
 
 def _key(path: Path) -> str:
     """One spelling for a file, however it was reached."""
-    return os.path.realpath(path)
+    # SQLite takes text only, and a name need not be any: what is no UTF-8 is written as escapes.
+    return os.fsencode(os.path.realpath(path)).decode("utf-8", "backslashreplace")

@@ -6,6 +6,7 @@ seen while native code computes.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
 import signal
@@ -40,6 +41,10 @@ from edgetui.worker.protocol import (
 
 if TYPE_CHECKING:
     from edgetui.engines.base import Engine
+
+
+_PR_SET_PDEATHSIG = 1
+"""<sys/prctl.h>"""
 
 
 class SessionChild:

@@ -35,6 +35,9 @@ START_TIMEOUT_S = 60.0
 STOP_GRACE_S = 2.0
 """A worker that does not answer `Stop` in this time is killed."""
 
+STOP_PATIENCE_S = 5.0
+"""A stop that a person asked for: native code looks up between two steps, which on a small board may take a second."""
+
 _LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Calibrated, Failed)
 """Each command's answer ends with one of these."""
 
@@ -49,6 +52,9 @@ class SessionWorker:
         self._commands = commands
         self._events = events
         self._lock = asyncio.Lock()
+        self._requests = 0
+        self._deadline: asyncio.Task[None] | None = None
+        self._gave_up = False
         self.log = log
         """Where the worker's stdout and stderr go."""
 
@@ -115,6 +121,7 @@ class SessionWorker:
         that is left early stops the command, and kills a worker that does not answer in time.
         """
         async with self._lock:
+            self._requests += 1
             await self._send(command)
             answered = False
             try:
@@ -132,13 +139,26 @@ class SessionWorker:
                     await self._stop_and_drain()
 
     async def stop(self) -> None:
-        """Ask the command under way to end; its last event still comes through `request`."""
+        """Ask the command under way to end; its last event still comes through `request`.
+
+        A worker that does not answer in `STOP_PATIENCE_S` is killed, and `request` says so.
+        """
         if self.alive:
             with contextlib.suppress(EdgetuiError):
                 await self._send(Stop())
+                if self._deadline is None or self._deadline.done():
+                    self._deadline = asyncio.create_task(self._end_unless_answered(self._requests))
+
+    async def _end_unless_answered(self, request: int) -> None:
+        await asyncio.sleep(STOP_PATIENCE_S)
+        if self._lock.locked() and self._requests == request:
+            self._gave_up = True
+            await self.kill()
 
     async def close(self) -> None:
         """End the worker: it sees its pipe close; one that lingers is killed."""
+        if self._deadline is not None:
+            self._deadline.cancel()
         self._close_commands()
         try:
             await asyncio.wait_for(self._process.wait(), 0.5)
@@ -147,6 +167,8 @@ class SessionWorker:
 
     async def kill(self) -> None:
         """End the worker at once."""
+        if self._deadline is not None and self._deadline is not asyncio.current_task():
+            self._deadline.cancel()
         self._close_commands()
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
@@ -188,9 +210,8 @@ class SessionWorker:
         except asyncio.TimeoutError:
             await self.kill()
             status = self._process.returncode or 0
-        return EdgetuiError.of(
-            Failure("crashed", f"{_how_it_ended(status)} Load the model again; its log is {self.log}.")
-        )
+        said = "The worker process did not stop and was ended." if self._gave_up else _how_it_ended(status)
+        return EdgetuiError.of(Failure("crashed", f"{said} Load the model again; its log is {self.log}."))
 
     def _close_commands(self) -> None:
         if self._commands >= 0:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,40 @@ async def test_what_is_no_model_file_is_listed_with_its_reason_and_nothing_reach
     assert "pipe.gguf is a named pipe" in out and "Too many levels of symbolic links" in out
     status, out, err = await edgetui("models", "e\x1b[31mvil\nname")
     assert status == 1 and "\x1b" not in err and err.count("\n") == 1 and "not a usable GGUF" in err
+
+
+@pytest.mark.parametrize("name", [b"x-00001-of-00000.gguf", b"x-00003-of-00002.gguf", b"b\xe9.gguf"])
+async def test_no_name_of_one_file_hides_the_others(home: Path, demo_model: Path, name: bytes) -> None:
+    folder = home / "data" / "models"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(name)).symlink_to(demo_model)
+    status, out, err = await edgetui("models")
+    assert (status, err) == (0, "") and any(line.startswith(MODEL) for line in out.splitlines())
+
+
+async def test_who_stops_reading_ends_the_command_quietly() -> None:
+    script = f"{sys.executable} -m edgetui models --json"
+    process = await asyncio.create_subprocess_shell(f"{script} | true", stderr=asyncio.subprocess.PIPE)
+    _, err = await process.communicate()
+    assert err == b""
+    process = await asyncio.create_subprocess_shell(f"{script} >/dev/full", stderr=asyncio.subprocess.PIPE)
+    _, err = await process.communicate()
+    assert process.returncode == 1 and err.count(b"\n") == 1
+    assert err.startswith(b"edgetui: The output cannot be written")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_closed_streams_are_no_fault(closed: str) -> None:
+    process = await asyncio.create_subprocess_shell(
+        f"{sys.executable} -m edgetui models {closed}",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
+
+
+async def test_home_of_nobody_is_one_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "settings.toml").write_text('models_dir = "~nosuchuser/models"\n')
+    status, out, err = await edgetui("models")
+    assert status == 1 and MODEL in out and "does not exist" in err and err.count("\n") == 1

@@ -74,3 +74,32 @@ def test_an_endless_template_is_cut_off() -> None:
 
 def test_a_model_without_a_template_gets_the_plain_text() -> None:
     assert render_plain(CONVERSATION) == "Be brief.\nHi {{ 7 * 7 }}"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ 9**(9**9) }}",
+        "{% set x = 99999 %}{{ (x ** x) ** x }}",
+        "{{ 'a' * 10**13 }}",
+        "{{ '%9999999999d' % 1 }}",
+        "{{ '{}'.format() }}",
+        "{{ raise_exception('') }}",
+    ],
+)
+def test_arithmetic_that_nothing_could_interrupt_is_refused_before_it_begins(source: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(EdgetuiError, match="chat template"):
+        render(source)
+    # Unrefused, the smallest of these computes for minutes.
+    assert time.monotonic() - began < 30
+
+
+def test_arithmetic_in_a_branch_that_is_not_taken_is_not_done_while_compiling() -> None:
+    assert render("{% if 0 %}{{ 9**(9**8) }}{% endif %}") == ""
+
+
+def test_arithmetic_of_real_templates_works() -> None:
+    assert render("{{ 2 ** 10 }} {{ 'ab' * 2 }} {{ '%s-%03d' % ('x', 7) }} {{ 6 * 7 }} {{ 7 % 4 }}") == (
+        "1024 abab x-007 42 3"
+    )

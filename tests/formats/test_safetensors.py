@@ -71,3 +71,27 @@ def test_a_header_that_does_not_describe_its_file_is_refused(
 def test_a_broken_configuration_only_says_less(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     assert read_safetensors([write(tmp_path / "m.safetensors", {"a": WEIGHT}, bytes(12))]).architecture is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"w\xff":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}',
+        b'{"w":' + b"[" * 200_000,
+        b'{"w":{"dtype":"F32","shape":[' + b"9000000000000000000," * 100_000 + b'1],"data_offsets":[0,4]}}',
+    ],
+)
+def test_hostile_headers_are_one_sentence(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(EdgetuiError, match=r"model\.safetensors"):
+        read_safetensors([path])
+
+
+@pytest.mark.parametrize("config", [b'{"model_type":"\xff"}', b"[" * 200_000])
+def test_a_config_that_is_no_json_is_left_out(tmp_path: Path, config: bytes) -> None:
+    header = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    (tmp_path / "config.json").write_bytes(config)
+    assert read_safetensors([path]).architecture is None

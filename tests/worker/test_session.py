@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import aclosing
@@ -174,3 +175,44 @@ async def test_a_file_named_as_one_of_our_modules_is_not_run(tmp_path: Path, mon
     monkeypatch.chdir(trap)
     async with session_worker(tmp_path) as worker:
         assert worker.alive
+
+
+async def test_a_worker_that_does_not_stop_is_ended_and_says_so(
+    tmp_path: Path, demo_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetui.worker.session.STOP_PATIENCE_S", 0.3)
+    async with session_worker(tmp_path) as worker:
+        await answers(worker, Load(path=str(demo_model), settings=SMALL))
+
+        async def ask() -> None:
+            async with aclosing(worker.request(ENDLESS)) as events:
+                async for event in events:
+                    if isinstance(event, Tokens):
+                        # As native code that never looks up: it neither reads nor answers.
+                        os.kill(worker.pid, signal.SIGSTOP)
+                        await worker.stop()
+
+        with pytest.raises(EdgetuiError, match="did not stop and was ended"):
+            await asyncio.wait_for(ask(), 30)
+        assert not worker.alive
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends a child with its parent")
+def test_a_worker_dies_with_its_parent_even_when_no_thread_of_it_can_run(tmp_path: Path) -> None:
+    # A worker that is stopped cannot see its pipe close; only the kernel can end it.
+    script = (
+        "import asyncio, os, signal, sys; from pathlib import Path\n"
+        "from edgetui.worker.session import SessionWorker\n"
+        "async def main():\n"
+        "    worker = await SessionWorker.start(Path(sys.argv[1]))\n"
+        "    os.kill(worker.pid, signal.SIGSTOP)\n"
+        "    print(worker.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    pid = int(done.stdout)
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, f"worker {pid} outlived its parent"
+        time.sleep(0.05)

@@ -53,7 +53,7 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
     _check(partial, target)
     size_bytes = partial.stat().st_size
     job.finishing()
-    _publish(partial, target)
+    # Before the file has its name: a model that is there always says what it was made of, whatever happens now.
     Provenance(job.database).record(
         target,
         Origin(
@@ -64,7 +64,9 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
             recipe=f"llama.cpp quantization of {source.name} to {request.type_name}",
             created=time.time(),
         ),
+        still_at=partial,
     )
+    _publish(partial, target)
     return Outcome(
         summary=f"{target.name} is made: {format_bytes(size_bytes)} in {format_duration(time.monotonic() - began)}.",
         output=str(target),
