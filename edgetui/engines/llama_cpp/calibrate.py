@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from edgetui.engines.stopping import StopFlag
 
-FEWEST_ROUNDS = 3
+FEWEST_ROUNDS = 2
 MOST_ROUNDS = 15
 _SOURCE_ROWS = 32
 """Rows that are really quantized; a matrix repeats them."""
@@ -81,7 +81,8 @@ def calibrate(
                 for name, (graph, _) in works.items():
                     _check(stop)
                     # As a decode finds the caches: filled by the very weights that it reads again.
-                    graph.seconds()
+                    if not name.endswith("prefill"):
+                        graph.seconds()
                     samples.setdefault((count, name), []).append(graph.seconds())
             longest = max(longest, time.perf_counter() - began)
             rounds += 1
