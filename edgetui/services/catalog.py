@@ -128,7 +128,14 @@ class Catalog:
                 problems.append(f"The models folder {folder} does not exist: make it, or name another in the settings.")
             return
         paths: list[Path] = []
-        for base, folders, files in os.walk(folder, onerror=note, followlinks=False):
+        walked: set[str] = set()
+        for base, folders, files in os.walk(folder, onerror=note, followlinks=True):
+            # A link may lead back to a folder above it.
+            real = os.path.realpath(base)
+            if real in walked:
+                folders.clear()
+                continue
+            walked.add(real)
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             # A leading dot marks a file that is still being written.
             paths += [Path(base, name) for name in sorted(files) if _is_gguf(name)]

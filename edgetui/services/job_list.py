@@ -145,7 +145,8 @@ class JobList:
         try:
             lock = folder.lock()
         except FileNotFoundError:
-            return
+            # A removal that was broken off left the folder without its lock.
+            lock = os.open(os.devnull, os.O_RDONLY)
         if lock is None:
             # Another edgetui has just started it again, or is cleaning up.
             return

@@ -175,6 +175,11 @@ class Jobs:
             os.close(lock)
 
     def _remove(self, folder: JobFolder) -> None:
+        if not folder.lock_path.exists():
+            # A removal that was broken off: no process can hold what is not there.
+            folder.remove()
+            self._list.forget(folder.job_id)
+            return
         lock = _lock_soon(folder)
         try:
             folder.remove_partial()

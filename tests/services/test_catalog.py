@@ -43,6 +43,14 @@ async def test_the_models_folder_is_searched_with_all_below_it(lab: Lab, models_
     assert await names(lab) == [EMBEDDED, "tiny"]
 
 
+async def test_linked_folders_are_searched_and_circles_end(lab: Lab, models_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "stick").mkdir()
+    write_gguf(tmp_path / "stick" / "tiny.gguf")
+    (tmp_path / "stick" / "back").symlink_to(tmp_path / "stick")
+    (models_dir / "usb").symlink_to(tmp_path / "stick")
+    assert await names(lab) == [EMBEDDED, "tiny"]
+
+
 async def test_a_bad_file_is_a_row_that_says_why(lab: Lab, models_dir: Path) -> None:
     (models_dir / "note.gguf").write_text("just a text, long enough to be one")
     write_gguf(models_dir / "short.gguf", cut=10)

@@ -192,6 +192,14 @@ async def test_a_job_is_removed_with_its_log_but_never_its_file_nor_while_it_run
         await lab.jobs.get(record.job_id)
 
 
+async def test_a_folder_whose_removal_was_broken_off_can_be_removed(lab: Lab, demo_model: Path, tmp_path: Path) -> None:
+    record = await lab.jobs.start(request(demo_model, tmp_path, QUICK_TYPE))
+    await events_of(lab.jobs, record.job_id)
+    (lab.paths.jobs_dir / record.job_id / "lock").unlink()
+    await lab.jobs.remove(record.job_id)
+    assert await lab.jobs.list() == () and not list(lab.paths.jobs_dir.iterdir())
+
+
 async def test_a_lost_index_is_made_again_from_the_folders(lab: Lab, demo_model: Path, tmp_path: Path) -> None:
     record = await lab.jobs.start(request(tmp_path / "none.gguf", tmp_path, QUICK_TYPE))
     await events_of(lab.jobs, record.job_id)
