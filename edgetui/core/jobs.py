@@ -9,6 +9,9 @@ import msgspec
 JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
 JobKind = Literal["quantize", "bench"]
 
+REPETITIONS = "repetitions"
+"""Of a measurement: a prefill takes far less time than a decode, so the share done says nothing of the time left."""
+
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One job as a list shows it; times are Unix times in seconds."""
@@ -63,6 +66,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Time left at the mean rate so far; None while nothing can be said."""
         elapsed, fraction = self._reported_after_s, self.fraction
         if not self.is_running or not elapsed or not fraction or self.progress_at is None:
+            return None
+        if self.unit == REPETITIONS:
             return None
         return max(0.0, elapsed * (1 - fraction) / fraction - max(0.0, now - self.progress_at))
 

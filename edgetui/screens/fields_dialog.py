@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
 import msgspec
@@ -16,6 +17,7 @@ from edgetui.screens.steady import SteadySize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -43,6 +45,21 @@ class Field(NamedTuple):
     value: object
 
 
+class _FieldInput(Input):
+    """Edits in the order of the keys.
+
+    Textual sends a bound key up to the screen first, so that characters typed right after it overtake it.
+    """
+
+    async def _on_key(self, event: events.Key) -> None:
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(binding.action)
+            return
+        await super()._on_key(event)
+
+
 class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
     """`await app.push_screen_wait(FieldsDialog(title, fields))` gives checked values by name, None when cancelled."""
 
@@ -60,8 +77,9 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Cancel"),
         Binding("enter,ctrl+s", "apply", "Apply", priority=True),
-        Binding("down", "app.focus_next", "Next", show=False),
-        Binding("up", "app.focus_previous", "Previous", show=False),
+        # Before the field sees them: otherwise what is typed right after still goes to the field that was left.
+        Binding("down,tab", "app.focus_next", "Next", show=False, priority=True),
+        Binding("up,shift+tab", "app.focus_previous", "Previous", show=False, priority=True),
     ]
     AUTO_FOCUS = "Input"
 
@@ -79,7 +97,7 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
                 with Vertical(classes="field"):
                     with Horizontal():
                         yield Static(Content(field.label), classes="label")
-                        entered = Input(_as_text(field.value), id=field.name, compact=True)
+                        entered = _FieldInput(_as_text(field.value), id=field.name, compact=True)
                         entered.cursor_blink = False
                         entered.set_class(not field.note, "-long")
                         yield entered
@@ -87,8 +105,13 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
                             yield Static(Content(field.note), classes="note")
                     yield Static(classes="problem", id=f"{field.name}-problem", markup=False)
 
-    def action_apply(self) -> None:
+    async def action_apply(self) -> None:
         """Check every field; go on only when all are good."""
+        for entered in self.query(Input):
+            # Keys that came before may still be on their way to it.
+            taken = asyncio.Event()
+            entered.call_later(taken.set)
+            await taken.wait()
         values: dict[str, Any] = {}
         first_bad: Input | None = None
         for field in self._fields:

@@ -67,6 +67,7 @@ class HardwareScreen(LabScreen):
         hardware = await asyncio.to_thread(lambda: self.lab.hardware)
         body = self._body or await self._make_body()
         body.show(await hardware.sample())
+        body.begin_history()
         # A history begins with a figure, not with the gap of the sample that had none to compare with.
         await asyncio.sleep(FIRST_INTERVAL_S)
         while True:

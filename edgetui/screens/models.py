@@ -120,8 +120,10 @@ class ModelsScreen(LabScreen):
         return True
 
     async def action_open(self, mode: Literal["run", "quantize", "bench"]) -> None:
-        """Go on with the marked model."""
-        if self._marked is not None:
+        """Go on with the marked model; from the filter, back to the list first."""
+        if self.query_one(FilterInput).has_focus:
+            self.query_one(DataTable).focus()
+        elif self._marked is not None:
             await self.lab_app.open_model_in(mode, self._marked)
 
     def action_filter(self) -> None:

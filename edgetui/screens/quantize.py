@@ -122,6 +122,9 @@ class QuantizeScreen(JobScreen):
         self._entry = entry
         self._named = None
         self.clear_failure()
+        if self.job is not None and not self.job.is_running:
+            # What came of the last one stands in Jobs; here the next one's warnings are needed.
+            self._close_job()
         self.query_one(TypeList).begin(entry.size_bytes, USUAL_TYPE)
         self._show_model()
         self.query_one(TypeList).focus()

@@ -113,6 +113,10 @@ class RunScreen(LabScreen):
         """Say what to do first."""
         self._show_model()
 
+    def on_screen_resume(self) -> None:
+        """Whoever comes here comes to write."""
+        self._prompt.focus()
+
     # --- keys ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -199,6 +203,10 @@ class RunScreen(LabScreen):
         """Load a model; the conversation goes on with it."""
         if entry != self._chat.entry and not self._transcript.is_empty:
             self._transcript.add_block("note", f"{entry.name} answers from here on")
+        if entry != self._chat.entry:
+            # Figures of one model under the name of another would be taken for its own.
+            self._reset_figures()
+            self._show_figures()
         self._chat.entry = entry
         self.clear_failure()
         # Whoever comes from another screen with a model comes to write.

@@ -62,7 +62,7 @@ class Catalog:
         return entries
 
     async def find(self, name_or_path: str) -> ModelEntry:
-        """The model of that name, of a name that begins so, or in the file at that path.
+        """The model of that name, of a name that begins so or has it in it, or in the file at that path.
 
         Raises `EdgetuiError("not_found")`, naming the closest, or what is wrong with the file at the path.
         """
@@ -73,6 +73,8 @@ class Catalog:
         exact = [entry for entry in entries if entry.name == name_or_path]
         same = exact or [entry for entry in entries if entry.name.lower() == wanted]
         matching = same or [entry for entry in entries if entry.name.lower().startswith(wanted)] if wanted else []
+        if not matching and wanted:
+            matching = [entry for entry in entries if wanted in entry.name.lower()]
         if len(matching) == 1:
             return matching[0]
         if matching:

@@ -79,6 +79,11 @@ class HardwareBody(Widget):
         for panel in (*self._samples, self._cores, self._power):
             panel.show(self._info, sample)
 
+    def begin_history(self) -> None:
+        """Forget what the charts show: nothing was sampled meanwhile."""
+        self._load_history.clear()
+        self._memory_history.clear()
+
     def push(self, sample: HardwareSample) -> None:
         """Add a sample to the charts."""
         used, total = sample.memory.used_bytes.value, sample.memory.total_bytes.value

@@ -46,6 +46,9 @@ async def test_typing_a_filter_narrows_the_list_and_escape_brings_it_back(lab: L
         await shown(pilot, lambda: len(rows(app)) == 2)
         await pilot.press("slash", *"tin")
         await shown(pilot, lambda: rows(app) == ["tiny"])
+        await pilot.press("enter")
+        assert app.current_mode == "models" and app.screen.query_one(DataTable).has_focus
+        await pilot.press("slash")
         await pilot.press(*"zzz")
         await shown(pilot, lambda: rows(app) == [])
         assert app.screen.query_one("#empty").display

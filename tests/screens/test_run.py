@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from textual import events
 from textual.widgets import Input, OptionList, Static
 
 from edgetui.app import EdgetuiApp
@@ -354,3 +355,41 @@ async def test_a_model_from_another_screen_comes_with_the_prompt_ready(app: Edge
         await app.open_model_in("run", demo_entry)
         await pilot.press(*"why?")
         assert person.prompt.text == "why?"
+
+
+async def test_keys_typed_faster_than_the_screen_reach_the_field_they_were_meant_for(app: EdgetuiApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await pilot.press("ctrl+s")
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
+        first, second, *_ = app.screen.query(Input)
+        # All at once, as a terminal hands over what came while the app was busy.
+        for key in ("ctrl+a", "ctrl+k", "7", "3", "down", "ctrl+a", "ctrl+k", "5", "9"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await person.sees(lambda: second.value == "59")
+        assert first.value == "73"
+
+
+async def test_another_model_begins_without_the_figures_of_the_one_before(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry)
+        app.screen.query_one(PromptInput).insert("Hello")
+        await pilot.press("enter")
+        await person.sees(lambda: (person.figures.tokens or 0) > 2)
+        await pilot.press("escape")
+        await person.sees(lambda: person.figures.state == "ready" and person.figures.mean_tps)
+        await person.opens(msgspec.structs.replace(demo_entry, name="another"))
+        figures = person.figures
+        assert figures.mean_tps is figures.decode_tps is figures.context_used is figures.reused_tokens is None
+
+
+async def test_coming_back_to_the_screen_is_coming_to_write(app: EdgetuiApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await pilot.press("escape", "2")
+        await person.sees(lambda: app.current_mode == "models")
+        await pilot.press("4")
+        await person.sees(lambda: app.current_mode == "run" and person.prompt.has_focus)

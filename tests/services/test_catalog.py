@@ -167,10 +167,11 @@ async def test_a_quantized_file_names_its_parent_until_it_changes(lab: Lab, mode
     assert (entry.parent, entry.recovered_from) == (None, None)
 
 
-async def test_a_model_is_found_by_name_beginning_or_path(lab: Lab, models_dir: Path, demo_model: Path) -> None:
+async def test_a_model_is_found_by_name_part_of_it_or_path(lab: Lab, models_dir: Path, demo_model: Path) -> None:
     tiny = write_gguf(models_dir / "tiny.gguf")
     assert (await lab.catalog.find(EMBEDDED)).path == demo_model
     assert (await lab.catalog.find("smollm2")).path == demo_model
+    assert (await lab.catalog.find("q4_1")).path == demo_model
     assert (await lab.catalog.find(str(tiny))).path == tiny
 
 

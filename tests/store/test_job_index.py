@@ -41,6 +41,9 @@ def test_figures_that_nobody_reported_are_not_made_up() -> None:
     record = advance(first_record("a", QUANTIZE), [STARTED])
     assert record.fraction is record.bytes_per_s is record.remaining_s(12.0) is None
     assert first_record("a", QUANTIZE).duration_s(12.0) is None
+    # Repetitions of prefill and decode take very different times.
+    measuring = advance(record, [JobProgress(at=13.0, done=5, total=10, unit="repetitions")])
+    assert measuring.fraction == 0.5 and measuring.remaining_s(13.0) is None
 
 
 def test_a_benchmark_is_named_by_its_tests() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetui.core.jobs import REPETITIONS
 from edgetui.engines.llama_cpp.bench import Repetition, measure
 from edgetui.engines.reporting import Outcome
 from edgetui.store.history import History
@@ -19,7 +20,7 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
     settings = request.settings
     total = settings.repetitions * (bool(settings.prompt_tokens) + bool(settings.generated_tokens))
     done = 0
-    job.progress(0, total, "repetitions", "loading the model and warming up")
+    job.progress(0, total, REPETITIONS, "loading the model and warming up")
 
     def report(repetition: Repetition) -> None:
         nonlocal done
@@ -28,7 +29,7 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
         job.progress(
             done,
             total,
-            "repetitions",
+            REPETITIONS,
             f"{repetition.test}{repetition.tokens} {repetition.number}/{settings.repetitions}: {tps:.2f} tok/s",
         )
 
