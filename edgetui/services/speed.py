@@ -72,11 +72,16 @@ class Speed:
         self._shapes: dict[str, ModelShape | None] = {}
 
     async def calibrate(
-        self, on_progress: Callable[[float], None] = lambda fraction: None, budget_s: float = BUDGET_S
+        self,
+        on_progress: Callable[[float], None] = lambda fraction: None,
+        budget_s: float = BUDGET_S,
+        *,
+        anyway: bool = False,
     ) -> Calibration:
         """Measure this machine and keep it; `on_progress` gets shares from 0 to 1.
 
-        Raises `EdgetuiError`. Cancelling the task ends the measurement, and nothing is kept.
+        Raises `EdgetuiError`: `busy` when others computed meanwhile, unless it is to be kept `anyway`. Cancelling the
+        task ends the measurement. In either case the calibration that was there stays.
         """
         command = Calibrate(budget_s=budget_s, buffer_bytes=await self._buffer_bytes())
         fingerprint = await self.fingerprint()
@@ -88,6 +93,13 @@ class Speed:
                 if isinstance(event, CalibrationProgress):
                     on_progress(event.fraction)
                 elif isinstance(event, Calibrated):
+                    doubt = event.calibration.disturbance
+                    if doubt and not anyway:
+                        raise EdgetuiError(
+                            "busy",
+                            f"Not calibrated: {doubt}, so forecasts would be wrong; end or wait for them and calibrate"
+                            " again (edgetui calibrate --anyway keeps the figures).",
+                        )
                     await asyncio.to_thread(self._store.put, fingerprint, event.calibration)
                     return event.calibration
         raise AssertionError("a calibration ends with Calibrated or an error")
@@ -159,6 +171,7 @@ class Speed:
             context_tokens,
             observations,
             _commands(model, part.value, settings, context_tokens),
+            calibration.value.disturbance,
         )
 
     async def measured(self, entry: ModelEntry, threads: int) -> MeasuredRows:
@@ -235,6 +248,7 @@ def forecast_from(
     context_tokens: int,
     observations: Sequence[Observation] = (),
     commands: tuple[str, ...] = (),
+    doubt: str = "",
 ) -> Reading[SpeedForecast]:
     """The forecast with all that it was computed from."""
     decode = decode_cost(shape, part, context_tokens, settings.kv_cache_type)
@@ -259,6 +273,7 @@ def forecast_from(
             efficiency=read * tg.tps / part.bandwidth.per_s,
             measured_rows=len(observations),
             commands=commands,
+            doubt=doubt,
         )
     )
 
