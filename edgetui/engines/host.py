@@ -79,7 +79,8 @@ def cpu_seconds_of_others() -> float | None:
         return None
     # Linux counts guests within user time.
     idle = ("idle", "iowait", "guest", "guest_nice")
-    return sum(seconds for name, seconds in times.items() if name not in idle) - time.process_time()
+    total: float = sum(seconds for name, seconds in times.items() if name not in idle)
+    return total - time.process_time()
 
 
 def _cpu_quota() -> float | None:
