@@ -29,6 +29,7 @@ from edgetui.core.statistics import median
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.ggml_graph import F16, F32, I32, Arena, Graph, bindings, cpu_device, weight_buffer_kinds
+from edgetui.engines.llama_cpp.repack import rearranged_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,6 +100,7 @@ def calibrate(
         others_cores=None
         if others_before is None or others_after is None
         else max(0.0, others_after - others_before) / seconds,
+        rearranged_types=rearranged_types(type_names, WIDE),
         threads=tuple(
             _thread_calibration(
                 count, {name: samples[count, name] for name in amounts}, amounts, type_names, buffer_bytes
