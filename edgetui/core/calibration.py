@@ -90,6 +90,8 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     engine_version: str
     others_cores: float | None = None
     """Cores that other programs kept busy meanwhile, on average; None where the system does not tell."""
+    available_bytes: int = 0
+    """Memory that a process could take before it began."""
     rearranged_types: tuple[str, ...] = ()
     """Tensor types of which this processor's backend keeps a second copy."""
     threads: tuple[ThreadCalibration, ...]

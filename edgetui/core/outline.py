@@ -7,6 +7,7 @@ the tests hold them against the library, which loads files of exactly these tens
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.fit import KvLayer, ModelShape, WeightsRead
@@ -44,6 +45,7 @@ def tensors_of(member: Member) -> tuple[OutlineTensor, ...]:
     return tuple(_tensors(member))
 
 
+@cache
 def shape_of(member: Member, type_name: str) -> ModelShape:
     """What decides memory and speed of a member in a file type, such as `Q4_K_M`.
 
@@ -77,6 +79,7 @@ def shape_of(member: Member, type_name: str) -> ModelShape:
     )
 
 
+@cache
 def multiplied_bytes(member: Member, type_name: str) -> dict[str, int]:
     """Bytes of the weights that are multiplied with, by tensor type: what a backend may keep rearranged."""
     tensors = tensors_of(member)

@@ -148,8 +148,9 @@ class Speed:
         *,
         quant_type: str = "",
         model: tuple[str, Path] | None = None,
+        prompt_tokens: int = PROMPT_TOKENS,
     ) -> Reading[SpeedForecast]:
-        """Prefill of `PROMPT_TOKENS`, and decode after `context_tokens`; or why neither can be told.
+        """Prefill of `prompt_tokens`, and decode after `context_tokens`; or why neither can be told.
 
         `quant_type` finds the measurements that correct it, `model` names the file in the commands that verify it.
         """
@@ -172,6 +173,7 @@ class Speed:
             observations,
             _commands(model, part.value, settings, context_tokens),
             calibration.value.disturbance,
+            prompt_tokens,
         )
 
     async def measured(self, entry: ModelEntry, threads: int) -> MeasuredRows:
@@ -249,14 +251,15 @@ def forecast_from(
     observations: Sequence[Observation] = (),
     commands: tuple[str, ...] = (),
     doubt: str = "",
+    prompt_tokens: int = PROMPT_TOKENS,
 ) -> Reading[SpeedForecast]:
     """The forecast with all that it was computed from."""
     decode = decode_cost(shape, part, context_tokens, settings.kv_cache_type)
-    prefill = prefill_cost(shape, part, PROMPT_TOKENS, settings.batch_tokens)
+    prefill = prefill_cost(shape, part, prompt_tokens, settings.batch_tokens)
     if decode.value is None or prefill.value is None:
         return unknown(decode.reason or prefill.reason)
     tg = corrected("tg", 1 / decode.value.seconds, decode.value.spread, observations)
-    pp = corrected("pp", PROMPT_TOKENS / prefill.value.seconds, prefill.value.spread, observations)
+    pp = corrected("pp", prompt_tokens / prefill.value.seconds, prefill.value.spread, observations)
     read = shape.bytes_per_token + kv_bytes_read(shape, context_tokens, settings.kv_cache_type)
     return known(
         SpeedForecast(

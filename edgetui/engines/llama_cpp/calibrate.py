@@ -57,8 +57,9 @@ def calibrate(
     Raises `EdgetuiError`: `cancelled`, `out_of_memory`, `engine_missing`.
     """
     started = time.perf_counter()
+    available_bytes = host.available_memory_bytes()
     # Two widths of each type, in all a quarter of what is free.
-    buffer_bytes = min(buffer_bytes, host.available_memory_bytes() // (8 * len(type_names)))
+    buffer_bytes = min(buffer_bytes, available_bytes // (8 * len(type_names)))
     counts = thread_counts()
     with ExitStack() as stack:
         arena = Arena()
@@ -100,6 +101,7 @@ def calibrate(
         others_cores=None
         if others_before is None or others_after is None
         else max(0.0, others_after - others_before) / seconds,
+        available_bytes=available_bytes,
         rearranged_types=rearranged_types(type_names, WIDE),
         threads=tuple(
             _thread_calibration(
