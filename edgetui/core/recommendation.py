@@ -2,9 +2,9 @@
 
 The rule, in full. Of each member the most faithful file type that keeps all limits and leaves room in memory is taken;
 where none leaves room, the most faithful that keeps the limits. Members that keep them come first, those that leave
-room before those that are tight, by published score; members without a score of the common benchmark come after those
-with one, by parameters. Members that break a limit come last, those that break fewest first. Each rank says why it
-stands there.
+room before those that are tight, by published score of one benchmark. A member without one stands by the best score of
+its family among those that are no larger, after that one; where there is none, after all with a score, by parameters.
+Members that break a limit come last, those that break fewest first. Each rank says why it stands there.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from edgetui.core.hardware import Reading
 from edgetui.core.units import format_bytes, format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 BENCHMARK = "MMLU-Pro"
 """Scores of this benchmark rank; it spreads small models better than MMLU does."""
@@ -107,33 +107,61 @@ def ranking(choices: Sequence[Choice]) -> tuple[Ranked, ...]:
     for choice in choices:
         by_member.setdefault(choice.member.name, []).append(choice)
     best = [(_best_type(options), options) for options in by_member.values()]
-    best.sort(key=lambda pair: _order(pair[0]))
-    chosen = [choice for choice, _ in best]
-    frontier = frontier_of([choice for choice in chosen if not choice.broken])
+    worths = _worths([choice for choice, _ in best])
+    best.sort(key=lambda pair: _order(pair[0], worths[pair[0].member.name]))
+    frontier = _frontier([choice for choice, _ in best if not choice.broken], worths)
     found: list[Ranked] = []
     for number, (choice, options) in enumerate(best):
         before = found[-1].choice if found else None
-        reasons = (*_place(choice, before), *_type_reason(choice, options), *_facts(choice))
+        place = _place(choice, before, worths)
+        reasons = (*place, *_type_reason(choice, options), *_facts(choice))
         found.append(Ranked(number + 1, choice, reasons, choice.member.name in frontier))
     return tuple(found)
 
 
-def worth(choice: Choice) -> tuple[int, float]:
-    """How good its answers may be taken to be: a published score before none, then its height, or parameters."""
-    if choice.score is not None:
-        return 1, choice.score
-    return 0, float(choice.member.parameters)
+class _Worth(NamedTuple):
+    """How good a member's answers are taken to be; greater is better."""
+
+    score: float
+    """Published, or that of `sibling`; -1 where there is neither."""
+    is_own: bool
+    parameters: int
+    sibling: str = ""
+    """The best-scored member of its family that is no larger."""
 
 
-def frontier_of(choices: Sequence[Choice]) -> frozenset[str]:
+def _worths(choices: Sequence[Choice]) -> dict[str, _Worth]:
+    found = {}
+    for choice in choices:
+        member = choice.member
+        if choice.score is not None:
+            found[member.name] = _Worth(choice.score, True, member.parameters)
+            continue
+        siblings = [
+            (other.score, other.member.name)
+            for other in choices
+            if other.family == choice.family
+            and other.score is not None
+            and other.member.parameters <= member.parameters
+        ]
+        score, sibling = max(siblings, default=(-1.0, ""))
+        found[member.name] = _Worth(score, False, member.parameters, sibling)
+    return found
+
+
+def _frontier(choices: Sequence[Choice], worths: Mapping[str, _Worth]) -> frozenset[str]:
     """Names of members that no other one beats in both worth and decode rate (the Pareto frontier)."""
-    known = [(choice, choice.pace.value.tps) for choice in choices if choice.pace.value is not None]
+    known = [
+        (choice.member.name, worths[choice.member.name][:3], choice.pace.value.tps)
+        for choice in choices
+        if choice.pace.value is not None
+    ]
     return frozenset(
-        choice.member.name
-        for choice, tps in known
+        name
+        for name, worth, tps in known
         if not any(
-            worth(other) >= worth(choice) and other_tps >= tps and (worth(other), other_tps) != (worth(choice), tps)
-            for other, other_tps in known
+            other_worth >= worth and other_tps >= tps and (other_worth, other_tps) != (worth, tps)
+            for _, other_worth, other_tps in known
         )
     )
 
@@ -146,29 +174,32 @@ def _best_type(options: Sequence[Choice]) -> Choice:
     return min(options, key=lambda choice: (len(choice.broken), choice.memory.total))
 
 
-def _order(choice: Choice) -> tuple[int, bool, int, float, str]:
-    has_score, height = worth(choice)
-    return len(choice.broken), choice.verdict == "tight", -has_score, -height, choice.member.name
+def _order(choice: Choice, worth: _Worth) -> tuple[int, bool, float, bool, int, str]:
+    tight = choice.verdict == "tight"
+    return len(choice.broken), tight, -worth.score, not worth.is_own, -worth.parameters, choice.member.name
 
 
-def _place(choice: Choice, before: Choice | None) -> tuple[str, ...]:
+def _place(choice: Choice, before: Choice | None, worths: Mapping[str, _Worth]) -> tuple[str, ...]:
     if choice.broken:
         return tuple(f"breaks: {words}" for words in choice.broken)
-    score = choice.member.score
-    if choice.score is not None and score is not None:
+    worth, score = worths[choice.member.name], choice.member.score
+    if worth.is_own and score is not None:
         own = f"{score.benchmark} {score.value:.1f} as published ({score.conditions}; {score.source})"
+    elif worth.sibling:
+        own = (
+            f"no {BENCHMARK} score of it is known here, so it stands by that of {worth.sibling} ({worth.score:.1f}),"
+            " the best-scored one of its family that is no larger"
+        )
     else:
-        own = f"no {BENCHMARK} score is published that is known here, so it is ranked by its parameters"
-    if before is not None and choice.verdict == "tight" != before.verdict:
-        return (f"after all that leave room in memory: {own}",)
+        count = format_count(choice.member.parameters)
+        own = (
+            f"no {BENCHMARK} score of it or of a smaller one of its family is known here; its {count} parameters count"
+        )
     if before is None:
         return (f"first: keeps all limits, and {own}",)
-    if choice.score is not None and before.score is not None:
-        return (f"after {before.member.name} ({before.score:.1f}): {own}",)
-    if before.score is not None:
-        return (f"after all with a score: {own} ({format_count(choice.member.parameters)})",)
-    counts = f"{format_count(before.member.parameters)} > {format_count(choice.member.parameters)}"
-    return (f"after {before.member.name} ({counts}): {own}",)
+    if choice.verdict == "tight" != before.verdict:
+        return (f"after all that leave room in memory: {own}",)
+    return (f"after {before.member.name}: {own}",)
 
 
 def _type_reason(choice: Choice, options: Sequence[Choice]) -> tuple[str, ...]:

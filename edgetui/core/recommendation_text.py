@@ -14,7 +14,7 @@ COLUMNS = ("#", "Model", "Type", "Params", "Memory", "tok/s", "TTFT", "Score", "
 """Headings; the last one holds what is to be said of the row in a few words."""
 
 
-def row_cells(row: Ranked) -> tuple[str, ...]:
+def row_cells(row: Ranked, *, with_interval: bool = True) -> tuple[str, ...]:
     """One row under `COLUMNS`; `~` marks what is predicted, `<` what is only a bound."""
     choice = row.choice
     return (
@@ -23,7 +23,7 @@ def row_cells(row: Ranked) -> tuple[str, ...]:
         choice.type_name,
         format_count(choice.member.parameters),
         "~" + format_bytes(choice.memory.total),
-        rate_text(choice),
+        rate_text(choice) if with_interval else rate_text(choice).split()[0],
         f"~{choice.ttft_s:.1f} s" if choice.ttft_s is not None else MISSING,
         f"{choice.score:.1f}" if choice.score is not None else MISSING,
         choice.member.licence,
@@ -46,7 +46,7 @@ def note(row: Ranked) -> str:
     if row.choice.broken:
         return row.choice.broken[0]
     if row.on_frontier:
-        return "* none is both faster and better"
+        return "* frontier"
     return "tight" if row.choice.verdict == "tight" else ""
 
 

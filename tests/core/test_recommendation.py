@@ -7,7 +7,7 @@ import msgspec
 from edgetui.core.families import Score
 from edgetui.core.fit import FitVerdict, MemoryParts
 from edgetui.core.hardware import known, unknown
-from edgetui.core.recommendation import BENCHMARK, Choice, Pace, frontier_of, ranking
+from edgetui.core.recommendation import BENCHMARK, Choice, Pace, ranking
 from edgetui.core.recommendation_text import details, note, rate_text
 from edgetui.services.families import read_families
 
@@ -24,6 +24,7 @@ def choice(
     parameters: int = 1_000_000_000,
     broken: tuple[str, ...] = (),
     verdict: FitVerdict = "fits",
+    family: str = "Phi-4",
 ) -> Choice:
     published = (
         None
@@ -37,7 +38,7 @@ def choice(
         else known(Pace(tps=tps, low=tps * 0.8, high=tps * 1.2, prefill_tps=None))
     )
     return Choice(
-        family="Phi-4",
+        family=family,
         member=msgspec.structs.replace(_MEMBER, name=name, score=published, parameters=parameters),
         type_name=type_name,
         memory=parts,
@@ -53,22 +54,32 @@ def names(*choices: Choice) -> list[str]:
     return [row.choice.member.name for row in ranking(choices)]
 
 
-def test_a_higher_score_stands_first_and_no_score_after_any_by_parameters() -> None:
+def test_a_higher_score_stands_first_and_without_any_score_parameters_count() -> None:
     rows = (
         choice("small", parameters=1),
-        choice("good", score=50),
+        choice("good", score=50, parameters=20),
         choice("large", parameters=9),
-        choice("fair", score=20),
+        choice("fair", score=20, parameters=10),
     )
     assert names(*rows) == ["good", "fair", "large", "small"]
     found = ranking(rows)
-    assert found[1].reasons[0].startswith("after good (50.0): MMLU-Pro 20.0 as published")
-    assert found[2].reasons[0].startswith("after all with a score: no MMLU-Pro score")
-    assert found[3].reasons[0].startswith("after large (9 > 1): no MMLU-Pro score")
+    assert found[1].reasons[0].startswith("after good: MMLU-Pro 20.0 as published (instruct; https://")
+    assert found[3].reasons[0].startswith("after large: no MMLU-Pro score of it or of a smaller one")
+
+
+def test_without_a_score_a_member_stands_behind_the_best_of_its_family_that_is_no_larger() -> None:
+    rows = (
+        choice("sibling", score=40, parameters=10),
+        choice("unknown", parameters=10),
+        choice("larger", score=60, parameters=30),
+        choice("stranger", score=39, parameters=5, family="other"),
+    )
+    assert names(*rows) == ["larger", "sibling", "unknown", "stranger"]
+    assert "by that of sibling (40.0), the best-scored one of its family" in ranking(rows)[2].reasons[0]
 
 
 def test_a_score_of_another_benchmark_does_not_rank() -> None:
-    assert names(choice("other", score=90, benchmark="MMLU"), choice("same", score=10)) == ["same", "other"]
+    assert names(choice("other", score=90, benchmark="MMLU", family="x"), choice("same", score=10)) == ["same", "other"]
 
 
 def test_what_is_tight_stands_after_what_leaves_room_and_what_breaks_a_limit_last() -> None:
@@ -104,7 +115,7 @@ def test_the_frontier_holds_what_no_other_beats_in_both() -> None:
         choice("fast", score=10, tps=50), choice("good", score=60, tps=5), choice("worse", score=50, tps=4),
         choice("unknown", score=99, tps=None),
     )  # fmt: skip
-    assert frontier_of(rows) == {"fast", "good"}
+    assert {row.choice.member.name for row in ranking(rows) if row.on_frontier} == {"fast", "good"}
 
 
 def test_no_speed_is_shown_where_none_is_known_and_a_bound_is_marked() -> None:
