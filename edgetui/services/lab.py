@@ -52,7 +52,7 @@ class Lab:
         """What this machine is and does now."""
         from edgetui.services.hardware import HardwareMonitor
 
-        return HardwareMonitor()
+        return HardwareMonitor(models_dir=self.paths.models_dir)
 
     @cached_property
     def inference(self) -> Inference:

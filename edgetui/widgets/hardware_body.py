@@ -11,6 +11,7 @@ from edgetui.core.hardware_text import format_share, processor_facts, system_fac
 from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.hardware_panels import (
     AcceleratorsPanel,
+    ControlPanel,
     CoresPanel,
     DisksPanel,
     MemoryPanel,
@@ -54,6 +55,7 @@ class HardwareBody(Widget):
         ]
         self._cores = CoresPanel(id="cores")
         self._power = PowerPanel(id="power")
+        self._control = ControlPanel(id="control")
 
     def compose(self) -> ComposeResult:
         """The left column stands above the right one where there is room for one only."""
@@ -65,6 +67,7 @@ class HardwareBody(Widget):
         with Vertical(id="right"):
             yield self._cores
             yield self._power
+            yield self._control
             yield FactsPanel(system_facts(self._info), id="system")
 
     def fit(self, *, wide: bool, roomy: bool) -> None:
@@ -76,7 +79,7 @@ class HardwareBody(Widget):
 
     def show(self, sample: HardwareSample) -> None:
         """Show another sample."""
-        for panel in (*self._samples, self._cores, self._power):
+        for panel in (*self._samples, self._cores, self._power, self._control):
             panel.show(self._info, sample)
 
     def begin_history(self) -> None:
