@@ -119,15 +119,18 @@ def numa_text(cpu: CpuInfo) -> str:
 
 def accelerator_text(accelerator: Accelerator) -> str:
     """`NVIDIA L4, 22.5 GiB, driver nvidia 550`."""
-    name = accelerator.name
-    if accelerator.vendor.lower() not in name.lower():
-        name = f"{accelerator.vendor} {name}"
-    parts = [name]
+    parts = [accelerator_name(accelerator)]
     if accelerator.memory_bytes.value is not None:
         parts.append(format_bytes(accelerator.memory_bytes.value))
-    if accelerator.driver.value is not None:
-        parts.append(f"driver {accelerator.driver.value}")
+    version = f" {accelerator.driver_version.value}" if accelerator.driver_version.value is not None else ""
+    parts.append(f"driver {or_reason(accelerator.driver)}{version}")
     return ", ".join(parts)
+
+
+def accelerator_name(accelerator: Accelerator) -> str:
+    """Maker and name, each once."""
+    name = accelerator.name
+    return name if accelerator.vendor.lower() in name.lower() else f"{accelerator.vendor} {name}"
 
 
 def accelerator_sample_text(sample: AcceleratorSample) -> str:

@@ -6,9 +6,11 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from edgetui.core.terminal import terminal_info
 from edgetui.screens.base import LabScreen
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 INTERVAL_S = 1.0
 FIRST_INTERVAL_S = 0.25
 """Loads need two samples: the second comes soon."""
+ENGINES_AFTER_S = 1.5
+"""Asking them starts processes, which must not stand in the way of whoever passes through this screen."""
 _WIDE = 120
 _ROOMY = 40
 
@@ -54,6 +58,7 @@ class HardwareScreen(LabScreen):
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
+        self.workers.cancel_group(self, "engines")
 
     def on_resize(self, event: events.Resize) -> None:
         """One column or two."""
@@ -62,6 +67,7 @@ class HardwareScreen(LabScreen):
     def _begin_watching(self) -> None:
         if self.is_current and self._watching is None:
             self._watching = self.run_worker(self._watch(), group="hardware", exclusive=True)
+            self.run_worker(self._ask_engines(), group="engines", exclusive=True)
 
     async def _watch(self) -> None:
         hardware = await asyncio.to_thread(lambda: self.lab.hardware)
@@ -75,6 +81,12 @@ class HardwareScreen(LabScreen):
             body.show(sample)
             body.push(sample)
             await asyncio.sleep(INTERVAL_S)
+
+    async def _ask_engines(self) -> None:
+        await asyncio.sleep(ENGINES_AFTER_S)
+        engines = await (await asyncio.to_thread(lambda: self.lab.engine_devices)).describe()
+        if self._body is not None:
+            self._body.show_engines(engines)
 
     async def _make_body(self) -> HardwareBody:
         info = await self.lab.hardware.describe()
@@ -91,3 +103,5 @@ class HardwareScreen(LabScreen):
     def _fit_body(self) -> None:
         if self._body is not None:
             self._body.fit(wide=self.size.width >= _WIDE, roomy=self.size.height >= _ROOMY)
+            columns, rows = self.size
+            self._body.show_terminal(msgspec.structs.replace(terminal_info(), columns=columns, rows=rows))

@@ -33,6 +33,7 @@ from edgetui.services.hardware.fans import Fans
 from edgetui.services.hardware.memory import MemoryUse, memory_info
 from edgetui.services.hardware.power import PowerMeters
 from edgetui.services.hardware.power_mode import PowerModes
+from edgetui.services.hardware.private_words import private_words
 from edgetui.services.hardware.raspberry_firmware import RaspberryFirmware
 from edgetui.services.hardware.source import MachineSource, attempt
 from edgetui.services.hardware.system import system_info
@@ -89,6 +90,10 @@ class HardwareMonitor:
         """
         return await asyncio.to_thread(self._sample)
 
+    async def private_words(self) -> tuple[str, ...]:
+        """What a report for others must not hold: names, addresses, serial numbers of this machine."""
+        return await asyncio.to_thread(private_words, self._source)
+
     def _describe(self) -> MachineInfo:
         with self._lock:
             if self._info is None:
@@ -108,7 +113,7 @@ class HardwareMonitor:
         if self._needs_psutil:
             from edgetui.services.hardware import portable
 
-            return portable.machine_info()
+            return portable.machine_info(self._source)
         ask, source = self._limit.ask, self._source
         cpu: Reading[CpuInfo] = ask("cpu", lambda: known(cpu_info(source)))
         memory: Reading[MemoryInfo] = ask("memory", lambda: known(memory_info(source)))
