@@ -23,6 +23,7 @@ _REBUILD = (
     'CMAKE_ARGS="-D{flag}=ON" pip install --force-reinstall --no-cache-dir'
     " --no-binary llama-cpp-python llama-cpp-python"
 )
+_VULKAN_DRIVERS = "sudo apt install mesa-vulkan-drivers"
 _SAME_BACKEND = {"MTL": "Metal", "ROCm": "HIP", "HTP": "Hexagon"}
 
 
@@ -109,13 +110,15 @@ def engine_facts(engines: Sequence[EngineDevices]) -> list[Fact]:
 def use_facts(info: MachineInfo, engines: Sequence[EngineDevices]) -> list[Fact]:
     """For each GPU and NPU what can use it now, else what is missing; nothing where there is neither."""
     facts: list[Fact] = []
+    has_vulkan = any(not driver.is_software for driver in info.vulkan_drivers.value or ())
     for accelerator in (*(info.gpus.value or ()), *(info.npus.value or ())):
-        facts.append(Fact("" if facts else "USE", f"{accelerator_name(accelerator)}: {use_text(accelerator, engines)}"))
+        text = use_text(accelerator, engines, has_vulkan=has_vulkan)
+        facts.append(Fact("" if facts else "USE", f"{accelerator_name(accelerator)}: {text}"))
     return facts
 
 
-def use_text(accelerator: Accelerator, engines: Sequence[EngineDevices]) -> str:
-    """One sentence: the engines that can use it, or the nearest way to it."""
+def use_text(accelerator: Accelerator, engines: Sequence[EngineDevices], *, has_vulkan: bool = True) -> str:
+    """One sentence: the engines that can use it, or the nearest way to it; Vulkan needs a driver beside the engine."""
     if accelerator.kind == "npu" and accelerator.driver.value is None and accelerator.vendor != "Apple":
         return f"not usable, {accelerator.driver.reason}"
     if accelerator.kind == "npu" and accelerator.vendor in _OWN_RUNTIMES:
@@ -128,10 +131,16 @@ def use_text(accelerator: Accelerator, engines: Sequence[EngineDevices]) -> str:
     if not ways:
         return "no engine of edgetui can use it"
     offered = {engine.engine: engine for engine in engines}
-    usable = [way for way in ways if way.target in _targets(offered, way.engine)]
+    built = [way for way in ways if way.target in _targets(offered, way.engine)]
+    usable = [way for way in built if has_vulkan or way.target != "Vulkan"]
+    if built and not usable:
+        return f"{built[0].engine} has Vulkan, but no Vulkan driver for it is installed: {_VULKAN_DRIVERS}"
     if usable:
         return "usable by " + ", ".join(f"{way.engine} ({way.target})" for way in usable)
-    return "; ".join(_missing(way, offered.get(way.engine)) for way in _one_an_engine(ways))
+    steps = [_missing(way, offered.get(way.engine)) for way in _one_an_engine(ways)]
+    if not has_vulkan and any(way.target == "Vulkan" for way in _one_an_engine(ways)):
+        steps.append(f"no Vulkan driver is installed: {_VULKAN_DRIVERS}")
+    return "; ".join(steps)
 
 
 def _targets(offered: dict[str, EngineDevices], engine: str) -> tuple[str, ...]:

@@ -170,6 +170,11 @@ class VulkanDriver(msgspec.Struct, frozen=True, kw_only=True):
     library: str
     api_version: str
 
+    @property
+    def is_software(self) -> bool:
+        """Whether it computes on the CPU, so that no GPU is proved by it."""
+        return any(mark in self.name.lower() for mark in ("lvp", "lavapipe", "swiftshader"))
+
 
 class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a machine that does not change while edgetui runs."""

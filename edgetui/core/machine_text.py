@@ -100,7 +100,10 @@ def vulkan_text(info: MachineInfo) -> str:
     drivers = info.vulkan_drivers
     if drivers.value is None:
         return or_reason(drivers)
-    return ", ".join(f"{item.name} {item.api_version}".strip() for item in drivers.value)
+    return ", ".join(
+        f"{item.name} {item.api_version}".strip() + (" (computes on the CPU)" if item.is_software else "")
+        for item in drivers.value
+    )
 
 
 def control_facts(info: MachineInfo, sample: HardwareSample) -> list[tuple[str, str]]:
@@ -130,6 +133,19 @@ def _zram_facts(sample: HardwareSample) -> list[tuple[str, str]]:
     devices = sample.zram.value
     if devices is None:
         return [("ZRAM", or_reason(sample.zram))]
+    if len(devices) > 1 and all(device.stored_bytes.value is not None for device in devices):
+        # Jetsons make one a core; together they are one swap.
+        names = f"{devices[0].name} to {devices[-1].name}"
+        held, room, cost = (
+            format_bytes(sum(figures))
+            for figures in (
+                [device.stored_bytes.value or 0 for device in devices],
+                [device.size_bytes for device in devices],
+                [device.memory_bytes.value or 0 for device in devices],
+            )
+        )
+        kinds = ", ".join(dict.fromkeys(device.algorithm.value or MISSING for device in devices))
+        return [("ZRAM", f"{names} ({kinds}): hold {held} of {room} in {cost} of memory")]
     return [("" if index else "ZRAM", _zram_text(device)) for index, device in enumerate(devices)]
 
 

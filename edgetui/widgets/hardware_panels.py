@@ -10,7 +10,7 @@ from edgetui.core import hardware_text as words
 from edgetui.core.machine_text import control_facts, format_frequency, storage_text
 from edgetui.core.units import MISSING, format_bytes
 from edgetui.widgets.bars import default_glyphs, meter
-from edgetui.widgets.facts_panel import LABEL_WIDTH, labelled
+from edgetui.widgets.facts_panel import LABEL_WIDTH, fact_lines, labelled
 from edgetui.widgets.line_panel import Line, LinePanel, Span
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class ControlPanel(SamplePanel):
 
     def layout_sample(self, width: int, info: MachineInfo, sample: HardwareSample) -> list[Line]:
         """Each fact on as many lines as it needs."""
-        return [line for label, text in control_facts(info, sample) for line in labelled(label, text, width)]
+        return fact_lines(control_facts(info, sample), width)
 
 
 class SensorsPanel(SamplePanel):

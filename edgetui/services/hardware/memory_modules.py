@@ -26,7 +26,7 @@ def memory_modules(source: MachineSource) -> Reading[tuple[MemoryModule, ...]]:
         kept = _kept_by_udev(source)
         return known(kept) if kept else unknown(f"needs root: {TABLE}")
     except FileNotFoundError:
-        return unknown("this machine's firmware has no SMBIOS table, which would tell it")
+        return unknown("no SMBIOS table here: boards with a device tree have none, containers hide it")
     except OSError as error:
         return unknown(reason_of(error, TABLE))
     return known(modules) if modules else unknown(f"{TABLE} lists no memory device")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from edgetui.services.hardware.source import MachineSource
 
 _FOLDERS = ("/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/usr/share/vulkan/icd.d")
-_SOFTWARE = ("lvp", "lavapipe", "swiftshader", "llvmpipe")
 
 
 def vulkan_drivers(source: MachineSource) -> Reading[tuple[VulkanDriver, ...]]:
@@ -31,8 +30,3 @@ def vulkan_drivers(source: MachineSource) -> Reading[tuple[VulkanDriver, ...]]:
     if not found:
         return unknown(f"none installed: looked at {', '.join(_FOLDERS)}")
     return known(tuple(found.values()))
-
-
-def draws_in_software(driver: VulkanDriver) -> bool:
-    """Whether it computes on the CPU, so that no GPU is proved by it."""
-    return any(mark in driver.name.lower() for mark in _SOFTWARE)
