@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.worker import Worker
 
+    from edgetui.core.accelerator_use import EngineDevices
     from edgetui.widgets.hardware_body import HardwareBody
 
 INTERVAL_S = 1.0
@@ -43,6 +44,7 @@ class HardwareScreen(LabScreen):
         super().__init__()
         self._watching: Worker[None] | None = None
         self._body: HardwareBody | None = None
+        self._engines: tuple[EngineDevices, ...] | None = None
 
     def compose_body(self) -> ComposeResult:
         """A place that scrolls, and one line in it until the machine is read."""
@@ -67,7 +69,8 @@ class HardwareScreen(LabScreen):
     def _begin_watching(self) -> None:
         if self.is_current and self._watching is None:
             self._watching = self.run_worker(self._watch(), group="hardware", exclusive=True)
-            self.run_worker(self._ask_engines(), group="engines", exclusive=True)
+            if self._engines is None:
+                self.run_worker(self._ask_engines(), group="engines", exclusive=True)
 
     async def _watch(self) -> None:
         hardware = await asyncio.to_thread(lambda: self.lab.hardware)
@@ -84,9 +87,9 @@ class HardwareScreen(LabScreen):
 
     async def _ask_engines(self) -> None:
         await asyncio.sleep(ENGINES_AFTER_S)
-        engines = await (await asyncio.to_thread(lambda: self.lab.engine_devices)).describe()
+        self._engines = await (await asyncio.to_thread(lambda: self.lab.engine_devices)).describe()
         if self._body is not None:
-            self._body.show_engines(engines)
+            self._body.show_engines(self._engines)
 
     async def _make_body(self) -> HardwareBody:
         info = await self.lab.hardware.describe()
@@ -94,6 +97,8 @@ class HardwareScreen(LabScreen):
         # Kept before anything is awaited again: leaving the screen now must not make a second one later.
         body: HardwareBody = panels.HardwareBody(info)
         self._body = body
+        if self._engines is not None:
+            body.show_engines(self._engines)
         mounted = self.query_one("#hardware").mount(body)
         await self.query("#waiting").remove()
         await mounted

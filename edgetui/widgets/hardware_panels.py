@@ -140,9 +140,11 @@ class DisksPanel(SamplePanel):
         disks = sample.disks.value
         if disks is None:
             return missing("DISKS", sample.disks.reason, width)
-        cells = _meter_cells(width)
         kinds = max(cell_len(storage_text(disk)) for disk in disks)
-        room = max(8, min(max(cell_len(disk.mount_point) for disk in disks), width - LABEL_WIDTH - cells - kinds - 28))
+        wanted = max(8, max(cell_len(disk.mount_point) for disk in disks))
+        # The meter gives way to the path, down to where it still tells something.
+        cells = max(4, min(_meter_cells(width), width - LABEL_WIDTH - wanted - kinds - 28))
+        room = max(8, min(wanted, width - LABEL_WIDTH - cells - kinds - 28))
         lines = [self._disk(disk, index == 0, room, cells) for index, disk in enumerate(disks)]
         return [*lines, *notes([reading.reason for disk in disks for reading in (disk.free_bytes, disk.kind)], width)]
 
