@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 RECORDED = Path(__file__).parent / "recorded"
-_ENTRY = re.compile(r"(?P<path>[^\s#]\S*?)(?: \+ \[(?P<repeat>[\d,-]+)\])?:(?: (?P<line>.*))?")
+_ENTRY = re.compile(r"(?P<path>[^\s#]\S*?)(?: \+ \[(?P<repeat>[\d,-]+)\])?(?P<hex> \(hex\))?:(?: (?P<line>.*))?")
+HEX = "hex"
 _RANGE = re.compile(r"\[([\d,-]+)\]")
 
 
@@ -19,8 +20,14 @@ def unfold(name: str, folder: Path) -> Path:
         elif line and not line.startswith("#"):
             match = _ENTRY.fullmatch(line)
             assert match, f"{name}.tree, line {number}: {line!r}"
-            entries.append((match["path"], match["repeat"], [match["line"]] if match["line"] else []))
+            entries.append(
+                (match["path"], HEX if match["hex"] else match["repeat"], [match["line"]] if match["line"] else [])
+            )
     for path, repeat, lines in entries:
+        if repeat == HEX:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(bytes.fromhex(" ".join(lines)))
+            continue
         content = "\n".join(lines).replace("\\x00", "\0") + "\n"
         if repeat:
             text = "\n".join(content.replace("{n}", str(n)) for n in _numbers(repeat))

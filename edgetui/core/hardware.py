@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
-T = TypeVar("T")
+from edgetui.core.reading import Reading as Reading
+from edgetui.core.reading import flatten_readings as flatten_readings
+from edgetui.core.reading import known as known
+from edgetui.core.reading import unknown as unknown
 
-
-class Reading(msgspec.Struct, Generic[T], frozen=True):
-    """A figure, or why there is none; never a made-up value."""
-
-    value: T | None
-    reason: str = ""
-    """Why `value` is None, in a few words; empty when there is one."""
-
-
-def known(value: T) -> Reading[T]:
-    """A figure that was read."""
-    return Reading(value)
-
-
-def unknown(reason: str) -> Reading[Any]:
-    """A figure that could not be read."""
-    return Reading(None, reason)
+NOT_LOOKED_FOR = unknown("nothing looked for it")
 
 
 # --- what does not change while edgetui runs ------------------------------------------------------------
@@ -52,6 +39,17 @@ class CoreGroup(msgspec.Struct, frozen=True, kw_only=True):
     cpus: tuple[int, ...]
     """Numbers of its logical CPUs."""
     max_frequency_hz: Reading[int]
+
+
+class ClockRange(msgspec.Struct, frozen=True, kw_only=True):
+    """CPUs that cpufreq drives within the same limits."""
+
+    cpus: tuple[int, ...]
+    driver: Reading[str]
+    base_hz: Reading[int]
+    """What it can hold for ever; only Intel's drivers tell it."""
+    lowest_hz: Reading[int]
+    highest_hz: Reading[int]
 
 
 class NumaNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +96,22 @@ class CpuInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What the processor is rated at; never the present clock."""
     max_frequency_hz: Reading[int]
     limits: CpuLimits
+    clock_ranges: Reading[tuple[ClockRange, ...]] = NOT_LOOKED_FOR
+
+
+class MemoryModule(msgspec.Struct, frozen=True, kw_only=True):
+    """One memory device by the firmware's account; its serial number is not read."""
+
+    slot: str
+    size_bytes: int
+    kind: Reading[str]
+    """`DDR5`, `LPDDR4`."""
+    form: Reading[str]
+    """`DIMM`, `SODIMM`."""
+    rated_mts: Reading[int]
+    """Million transfers a second that it could do."""
+    configured_mts: Reading[int]
+    """And that it is driven with."""
 
 
 class MemoryInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +120,9 @@ class MemoryInfo(msgspec.Struct, frozen=True, kw_only=True):
     total_bytes: Reading[int]
     limit_bytes: Reading[int]
     """The cgroup's limit."""
+    modules: Reading[tuple[MemoryModule, ...]] = NOT_LOOKED_FOR
+    transparent_huge_pages: Reading[str] = NOT_LOOKED_FOR
+    """`always`, `madvise` or `never`."""
 
     @property
     def usable_bytes(self) -> int | None:
@@ -127,6 +144,8 @@ class SystemInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the hypervisor, or `none`."""
     container: Reading[str]
     """Kind of container, or `none`."""
+    libc: Reading[str] = NOT_LOOKED_FOR
+    """Name and version: which prebuilt wheels run here depends on it."""
 
 
 class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +159,21 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True):
     driver: Reading[str]
     memory_bytes: Reading[int]
     """Memory of its own."""
+    driver_version: Reading[str] = NOT_LOOKED_FOR
+
+
+class VulkanDriver(msgspec.Struct, frozen=True, kw_only=True):
+    """A Vulkan driver that is installed, by its manifest."""
+
+    name: str
+    """Of the manifest, `intel_icd.x86_64`."""
+    library: str
+    api_version: str
+
+    @property
+    def is_software(self) -> bool:
+        """Whether it computes on the CPU, so that no GPU is proved by it."""
+        return any(mark in self.name.lower() for mark in ("lvp", "lavapipe", "swiftshader"))
 
 
 class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +185,9 @@ class MachineInfo(msgspec.Struct, frozen=True, kw_only=True):
     gpus: Reading[tuple[Accelerator, ...]]
     """None when there is no sign of one; the reason says where it was looked for."""
     npus: Reading[tuple[Accelerator, ...]]
+    vulkan_drivers: Reading[tuple[VulkanDriver, ...]] = NOT_LOOKED_FOR
+    models_folder: Reading[str] = NOT_LOOKED_FOR
+    """Where models lie, every link followed."""
 
 
 # --- what changes ---------------------------------------------------------------------------------------
@@ -165,6 +202,28 @@ class CoreSample(msgspec.Struct, frozen=True, kw_only=True):
     frequency_hz: Reading[int]
 
 
+class GovernorSample(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides the clock of these CPUs."""
+
+    cpus: tuple[int, ...]
+    governor: str
+    preference: Reading[str]
+    """Energy-performance preference, where the driver has one."""
+
+
+class ZramSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One compressed block device in memory, mostly used as swap."""
+
+    name: str
+    algorithm: Reading[str]
+    size_bytes: int
+    """What it can take, uncompressed."""
+    stored_bytes: Reading[int]
+    """What it holds, uncompressed."""
+    memory_bytes: Reading[int]
+    """Memory that this costs."""
+
+
 class MemorySample(msgspec.Struct, frozen=True, kw_only=True):
     """Memory now; `used` is total less available, as `free` counts it."""
 
@@ -175,6 +234,10 @@ class MemorySample(msgspec.Struct, frozen=True, kw_only=True):
     swap_used_bytes: Reading[int]
     group_used_bytes: Reading[int]
     """What the processes under the cgroup's limit hold, reclaimable file cache left out."""
+    huge_pages: Reading[int] = NOT_LOOKED_FOR
+    """Pages that the pool of reserved huge pages has."""
+    huge_pages_free: Reading[int] = NOT_LOOKED_FOR
+    huge_page_bytes: Reading[int] = NOT_LOOKED_FOR
 
 
 class DiskSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,6 +250,8 @@ class DiskSample(msgspec.Struct, frozen=True, kw_only=True):
     used_bytes: Reading[int]
     free_bytes: Reading[int]
     """What a process without privileges may still write."""
+    kind: Reading[str] = NOT_LOOKED_FOR
+    """`NVMe`, `SATA SSD`, `hard disk`, `SD card`, `eMMC`, `UFS`, `USB`, `network`, `virtual disk`."""
 
 
 class TemperatureSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -287,22 +352,7 @@ class HardwareSample(msgspec.Struct, frozen=True, kw_only=True):
     batteries: Reading[tuple[BatterySample, ...]]
     fans: Reading[tuple[FanSample, ...]]
     throttling: Reading[tuple[ThrottleSample, ...]]
-
-
-def flatten_readings(value: Any) -> tuple[Any, dict[str, str]]:
-    """Builtins for JSON: a reading becomes its value or None, and the reasons stand apart under dotted paths."""
-    reasons: dict[str, str] = {}
-
-    def flatten(node: Any, path: str) -> Any:
-        if isinstance(node, Reading):
-            if node.value is None:
-                reasons[path] = node.reason
-            return flatten(node.value, path)
-        if isinstance(node, msgspec.Struct):
-            prefix = f"{path}." if path else ""
-            return {name: flatten(getattr(node, name), prefix + name) for name in node.__struct_fields__}
-        if isinstance(node, (tuple, list)):
-            return [flatten(item, f"{path}[{index}]") for index, item in enumerate(node)]
-        return node
-
-    return flatten(value, ""), reasons
+    governors: Reading[tuple[GovernorSample, ...]] = NOT_LOOKED_FOR
+    zram: Reading[tuple[ZramSample, ...]] = NOT_LOOKED_FOR
+    models_disk: Reading[DiskSample] = NOT_LOOKED_FOR
+    """Where the models folder lies."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from edgetui.core.machine_text import (
+    clock_facts,
+    control_facts,
+    cpu_ranges,
+    disk_facts,
+    format_frequency,
+    memory_facts,
+    or_reason,
+    vulkan_text,
+)
 from edgetui.core.power_text import power_facts
 from edgetui.core.units import MISSING, format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edgetui.core.hardware import (
         Accelerator,
         AcceleratorSample,
@@ -33,15 +41,6 @@ def format_share(share: float | None) -> str:
     return MISSING if share is None else f"{share * 100:.0f} %"
 
 
-def format_frequency(frequency_hz: int | None) -> str:
-    """`2400000000` -> `2.40 GHz`."""
-    if frequency_hz is None:
-        return MISSING
-    if frequency_hz < 1_000_000_000:
-        return f"{frequency_hz / 1e6:.0f} MHz"
-    return f"{frequency_hz / 1e9:.2f} GHz"
-
-
 def format_celsius(celsius: float | None) -> str:
     """`48.25` -> `48 C`; without the degree sign, which not every terminal has."""
     return MISSING if celsius is None else f"{celsius:.0f} C"
@@ -50,11 +49,6 @@ def format_celsius(celsius: float | None) -> str:
 def format_cpu_count(count: float) -> str:
     """`2.0` -> `2`, `1.5` -> `1.5`."""
     return f"{count:g}"
-
-
-def or_reason(reading: Reading[Any]) -> str:
-    """The text, or `-` with the reason."""
-    return f"{MISSING} ({reading.reason})" if reading.value is None else str(reading.value)
 
 
 def processor_text(cpu: CpuInfo) -> str:
@@ -111,19 +105,6 @@ def caches_text(cpu: CpuInfo) -> str:
     )
 
 
-def clock_text(cpu: CpuInfo) -> str:
-    """Rated and highest clock."""
-    rated, highest = cpu.nominal_frequency_hz, cpu.max_frequency_hz
-    if rated.value is None and highest.value is None:
-        return f"{MISSING} ({rated.reason})"
-    parts = [
-        f"{word} {format_frequency(clock.value)}"
-        for word, clock in (("rated", rated), ("up to", highest))
-        if clock.value is not None
-    ]
-    return ", ".join(parts)
-
-
 def numa_text(cpu: CpuInfo) -> str:
     """`1 node`, or each node's CPUs and memory."""
     nodes = cpu.numa_nodes.value
@@ -138,15 +119,18 @@ def numa_text(cpu: CpuInfo) -> str:
 
 def accelerator_text(accelerator: Accelerator) -> str:
     """`NVIDIA L4, 22.5 GiB, driver nvidia 550`."""
-    name = accelerator.name
-    if accelerator.vendor.lower() not in name.lower():
-        name = f"{accelerator.vendor} {name}"
-    parts = [name]
+    parts = [accelerator_name(accelerator)]
     if accelerator.memory_bytes.value is not None:
         parts.append(format_bytes(accelerator.memory_bytes.value))
-    if accelerator.driver.value is not None:
-        parts.append(f"driver {accelerator.driver.value}")
+    version = f" {accelerator.driver_version.value}" if accelerator.driver_version.value is not None else ""
+    parts.append(f"driver {or_reason(accelerator.driver)}{version}")
     return ", ".join(parts)
+
+
+def accelerator_name(accelerator: Accelerator) -> str:
+    """Maker and name, each once."""
+    name = accelerator.name
+    return name if accelerator.vendor.lower() in name.lower() else f"{accelerator.vendor} {name}"
 
 
 def accelerator_sample_text(sample: AcceleratorSample) -> str:
@@ -184,15 +168,20 @@ def processor_facts(info: MachineInfo) -> list[Fact]:
 def system_facts(info: MachineInfo) -> list[Fact]:
     """The rest of what does not change."""
     system = info.system
-    os_text = f"{or_reason(system.os_name)}, {or_reason(system.kernel)}, {or_reason(system.architecture)}"
+    libc = system.libc.value or f"libc {or_reason(system.libc)}"
+    told = (or_reason(system.os_name), or_reason(system.kernel), or_reason(system.architecture), libc)
+    os_text = ", ".join(told)
     container = system.container.value
     if container not in (None, "none"):
         os_text += f", in a container ({container})"
     facts = [
-        Fact("CLOCK", clock_text(info.cpu)),
+        *(Fact(*fact) for fact in clock_facts(info.cpu)),
         Fact("CACHES", caches_text(info.cpu)),
         Fact("NUMA", numa_text(info.cpu)),
+        *(Fact(*fact) for fact in memory_facts(info)),
         Fact("SYSTEM", os_text),
+        Fact("VIRTUAL", "no, bare metal" if system.hypervisor.value == "none" else or_reason(system.hypervisor)),
+        Fact("VULKAN", vulkan_text(info)),
     ]
     if system.board.value is None:
         facts.append(Fact("BOARD", or_reason(system.board)))
@@ -219,7 +208,8 @@ def sample_facts(info: MachineInfo, sample: HardwareSample) -> list[Fact]:
     if info.memory.limit_bytes.value is not None:
         facts.append(Fact("LIMIT", f"{_use_text(memory.group_used_bytes, info.memory.limit_bytes)} (cgroup)"))
     facts.append(Fact("SWAP", _use_text(memory.swap_used_bytes, memory.swap_total_bytes)))
-    facts += _disk_facts(sample) + _temperature_facts(sample)
+    facts += [Fact(label, text) for label, text in (*disk_facts(sample), *control_facts(info, sample))]
+    facts += _temperature_facts(sample)
     facts += [Fact(label, text) for label, text in power_facts(sample)]
     now = {item.key: item for item in sample.accelerators}
     for label, found in (("GPU", info.gpus), ("NPU", info.npus)):
@@ -231,19 +221,6 @@ def sample_facts(info: MachineInfo, sample: HardwareSample) -> list[Fact]:
                 facts.append(Fact("", accelerator_sample_text(now[accelerator.key])))
                 facts += [Fact("", f"{MISSING} ({why})") for why in accelerator_reasons(now[accelerator.key])]
     return facts
-
-
-def _disk_facts(sample: HardwareSample) -> list[Fact]:
-    if sample.disks.value is None:
-        return [Fact("DISKS", f"{MISSING} ({sample.disks.reason})")]
-    return [
-        Fact(
-            "" if index else "DISKS",
-            f"{disk.mount_point}: {format_bytes(disk.free_bytes.value)} free of {format_bytes(disk.total_bytes.value)}"
-            f" ({disk.filesystem})",
-        )
-        for index, disk in enumerate(sample.disks.value)
-    ]
 
 
 def _temperature_facts(sample: HardwareSample) -> list[Fact]:
@@ -273,18 +250,6 @@ def _use_text(used: Reading[int], total: Reading[int]) -> str:
     if used.value is None:
         return f"{MISSING} of {format_bytes(total.value)} ({used.reason})"
     return f"{format_bytes(used.value)} used of {format_bytes(total.value)}"
-
-
-def cpu_ranges(cpus: Sequence[int]) -> str:
-    """`0, 1, 2, 8` -> `0-2,8`."""
-    parts: list[str] = []
-    start = 0
-    for index, cpu in enumerate(cpus):
-        if index + 1 == len(cpus) or cpus[index + 1] != cpu + 1:
-            first = cpus[start]
-            parts.append(str(cpu) if first == cpu else f"{first}-{cpu}")
-            start = index + 1
-    return ",".join(parts)
 
 
 def _what_limits(cpu: CpuInfo) -> str:

@@ -7,6 +7,8 @@ import os
 import select
 from typing import TYPE_CHECKING
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -28,6 +30,55 @@ def colour_count(environ: Mapping[str, str] | None = None) -> int:
     if term in ("", "dumb", "unknown") or term.startswith(("vt100", "vt102", "vt220")):
         return 0
     return 16
+
+
+class TerminalInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What the terminal in front of the person says of itself; no address, no name of anybody."""
+
+    term: str
+    """TERM, empty when it is not set."""
+    colours: int
+    unicode: bool
+    columns: int
+    """0 where there is no terminal."""
+    rows: int
+    over_ssh: bool
+    multiplexer: str
+    """`tmux`, `screen`, `zellij`, or empty."""
+    no_color: bool
+    """Whether NO_COLOR asks for none."""
+
+
+def terminal_info(environ: Mapping[str, str] | None = None, descriptor: int = 1) -> TerminalInfo:
+    """Of the terminal that this process writes to."""
+    environ = os.environ if environ is None else environ
+    try:
+        columns, rows = os.get_terminal_size(descriptor)
+    except (OSError, ValueError):
+        columns, rows = 0, 0
+    marks = (("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij"))
+    return TerminalInfo(
+        term=environ.get("TERM", ""),
+        colours=colour_count(environ),
+        unicode=draws_unicode(),
+        columns=columns,
+        rows=rows,
+        over_ssh=any(environ.get(name) for name in ("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT")),
+        multiplexer=next((name for mark, name in marks if environ.get(mark)), ""),
+        no_color=bool(environ.get("NO_COLOR")),
+    )
+
+
+def terminal_text(info: TerminalInfo) -> str:
+    """`xterm-256color, 24-bit colour, UTF-8, 80x24, over SSH, in tmux`."""
+    colours = {0: "no colour", 1 << 24: "24-bit colour"}.get(info.colours, f"{info.colours} colours")
+    parts = [info.term or "TERM is not set", colours + (" (NO_COLOR is set)" if info.no_color else "")]
+    parts.append("UTF-8" if info.unicode else "no UTF-8")
+    parts.append(f"{info.columns}x{info.rows}" if info.columns else "output goes to no terminal")
+    parts.append("over SSH" if info.over_ssh else "local")
+    if info.multiplexer:
+        parts.append(f"in {info.multiplexer}")
+    return ", ".join(parts)
 
 
 def terminal_is_gone(descriptor: int) -> bool:

@@ -6,9 +6,11 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from edgetui.core.terminal import terminal_info
 from edgetui.screens.base import LabScreen
 
 if TYPE_CHECKING:
@@ -16,11 +18,14 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.worker import Worker
 
+    from edgetui.core.accelerator_use import EngineDevices
     from edgetui.widgets.hardware_body import HardwareBody
 
 INTERVAL_S = 1.0
 FIRST_INTERVAL_S = 0.25
 """Loads need two samples: the second comes soon."""
+ENGINES_AFTER_S = 1.5
+"""Asking them starts processes, which must not stand in the way of whoever passes through this screen."""
 _WIDE = 120
 _ROOMY = 40
 
@@ -39,6 +44,7 @@ class HardwareScreen(LabScreen):
         super().__init__()
         self._watching: Worker[None] | None = None
         self._body: HardwareBody | None = None
+        self._engines: tuple[EngineDevices, ...] | None = None
 
     def compose_body(self) -> ComposeResult:
         """A place that scrolls, and one line in it until the machine is read."""
@@ -54,6 +60,7 @@ class HardwareScreen(LabScreen):
         if self._watching is not None:
             self._watching.cancel()
             self._watching = None
+        self.workers.cancel_group(self, "engines")
 
     def on_resize(self, event: events.Resize) -> None:
         """One column or two."""
@@ -62,6 +69,8 @@ class HardwareScreen(LabScreen):
     def _begin_watching(self) -> None:
         if self.is_current and self._watching is None:
             self._watching = self.run_worker(self._watch(), group="hardware", exclusive=True)
+            if self._engines is None:
+                self.run_worker(self._ask_engines(), group="engines", exclusive=True)
 
     async def _watch(self) -> None:
         hardware = await asyncio.to_thread(lambda: self.lab.hardware)
@@ -76,12 +85,20 @@ class HardwareScreen(LabScreen):
             body.push(sample)
             await asyncio.sleep(INTERVAL_S)
 
+    async def _ask_engines(self) -> None:
+        await asyncio.sleep(ENGINES_AFTER_S)
+        self._engines = await (await asyncio.to_thread(lambda: self.lab.engine_devices)).describe()
+        if self._body is not None:
+            self._body.show_engines(self._engines)
+
     async def _make_body(self) -> HardwareBody:
         info = await self.lab.hardware.describe()
         panels = await asyncio.to_thread(import_module, "edgetui.widgets.hardware_body")
         # Kept before anything is awaited again: leaving the screen now must not make a second one later.
         body: HardwareBody = panels.HardwareBody(info)
         self._body = body
+        if self._engines is not None:
+            body.show_engines(self._engines)
         mounted = self.query_one("#hardware").mount(body)
         await self.query("#waiting").remove()
         await mounted
@@ -91,3 +108,5 @@ class HardwareScreen(LabScreen):
     def _fit_body(self) -> None:
         if self._body is not None:
             self._body.fit(wide=self.size.width >= _WIDE, roomy=self.size.height >= _ROOMY)
+            columns, rows = self.size
+            self._body.show_terminal(msgspec.structs.replace(terminal_info(), columns=columns, rows=rows))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from edgetui.services.bench import Bench
     from edgetui.services.catalog import Catalog
+    from edgetui.services.engine_devices import EngineProbe
     from edgetui.services.fit import Fit
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.inference import Inference
@@ -53,7 +54,14 @@ class Lab:
         """What this machine is and does now."""
         from edgetui.services.hardware import HardwareMonitor
 
-        return HardwareMonitor()
+        return HardwareMonitor(models_dir=self.paths.models_dir)
+
+    @cached_property
+    def engine_devices(self) -> EngineProbe:
+        """What the installed engines can compute on."""
+        from edgetui.services.engine_devices import EngineProbe
+
+        return EngineProbe(self.inference.engine_info)
 
     @cached_property
     def inference(self) -> Inference:

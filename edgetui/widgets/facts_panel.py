@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from edgetui.core.units import MISSING
 from edgetui.widgets.line_panel import Line, LinePanel, Span
 
 if TYPE_CHECKING:
@@ -27,12 +28,21 @@ class FactsPanel(LinePanel):
 
     def layout_lines(self, width: int) -> list[Line]:
         """Each fact on as many lines as it needs."""
-        return [line for label, text in self._facts for line in labelled(label, text, width)]
+        return fact_lines(self._facts, width)
+
+
+def fact_lines(facts: Sequence[tuple[str, str]], width: int) -> list[Line]:
+    """Each fact on as many lines as it needs; one that is missing stands back."""
+    return [
+        line
+        for label, text in facts
+        for line in labelled(label, text, width, "muted" if text.startswith(f"{MISSING} ") else "")
+    ]
 
 
 def labelled(label: str, text: str, width: int, tone: str = "") -> list[Line]:
     """A label and its text, wrapped beside it."""
     lines: list[Line] = []
-    for part in wrap(text, max(10, width - LABEL_WIDTH)) or [""]:
+    for part in wrap(text, max(10, width - LABEL_WIDTH), break_on_hyphens=False) or [""]:
         lines.append((Span(("" if lines else label).ljust(LABEL_WIDTH), "label"), Span(part, tone)))
     return lines

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 from textual.containers import Vertical
 from textual.widget import Widget
 
+from edgetui.core.accelerator_use import engine_facts, use_facts
 from edgetui.core.hardware_text import format_share, processor_facts, system_facts
+from edgetui.core.terminal import terminal_text
 from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.hardware_panels import (
     AcceleratorsPanel,
+    ControlPanel,
     CoresPanel,
     DisksPanel,
     MemoryPanel,
@@ -21,9 +24,13 @@ from edgetui.widgets.history_chart import HistoryChart
 from edgetui.widgets.power_panel import PowerPanel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
 
+    from edgetui.core.accelerator_use import EngineDevices
     from edgetui.core.hardware import HardwareSample, MachineInfo
+    from edgetui.core.terminal import TerminalInfo
 
 
 class HardwareBody(Widget):
@@ -54,6 +61,9 @@ class HardwareBody(Widget):
         ]
         self._cores = CoresPanel(id="cores")
         self._power = PowerPanel(id="power")
+        self._control = ControlPanel(id="control")
+        self._engines = FactsPanel((("ENGINES", "not asked yet"),), id="engines")
+        self._terminal = FactsPanel(id="terminal")
 
     def compose(self) -> ComposeResult:
         """The left column stands above the right one where there is room for one only."""
@@ -65,7 +75,10 @@ class HardwareBody(Widget):
         with Vertical(id="right"):
             yield self._cores
             yield self._power
+            yield self._control
+            yield self._engines
             yield FactsPanel(system_facts(self._info), id="system")
+            yield self._terminal
 
     def fit(self, *, wide: bool, roomy: bool) -> None:
         """Two columns when `wide`; blank lines and taller charts when `roomy`."""
@@ -76,8 +89,16 @@ class HardwareBody(Widget):
 
     def show(self, sample: HardwareSample) -> None:
         """Show another sample."""
-        for panel in (*self._samples, self._cores, self._power):
+        for panel in (*self._samples, self._cores, self._power, self._control):
             panel.show(self._info, sample)
+
+    def show_engines(self, engines: Sequence[EngineDevices]) -> None:
+        """Show what the engines offer, and what can use each accelerator."""
+        self._engines.show([*engine_facts(engines), *use_facts(self._info, engines)])
+
+    def show_terminal(self, terminal: TerminalInfo) -> None:
+        """Show what the terminal can do."""
+        self._terminal.show([("TERMINAL", terminal_text(terminal))])
 
     def begin_history(self) -> None:
         """Forget what the charts show: nothing was sampled meanwhile."""

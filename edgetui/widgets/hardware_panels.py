@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 
 from edgetui.core import hardware_text as words
+from edgetui.core.machine_text import control_facts, format_frequency, storage_text
 from edgetui.core.units import MISSING, format_bytes
 from edgetui.widgets.bars import default_glyphs, meter
-from edgetui.widgets.facts_panel import LABEL_WIDTH, labelled
+from edgetui.widgets.facts_panel import LABEL_WIDTH, fact_lines, labelled
 from edgetui.widgets.line_panel import Line, LinePanel, Span
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class CoresPanel(SamplePanel):
         return [*lines, *notes([core.frequency_hz.reason for core in cores], width, "clock ")]
 
     def _core(self, core: CoreSample, digits: int, cells: int, with_clock: bool) -> list[Span]:
-        clock = f" {words.format_frequency(core.frequency_hz.value):>8}" if with_clock else ""
+        clock = f" {format_frequency(core.frequency_hz.value):>8}" if with_clock else ""
         return [
             Span(f"{core.cpu:>{digits}} ", "muted"),
             *self._meter(core.load.value, cells),
@@ -139,11 +140,13 @@ class DisksPanel(SamplePanel):
         disks = sample.disks.value
         if disks is None:
             return missing("DISKS", sample.disks.reason, width)
-        cells = _meter_cells(width)
-        kinds = max(len(disk.filesystem) for disk in disks)
-        room = max(8, min(max(cell_len(disk.mount_point) for disk in disks), width - LABEL_WIDTH - cells - kinds - 28))
+        kinds = max(cell_len(storage_text(disk)) for disk in disks)
+        wanted = max(8, max(cell_len(disk.mount_point) for disk in disks))
+        # The meter gives way to the path, down to where it still tells something.
+        cells = max(4, min(_meter_cells(width), width - LABEL_WIDTH - wanted - kinds - 28))
+        room = max(8, min(wanted, width - LABEL_WIDTH - cells - kinds - 28))
         lines = [self._disk(disk, index == 0, room, cells) for index, disk in enumerate(disks)]
-        return [*lines, *notes([disk.free_bytes.reason for disk in disks], width)]
+        return [*lines, *notes([reading.reason for disk in disks for reading in (disk.free_bytes, disk.kind)], width)]
 
     def _disk(self, disk: DiskSample, first: bool, room: int, cells: int) -> Line:
         used, free, total = disk.used_bytes.value, disk.free_bytes.value, disk.total_bytes.value
@@ -153,8 +156,16 @@ class DisksPanel(SamplePanel):
             Span(("DISKS" if first else "").ljust(LABEL_WIDTH), "label"),
             *self._meter(share, cells, _tone(share)),
             Span(f" {_end_of(disk.mount_point, room)} {format_bytes(free)} free of {format_bytes(total)}"),
-            Span(f" {disk.filesystem}", "muted"),
+            Span(f" {storage_text(disk)}", "muted"),
         )
+
+
+class ControlPanel(SamplePanel):
+    """Governor, compressed memory, huge pages, models folder: as `edgetui hw` tells them."""
+
+    def layout_sample(self, width: int, info: MachineInfo, sample: HardwareSample) -> list[Line]:
+        """Each fact on as many lines as it needs."""
+        return fact_lines(control_facts(info, sample), width)
 
 
 class SensorsPanel(SamplePanel):

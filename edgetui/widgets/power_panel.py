@@ -14,17 +14,25 @@ if TYPE_CHECKING:
 
 
 class PowerPanel(SamplePanel):
-    """What is not on every machine (a mode, a battery, a fan) has a line only where it is."""
+    """What is not on this machine (a mode, a battery, a fan) shows a dash and where it was looked for."""
 
     def layout_sample(self, width: int, info: MachineInfo, sample: HardwareSample) -> list[Line]:
         """Throttling first: it explains every other figure on the screen."""
         lines = self._throttling(sample, width) + self._power(sample, width)
         if sample.power_mode.value is not None:
             lines += labelled("MODE", words.power_mode_text(sample.power_mode.value), width)
-        if batteries := sample.batteries.value:
+        else:
+            lines += missing("MODE", sample.power_mode.reason, width)
+        batteries = sample.batteries.value
+        if batteries is None:
+            lines += missing("BATTERY", sample.batteries.reason, width)
+        else:
             lines += flow("BATTERY", [Span(words.battery_text(item)) for item in batteries], width)
             lines += notes([reading.reason for item in batteries for reading in (item.charge, item.status)], width)
-        if fans := sample.fans.value:
+        fans = sample.fans.value
+        if fans is None:
+            lines += missing("FANS", sample.fans.reason, width)
+        else:
             lines += flow("FANS", [Span(words.fan_text(item)) for item in fans], width)
             lines += notes([item.rpm.reason for item in fans if item.duty.value is None], width)
         return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetui.core import hardware_text as words
+from edgetui.core import machine_text as machine
 from edgetui.services.hardware import HardwareMonitor
 from tests.recorded_machine import unfold
 
@@ -14,16 +15,16 @@ if TYPE_CHECKING:
 
 def test_figures_carry_their_units_and_missing_ones_a_dash() -> None:
     assert words.format_share(0.384) == "38 %"
-    assert words.format_frequency(2_400_000_000) == "2.40 GHz"
-    assert words.format_frequency(700_000_000) == "700 MHz"
+    assert machine.format_frequency(2_400_000_000) == "2.40 GHz"
+    assert machine.format_frequency(700_000_000) == "700 MHz"
     assert words.format_celsius(48.25) == "48 C"
-    assert words.format_share(None) == words.format_frequency(None) == words.format_celsius(None) == "-"
+    assert words.format_share(None) == machine.format_frequency(None) == words.format_celsius(None) == "-"
 
 
 def test_cpu_lists_are_written_as_the_kernel_writes_them() -> None:
-    assert words.cpu_ranges((0, 1, 2, 8)) == "0-2,8"
-    assert words.cpu_ranges((5,)) == "5"
-    assert words.cpu_ranges(()) == ""
+    assert machine.cpu_ranges((0, 1, 2, 8)) == "0-2,8"
+    assert machine.cpu_ranges((5,)) == "5"
+    assert machine.cpu_ranges(()) == ""
 
 
 async def test_a_board_comes_first_by_its_name(tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ async def test_parts_of_an_absent_family_are_not_listed_one_by_one(tmp_path: Pat
     info = await HardwareMonitor(unfold("intel-hybrid-laptop", tmp_path)).describe()
     assert words.instruction_sets_text(info.cpu) == "SSE4.2 AVX AVX2 FMA F16C AVX-VNNI (no AVX-512, AMX)"
     assert words.groups_text(info.cpu) == "P-cores 0-11 to 4.80 GHz; E-cores 12-21 to 3.80 GHz"
-    assert words.clock_text(info.cpu) == "rated 1.40 GHz, up to 4.80 GHz"
+    assert machine.clock_facts(info.cpu)[0] == ("CLOCK", "rated 1.40 GHz, up to 4.80 GHz")
 
 
 async def test_a_container_says_what_limits_it(tmp_path: Path) -> None:

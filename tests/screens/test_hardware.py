@@ -8,7 +8,10 @@ import pytest
 from textual.containers import VerticalScroll
 
 from edgetui.app import EdgetuiApp
+from edgetui.core.hardware_text import processor_facts, sample_facts, system_facts
 from edgetui.services.hardware import HardwareMonitor
+from edgetui.widgets.hardware_body import HardwareBody
+from edgetui.widgets.history_chart import HistoryChart
 from edgetui.widgets.line_panel import LinePanel
 from tests.recorded_machine import unfold
 from tests.waiting import until
@@ -16,6 +19,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from textual.geometry import Region
     from textual.pilot import Pilot
 
     from edgetui.core.hardware import HardwareSample
@@ -178,3 +182,94 @@ async def test_without_utf8_everything_is_drawn_in_ascii(lab: Lab, monkeypatch: 
         await shown(app, pilot, "CORES")
         await until(lambda: "%" in panel(app, "load-history").text, pilot.pause)
         assert text(app).isascii()
+
+
+BOARDS = ["raspberry-pi-5", "jetson-orin-nano", "intel-hybrid-laptop", "container-cgroup-v1"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+async def test_the_screen_has_every_label_and_every_reason_that_the_command_prints(
+    lab: Lab, tmp_path: Path, board: str
+) -> None:
+    root = unfold(board, tmp_path)
+    lab.hardware = HardwareMonitor(root, models_dir=tmp_path)
+    info, sample = await lab.hardware.describe(), await lab.hardware.sample()
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await shown(app, pilot, "TERMINAL")
+        await shown(app, pilot, "CORES")
+        words = " ".join(text(app).split())
+        for label, told in [*processor_facts(info), *sample_facts(info, sample), *system_facts(info)]:
+            assert label in words
+            if told.startswith("- (") and "first" not in told:
+                assert told.removeprefix("- (").removesuffix(")") in words, label
+
+
+async def test_the_engines_are_asked_a_moment_later_and_what_lacks_is_said(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetui.screens.hardware.ENGINES_AFTER_S", 0.0)
+    lab.hardware = HardwareMonitor(unfold("rockchip-rk3588", tmp_path))
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await shown(app, pilot, "llama-cpp-python")
+        words = " ".join(panel(app, "engines").text.split())
+        assert "ARM Mali (rk3588-mali): llama.cpp is built without Vulkan" in words
+        assert "Rockchip RKNPU (rk3588-rknpu): no engine of edgetui can use it" in words
+
+
+async def test_a_governor_and_a_disk_that_go_away_become_dashes_alone(lab: Lab, tmp_path: Path) -> None:
+    root = unfold("raspberry-pi-5", tmp_path)
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 6.0
+        return now[0]
+
+    lab.hardware = HardwareMonitor(root, clock, models_dir=tmp_path)
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(100, 60)) as pilot:
+        await shown(app, pilot, "GOVERNOR ondemand")
+        for file in root.glob("sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"):
+            file.unlink()
+        (root / "recorded/filesystems.json").write_text("{}")
+        await shown(app, pilot, "GOVERNOR - (there is no /sys/devices/system/cpu/cpu3/cpufreq/scaling_governor)")
+        await shown(app, pilot, "the recording has no figures for /boot/firmware")
+        assert "rp1_adc 51 C" in text(app) and "pwmfan 2710 rpm" in text(app)
+
+
+async def test_the_size_of_the_terminal_follows_it(lab: Lab) -> None:
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(app, pilot, ", 80x24, ")
+        await pilot.resize_terminal(100, 40)
+        await shown(app, pilot, ", 100x40, ")
+
+
+async def test_a_machine_that_does_not_change_is_not_drawn_again(lab: Lab, tmp_path: Path) -> None:
+    lab.hardware = HardwareMonitor(unfold("rockchip-rk3588", tmp_path), models_dir=tmp_path)
+    app = EdgetuiApp(lab)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await shown(app, pilot, "GOVERNOR ondemand")
+        body = app.screen.query_one(HardwareBody)
+        sample = await lab.hardware.sample()
+        body.show(sample)
+        await pilot.pause()
+        drawn: list[str] = []
+        for item in app.screen.query(LinePanel):
+            if not isinstance(item, HistoryChart):
+                note_repaints(item, drawn)
+        body.show(sample)
+        body.show(sample)
+        assert drawn == []
+
+
+def note_repaints(widget: LinePanel, drawn: list[str]) -> None:
+    """Note every repaint that the widget asks for."""
+    original = widget.refresh
+
+    def refresh(*regions: Region, **options: bool) -> LinePanel:
+        drawn.append(str(widget.id))
+        return original(*regions, **options)
+
+    widget.refresh = refresh  # type: ignore[method-assign]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,7 +32,9 @@ def output_of(*command: str) -> str:
 
 @pytest.fixture(scope="module")
 def lscpu() -> dict[str, str]:
-    """`lscpu -J`, its tree flattened: field name to value."""
+    """`lscpu -J`, its tree flattened: field name to value; /proc and /sys tell the same where it is not installed."""
+    if shutil.which("lscpu") is None:
+        return lscpu_by_files()
     fields: dict[str, str] = {}
 
     def collect(entries: list[dict[str, Any]]) -> None:
@@ -42,6 +46,33 @@ def lscpu() -> dict[str, str]:
     return fields
 
 
+def lscpu_by_files() -> dict[str, str]:
+    blocks = [
+        {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in block.splitlines())}
+        for block in Path("/proc/cpuinfo").read_text().strip().split("\n\n")
+    ]
+    first = blocks[0]
+    cpus = Path("/sys/devices/system/cpu")
+    cores = {path.read_text() for path in cpus.glob("cpu[0-9]*/topology/thread_siblings_list")}
+    sockets = {path.read_text() for path in cpus.glob("cpu[0-9]*/topology/physical_package_id")}
+    fields = {
+        "Architecture": os.uname().machine,
+        "CPU(s)": str(os.cpu_count()),
+        "Socket(s)": str(len(sockets)),
+        "Core(s) per socket": str(len(cores) // len(sockets)),
+        "Model name": first.get("model name", ""),
+        "Flags": first.get("flags", first.get("Features", "")),
+        "NUMA node(s)": str(len(list(Path("/sys/devices/system/node").glob("node[0-9]*")))),
+    }
+    return fields | ({"Hypervisor vendor": ""} if " hypervisor" in first.get("flags", "") else {})
+
+
+def test_the_files_tell_what_lscpu_tells(lscpu: dict[str, str]) -> None:
+    for name, value in lscpu_by_files().items():
+        if name not in ("Flags", "Hypervisor vendor"):
+            assert lscpu[name] == value, name
+
+
 async def test_cpu_counts_agree_with_lscpu(info: MachineInfo, lscpu: dict[str, str]) -> None:
     assert info.system.architecture.value == lscpu["Architecture"]
     assert info.cpu.logical_cpus.value == int(lscpu["CPU(s)"])
@@ -51,10 +82,18 @@ async def test_cpu_counts_agree_with_lscpu(info: MachineInfo, lscpu: dict[str, s
     assert info.cpu.model.value is not None and info.cpu.model.value in lscpu["Model name"]
 
 
-async def test_caches_agree_with_lscpu(info: MachineInfo) -> None:
-    listed = json.loads(output_of("lscpu", "-J", "--bytes", "--caches=NAME,ONE-SIZE"))["caches"]
+def test_caches_agree_with_lscpu(info: MachineInfo) -> None:
+    if shutil.which("lscpu") is None:
+        listed = {
+            (folder / "level").read_text().strip(): int((folder / "size").read_text().strip().rstrip("K")) * 1024
+            for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")
+            if (folder / "type").read_text().strip() == "Unified"
+        }
+        assert {str(c.level): c.size_bytes for c in info.cpu.caches.value or () if c.kind == "unified"} == listed
+        return
+    rows = json.loads(output_of("lscpu", "-J", "--bytes", "--caches=NAME,ONE-SIZE"))["caches"]
     assert {cache.name: cache.size_bytes for cache in info.cpu.caches.value or ()} == {
-        row["name"]: int(row["one-size"]) for row in listed
+        row["name"]: int(row["one-size"]) for row in rows
     }
 
 
@@ -75,13 +114,23 @@ async def test_numa_nodes_agree_with_lscpu(info: MachineInfo, lscpu: dict[str, s
     assert len(info.cpu.numa_nodes.value or ()) == int(lscpu.get("NUMA node(s)", 0))
 
 
-async def test_memory_agrees_with_free(sample: HardwareSample) -> None:
+def free() -> tuple[int, int, int]:
+    """Total, available and swap in bytes, by `free` or where it reads them."""
+    if shutil.which("free") is None:
+        lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+        told = {words[0]: int(words[1]) * 1024 for words in lines}
+        return told["MemTotal:"], told["MemAvailable:"], told["SwapTotal:"]
     rows = {line.split()[0]: line.split()[1:] for line in output_of("free", "-b").splitlines()[1:]}
+    return int(rows["Mem:"][0]), int(rows["Mem:"][5]), int(rows["Swap:"][0])
+
+
+async def test_memory_agrees_with_free(sample: HardwareSample) -> None:
+    total, available, swap = free()
     memory = sample.memory
-    assert memory.total_bytes.value == int(rows["Mem:"][0])
-    assert memory.swap_total_bytes.value == int(rows["Swap:"][0])
+    assert memory.total_bytes.value == total
+    assert memory.swap_total_bytes.value == swap
     # Others use memory between the two readings.
-    assert memory.available_bytes.value == pytest.approx(int(rows["Mem:"][5]), rel=0.1)
+    assert memory.available_bytes.value == pytest.approx(available, rel=0.1)
     assert memory.used_bytes.value is not None and memory.available_bytes.value is not None
     assert memory.used_bytes.value + memory.available_bytes.value == memory.total_bytes.value
 
@@ -126,3 +175,76 @@ async def test_psutil_tells_the_same_where_there_is_no_proc(info: MachineInfo, s
     own = {disk.mount_point: disk.total_bytes.value for disk in sample.disks.value or ()}
     assert {disk.mount_point: disk.total_bytes.value for disk in portable_sample.disks.value or ()}["/"] == own["/"]
     assert portable.gpus.value is None and portable.gpus.reason
+
+
+async def test_libc_agrees_with_getconf_and_ldd(info: MachineInfo) -> None:
+    if os.confstr_names.get("CS_GNU_LIBC_VERSION") is None:
+        assert info.system.libc.value is not None and info.system.libc.value.startswith("musl")
+        return
+    assert info.system.libc.value == output_of("getconf", "GNU_LIBC_VERSION").strip()
+    assert info.system.libc.value.rpartition(" ")[2] in output_of("ldd", "--version").splitlines()[0]
+
+
+async def test_the_models_folder_agrees_with_df_and_findmnt(tmp_path: Path) -> None:
+    monitor = HardwareMonitor(models_dir=tmp_path / "not made yet")
+    info, disk = await monitor.describe(), (await monitor.sample()).models_disk.value
+    assert info.models_folder.value == output_of("realpath", "-m", str(tmp_path / "not made yet")).strip()
+    row = output_of("df", "-B1", "--output=target,size,avail,fstype,source", str(tmp_path)).splitlines()[1].split()
+    assert disk is not None
+    assert (disk.mount_point, disk.total_bytes.value, disk.filesystem) == (row[0], int(row[1]), row[3])
+    assert disk.free_bytes.value == pytest.approx(int(row[2]), rel=0.05)
+
+
+async def test_a_models_folder_behind_a_link_is_where_the_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    info = await HardwareMonitor(models_dir=tmp_path / "link").describe()
+    assert info.models_folder.value == output_of("realpath", str(tmp_path / "real")).strip()
+
+
+def test_kinds_of_disks_agree_with_the_kernels_own_figures(sample: HardwareSample) -> None:
+    for disk in sample.disks.value or ():
+        assert disk.kind.value or disk.kind.reason
+        name = os.path.basename(os.path.realpath(disk.device))
+        if disk.kind.value == "hard disk":
+            parent = name.rstrip("0123456789")
+            assert Path(f"/sys/block/{parent}/queue/rotational").read_text().strip() == "1"
+        if disk.device.startswith("/dev/") and shutil.which("lsblk"):
+            listed = json.loads(output_of("lsblk", "-J", "-b", "-o", "MOUNTPOINT,FSTYPE,SIZE", disk.device))
+            (row,) = listed["blockdevices"]
+            assert row["fstype"] in (disk.filesystem, None)
+            # A filesystem keeps a part of its device for itself.
+            assert disk.total_bytes.value is None or disk.total_bytes.value <= int(row["size"])
+        for beginning, kind in (("nvme", "NVMe"), ("vd", "virtual disk")):
+            if name.startswith(beginning):
+                assert disk.kind.value == kind
+
+
+def test_huge_pages_and_zram_agree_with_the_kernel(info: MachineInfo, sample: HardwareSample) -> None:
+    with open("/proc/meminfo", encoding="ascii") as stream:
+        told = {line.split(":")[0]: int(line.split()[1]) for line in stream}
+    assert sample.memory.huge_pages.value == told.get("HugePages_Total")
+    assert sample.memory.huge_page_bytes.value == told.get("Hugepagesize", 0) * 1024
+    for device in sample.zram.value or ():
+        with open(f"/sys/block/{device.name}/disksize", encoding="ascii") as stream:
+            assert device.size_bytes == int(stream.read())
+    mode = info.memory.transparent_huge_pages
+    if mode.value is not None:
+        with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as stream:
+            assert f"[{mode.value}]" in stream.read()
+
+
+async def test_virtualisation_agrees_with_lscpu(info: MachineInfo, lscpu: dict[str, str]) -> None:
+    if info.system.hypervisor.value not in (None, "none"):
+        assert lscpu.get("Hypervisor vendor", "").lower() in ("", (info.system.hypervisor.value or "").lower())
+    assert ("Hypervisor vendor" in lscpu) == (info.system.hypervisor.value not in (None, "none"))
+
+
+async def test_every_instruction_set_agrees_with_the_processors_flags(info: MachineInfo, lscpu: dict[str, str]) -> None:
+    from edgetui.services.hardware.instruction_sets import _ARM, _X86
+
+    flags = set(lscpu["Flags"].split())
+    wanted = dict(_ARM if info.system.architecture.value == "aarch64" else _X86)
+    assert {item.name: item.present for item in info.cpu.instruction_sets.value or ()} == {
+        name: flag in flags for name, flag in wanted.items()
+    }

@@ -98,12 +98,12 @@ async def test_laptop_lists_gpu_and_npu_with_what_their_drivers_hide(laptop: Har
     assert gpu.utilisation.value is None and "i915" in gpu.utilisation.reason
 
 
-async def test_disks_leave_out_images_and_do_not_wait_for_servers(laptop: HardwareMonitor) -> None:
+async def test_disks_leave_out_images_and_name_network_filesystems(laptop: HardwareMonitor) -> None:
     disks = {disk.mount_point: disk for disk in (await laptop.sample()).disks.value or ()}
     assert list(disks) == ["/", "/boot/efi", "/media/user/USB STICK", "/mnt/models"]
     assert disks["/"].free_bytes.value == 552_798_031_872
     assert disks["/mnt/models"].free_bytes.value is None
-    assert "network" in disks["/mnt/models"].free_bytes.reason
+    assert (disks["/mnt/models"].filesystem, disks["/mnt/models"].kind.value) == ("nfs4", "network")
 
 
 async def test_desktop_gpu_is_sampled_through_its_driver(desktop: HardwareMonitor) -> None:

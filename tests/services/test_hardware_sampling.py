@@ -99,7 +99,8 @@ async def test_each_probe_fails_alone(pi_root: Path, monkeypatch: pytest.MonkeyP
     assert info.system.board.value == "Raspberry Pi 5 Model B Rev 1.0"
     assert sample.cpu_load.value is None and "ValueError" in sample.cpu_load.reason
     assert sample.memory.total_bytes.value is None and sample.memory.total_bytes.reason
-    assert sample.disks.value is None and sample.disks.reason
+    assert [disk.free_bytes.value for disk in sample.disks.value or ()] == [None, None]
+    assert all("probe failed" in disk.free_bytes.reason for disk in sample.disks.value or ())
     assert sample.load_averages == unknown("the probe failed (RuntimeError: boom)")
     assert len(sample.temperatures.value or ()) == 2
 

@@ -10,25 +10,15 @@ from edgetui.services.hardware import drm
 from edgetui.services.hardware.energy_counter import EnergyCounter
 from edgetui.services.hardware.intel_npu import IntelNpu
 from edgetui.services.hardware.jetson_gpu import JetsonGpu
+from edgetui.services.hardware.npus import ACCEL, APEX, WHERE, find_npus
 from edgetui.services.hardware.nvidia import NvidiaGpus
 from edgetui.services.hardware.source import attempt
+from edgetui.services.hardware.temperatures import read_celsius
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edgetui.services.hardware.source import MachineSource
-
-ACCEL = "/sys/class/accel"
-_ACCEL_DRIVERS = {
-    "intel_vpu": ("Intel", "Intel NPU"),
-    "amdxdna": ("AMD", "AMD XDNA NPU"),
-    "rocket": ("Rockchip", "Rockchip NPU"),
-    "ethosu": ("ARM", "Ethos-U NPU"),
-    "qaic": ("Qualcomm", "Qualcomm Cloud AI"),
-    "habanalabs": ("Intel", "Gaudi"),
-}
-_DEVICE_NAMES = (("hailo", "Hailo", "Hailo NPU"), ("apex_", "Google", "Coral Edge TPU"))
-"""Devices of vendors' own drivers, by how their names in /dev begin."""
 
 
 class Accelerators:
@@ -44,6 +34,7 @@ class Accelerators:
         self._nvidia_names: dict[str, str] = {}
         self._energy: dict[str, EnergyCounter] = {}
         self._intel_npus: dict[str, IntelNpu] = {}
+        self._corals: list[str] = []
 
     def gpus(self) -> Reading[tuple[Accelerator, ...]]:
         """Every GPU; the reason says where none was found."""
@@ -63,19 +54,14 @@ class Accelerators:
     def npus(self) -> Reading[tuple[Accelerator, ...]]:
         """Every NPU; the reason says where none was found."""
         found = [item for item in self._describe_nodes() if item.kind == "npu"]
-        for name in self._source.names(ACCEL):
-            driver = self._source.properties(f"{ACCEL}/{name}/device/uevent").get("DRIVER", "")
-            vendor, product = _ACCEL_DRIVERS.get(driver, ("unknown vendor", name))
-            found.append(_npu(name, vendor, product, driver))
-            if driver == "intel_vpu":
-                self._intel_npus.setdefault(name, IntelNpu(self._source, name, f"{ACCEL}/{name}/device"))
-        for name in self._source.names("/dev"):
-            for beginning, vendor, product in _DEVICE_NAMES:
-                if name.startswith(beginning) and name[len(beginning) :].isdigit():
-                    found.append(_npu(name, vendor, product, beginning.rstrip("_")))
-        if not found:
-            return unknown(f"none found: looked at {ACCEL}, /dev/hailo*, /dev/apex_*")
-        return known(tuple(found))
+        for item in find_npus(self._source):
+            found.append(item)
+            if item.driver.value == "intel_vpu":
+                folder = f"{ACCEL}/{item.key}/device"
+                self._intel_npus.setdefault(item.key, IntelNpu(self._source, item.key, folder))
+            elif item.driver.value == "apex" and item.key not in self._corals:
+                self._corals.append(item.key)
+        return known(tuple(found)) if found else unknown(f"none found: looked at {WHERE}")
 
     def sample(self) -> tuple[AcceleratorSample, ...]:
         """What each GPU and NPU tells now."""
@@ -86,6 +72,7 @@ class Accelerators:
         own += attempt(lambda: known(self._jetson.sample())).value or []
         now = self._clock()
         npus = [npu.sample(now) for npu in self._intel_npus.values()]
+        npus += [_coral_sample(self._source, key) for key in self._corals]
         return (*own, *(drm.sample_node(self._source, node) for node in self._other_nodes()), *npus)
 
     def meters(self, samples: Sequence[AcceleratorSample]) -> list[PowerSample]:
@@ -109,12 +96,14 @@ class Accelerators:
         return [node for node in self._nodes or () if not (self._uses_nvidia and node.driver == "nvidia")]
 
 
-def _npu(key: str, vendor: str, name: str, driver: str) -> Accelerator:
-    return Accelerator(
+def _coral_sample(source: MachineSource, key: str) -> AcceleratorSample:
+    """Google's apex driver tells the temperature alone."""
+    silent = unknown("the apex driver does not tell it in sysfs")
+    return AcceleratorSample(
         key=key,
-        kind="npu",
-        vendor=vendor,
-        name=name,
-        driver=known(driver) if driver else unknown("its uevent names no driver"),
-        memory_bytes=unknown("its driver does not tell it"),
+        utilisation=silent,
+        memory_used_bytes=silent,
+        frequency_hz=silent,
+        celsius=read_celsius(source, f"{APEX}/{key}/temp"),
+        power_watts=silent,
     )

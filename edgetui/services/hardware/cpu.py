@@ -29,6 +29,7 @@ _SIZE_FACTORS = {"K": 1024, "M": 1024**2, "G": 1024**3}
 
 def cpu_info(source: MachineSource) -> CpuInfo:
     """The processor; each figure by itself."""
+    from edgetui.services.hardware.clock_control import clock_ranges
 
     def probe(function: Callable[[MachineSource], Reading[Any]]) -> Reading[Any]:
         return attempt(lambda: function(source))
@@ -46,6 +47,7 @@ def cpu_info(source: MachineSource) -> CpuInfo:
         nominal_frequency_hz=probe(_nominal_frequency),
         max_frequency_hz=probe(_max_frequency),
         limits=cpu_limits(source),
+        clock_ranges=probe(clock_ranges),
     )
 
 

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
+from edgetui.services.hardware.npus import module_version, rknpu_version
 from edgetui.services.hardware.source import reason_of
 from edgetui.services.hardware.temperatures import read_celsius
 
@@ -83,6 +84,7 @@ def describe_node(source: MachineSource, node: RenderNode) -> Accelerator:
         name=_name(source, node),
         driver=known(node.driver) if node.driver else unknown(f"{node.folder}/uevent names no driver"),
         memory_bytes=_memory(source, node),
+        driver_version=rknpu_version(source) if node.driver in _NPU_DRIVERS else module_version(source, node.driver),
     )
 
 

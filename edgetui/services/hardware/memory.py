@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import MemoryInfo, MemorySample, Reading, known, unknown
 from edgetui.services.hardware import cgroups
+from edgetui.services.hardware.memory_modules import memory_modules
 from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
     from edgetui.services.hardware.source import MachineSource
+
+
+_FIGURES = (
+    "MemTotal", "MemAvailable", "SwapTotal", "SwapFree", "HugePages_Total", "HugePages_Free", "Hugepagesize",
+)  # fmt: skip
+_THP = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 
 def memory_info(source: MachineSource) -> MemoryInfo:
@@ -17,6 +25,8 @@ def memory_info(source: MachineSource) -> MemoryInfo:
     return MemoryInfo(
         total_bytes=attempt(lambda: _figure(_meminfo(source), "MemTotal")),
         limit_bytes=attempt(lambda: cgroups.memory_limit(source)),
+        modules=attempt(lambda: memory_modules(source)),
+        transparent_huge_pages=attempt(lambda: _transparent_huge_pages(source)),
     )
 
 
@@ -31,9 +41,8 @@ class MemoryUse:
     def sample(self) -> MemorySample:
         """Memory now."""
         read: Reading[dict[str, int]] = attempt(lambda: known(_meminfo(self._source)))
-        total, available, swap_total, swap_free = (
-            unknown(read.reason) if read.value is None else _figure(read.value, key)
-            for key in ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
+        total, available, swap_total, swap_free, huge_pages, huge_pages_free, huge_page_bytes = (
+            unknown(read.reason) if read.value is None else _figure(read.value, key) for key in _FIGURES
         )
         return MemorySample(
             total_bytes=total,
@@ -42,6 +51,9 @@ class MemoryUse:
             swap_total_bytes=swap_total,
             swap_used_bytes=_difference(swap_total, swap_free),
             group_used_bytes=attempt(self._group_used),
+            huge_pages=huge_pages,
+            huge_pages_free=huge_pages_free,
+            huge_page_bytes=huge_page_bytes,
         )
 
     def _group_used(self) -> Reading[int]:
@@ -51,6 +63,13 @@ class MemoryUse:
         if not self._limited:
             return unknown("no memory limit is set")
         return cgroups.memory_used(self._source, self._controller)
+
+
+def _transparent_huge_pages(source: MachineSource) -> Reading[str]:
+    """The mode in brackets: `always [madvise] never`."""
+    told = source.read(_THP)
+    chosen = re.search(r"\[(\w+)\]", told)
+    return known(chosen[1]) if chosen else unknown(f"{_THP} marks no mode")
 
 
 def _meminfo(source: MachineSource) -> dict[str, int]:

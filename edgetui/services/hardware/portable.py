@@ -24,32 +24,39 @@ from edgetui.core.hardware import (
     known,
     unknown,
 )
+from edgetui.services.hardware import apple
 from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edgetui.services.hardware.source import MachineSource
+
+_LINUX_ONLY = "edgetui looks for it in Linux's /sys and on Macs only"
 _NOT_TOLD = "psutil does not tell it on this system"
 
 
-def machine_info() -> MachineInfo:
-    """What psutil and Python know of this machine."""
+def machine_info(source: MachineSource | None = None) -> MachineInfo:
+    """What psutil, Python and, on a Mac, its commands know of this machine."""
     import psutil
+
+    mac: dict[str, str] = apple.sysctl(source) if source is not None and platform.system() == "Darwin" else {}
+    chip, board = mac.get("machdep.cpu.brand_string"), mac.get("hw.model")
 
     logical = _count(lambda: psutil.cpu_count())
     usable = unknown(logical.reason) if logical.value is None else known(float(logical.value))
     not_told = unknown(_NOT_TOLD)
     return MachineInfo(
         cpu=CpuInfo(
-            vendor=not_told,
-            model=known(platform.processor()) if platform.processor() else not_told,
+            vendor=known("Apple") if chip and chip.startswith("Apple") else not_told,
+            model=known(chip or platform.processor()) if chip or platform.processor() else not_told,
             sockets=not_told,
             physical_cores=_count(lambda: psutil.cpu_count(logical=False)),
             logical_cpus=logical,
-            groups=(),
+            groups=apple.core_groups(mac),
             caches=not_told,
             numa_nodes=not_told,
-            instruction_sets=not_told,
+            instruction_sets=attempt(lambda: apple.instruction_sets(mac)) if mac else not_told,
             nominal_frequency_hz=not_told,
             max_frequency_hz=attempt(lambda: _frequency(psutil.cpu_freq().max)),
             limits=CpuLimits(affinity_cpus=not_told, quota_cpus=not_told, usable_cpus=usable),
@@ -62,12 +69,12 @@ def machine_info() -> MachineInfo:
             os_name=known(platform.platform(terse=True)),
             kernel=known(f"{platform.system()} {platform.release()}"),
             architecture=known(platform.machine()),
-            board=not_told,
+            board=known(board) if board else not_told,
             hypervisor=not_told,
             container=not_told,
         ),
-        gpus=unknown("edgetui looks for GPUs in Linux's /sys only"),
-        npus=unknown("edgetui looks for NPUs in Linux's /sys only"),
+        gpus=attempt(lambda: apple.gpus(source)) if source is not None and mac else unknown(_LINUX_ONLY),
+        npus=attempt(lambda: apple.npus(mac)) if mac else unknown(_LINUX_ONLY),
     )
 
 

@@ -45,6 +45,10 @@ class MachineSource:
 
     def read(self, path: str) -> str:
         """Text of a file without surrounding white space; raises OSError."""
+        return self.read_bytes(path).decode("utf-8", "replace").strip(" \t\r\n\0")
+
+    def read_bytes(self, path: str) -> bytes:
+        """What a file holds; raises OSError."""
         # os.read instead of open(): the probes read hundreds of tiny files, and this is several times cheaper.
         blocks = []
         if path in self._denied:
@@ -60,7 +64,7 @@ class MachineSource:
             # Reasons name the file as that machine knows it; a failed read does not name it at all.
             error.filename = path
             raise
-        return b"".join(blocks).decode("utf-8", "replace").strip(" \t\r\n\0")
+        return b"".join(blocks)
 
     def text(self, path: str) -> Reading[str]:
         """Text of a file, or why it cannot be read."""
@@ -94,6 +98,12 @@ class MachineSource:
     def is_file(self, path: str) -> bool:
         """Whether there is such a file."""
         return os.path.isfile(self._prefix + path)
+
+    def target(self, path: str) -> str:
+        """Where a path leads when every link is followed; the path itself when it is none."""
+        if self.is_live:
+            return os.path.realpath(path)
+        return self.text(f"/recorded/links{path}").value or path
 
     def properties(self, path: str) -> dict[str, str]:
         """`NAME=value` lines of a file such as a uevent; empty when it cannot be read."""

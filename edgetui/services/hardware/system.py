@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import Reading, SystemInfo, known, unknown
@@ -41,6 +42,7 @@ def system_info(source: MachineSource) -> SystemInfo:
         board=attempt(lambda: _board(source)),
         hypervisor=attempt(lambda: _hypervisor(source)),
         container=attempt(lambda: _container(source)),
+        libc=attempt(lambda: _libc(source)),
     )
 
 
@@ -66,6 +68,19 @@ def _kernel(source: MachineSource) -> Reading[str]:
         return release
     kind = source.text("/proc/sys/kernel/ostype").value or "Linux"
     return known(f"{kind} {release.value}")
+
+
+def _libc(source: MachineSource) -> Reading[str]:
+    told = source.command("getconf", "GNU_LIBC_VERSION")
+    if told.value is not None and told.value.strip():
+        return known(told.value.strip())
+    if any(name.startswith("ld-musl-") for name in source.names("/lib")):
+        listed = source.text("/lib/apk/db/installed").value or ""
+        version = re.search(r"^P:musl\nV:(\S+)", listed, re.MULTILINE)
+        return known(f"musl {version[1]}" if version else "musl")
+    if source.exists("/system/build.prop"):
+        return known("bionic")
+    return unknown(f"neither getconf nor /lib tells it: {told.reason}")
 
 
 def _board(source: MachineSource) -> Reading[str]:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Reading, ThrottleSample, known, unknown
-from edgetui.core.hardware_text import cpu_ranges, format_frequency
+from edgetui.core.machine_text import cpu_ranges, format_frequency
 from edgetui.services.hardware.cpu import CPU_FOLDER, online_cpus
 from edgetui.services.hardware.source import attempt
 

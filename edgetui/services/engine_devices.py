@@ -1,0 +1,91 @@
+"""What the installed engines can compute on, each asked in a process of its own: llama.cpp, ONNX Runtime, MLX."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from edgetui.core.accelerator_use import LLAMA_CPP, MLX, ONNX_RUNTIME, EngineDevices, llama_cpp_targets
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.hardware import known, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from edgetui.worker.protocol import EngineInfo
+
+ANSWER_LIMIT_S = 20.0
+"""Loading a GPU's libraries from an SD card takes long; a wedged driver for ever."""
+_ASK_ONNX_RUNTIME = "import onnxruntime as o; print(o.__version__, *o.get_available_providers(), sep='\\n')"
+_ASK_MLX = (
+    "import importlib.metadata as m, mlx.core as x; print(m.version('mlx'), x.default_device().type.name, sep='\\n')"
+)
+
+
+class EngineProbe:
+    """Asks each engine once; what is installed while edgetui runs is seen by the next run."""
+
+    def __init__(self, engine_info: Callable[[], Awaitable[EngineInfo]]) -> None:
+        self._engine_info = engine_info
+        self._answer: tuple[EngineDevices, ...] | None = None
+
+    async def describe(self) -> tuple[EngineDevices, ...]:
+        """Every engine, installed or not; never raises, one that fails says how."""
+        if self._answer is None:
+            self._answer = tuple(
+                await asyncio.gather(
+                    self._llama_cpp(),
+                    _ask_package(ONNX_RUNTIME, "onnxruntime", _ASK_ONNX_RUNTIME),
+                    _ask_package(MLX, "mlx", _ASK_MLX),
+                )
+            )
+        return self._answer
+
+    async def _llama_cpp(self) -> EngineDevices:
+        try:
+            info = await asyncio.wait_for(self._engine_info(), ANSWER_LIMIT_S)
+        except EdgetuiError as error:
+            return _silent(LLAMA_CPP, str(error))
+        except asyncio.TimeoutError:
+            return _silent(LLAMA_CPP, f"no answer within {ANSWER_LIMIT_S:.0f} s")
+        return EngineDevices(
+            engine=LLAMA_CPP,
+            version=known(f"{info.build} (llama-cpp-python {info.version})"),
+            targets=known(llama_cpp_targets(info.system_info, info.devices)),
+        )
+
+
+async def _ask_package(engine: str, package: str, question: str) -> EngineDevices:
+    """Version and targets that a package prints, one a line."""
+    if await asyncio.to_thread(find_spec, package) is None:
+        return _silent(engine, f"not installed: pip install {package}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        question,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), ANSWER_LIMIT_S)
+    except asyncio.TimeoutError:
+        return _silent(engine, f"no answer within {ANSWER_LIMIT_S:.0f} s")
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    lines = out.decode("utf-8", "replace").split("\n")
+    if process.returncode or len(lines) < 2:
+        said = err.decode("utf-8", "replace").strip().splitlines()
+        return _silent(engine, f"does not load: {said[-1] if said else f'status {process.returncode}'}")
+    version, *targets = (line.strip() for line in lines if line.strip())
+    return EngineDevices(engine=engine, version=known(version), targets=known(tuple(targets)))
+
+
+def _silent(engine: str, reason: str) -> EngineDevices:
+    return EngineDevices(engine=engine, version=unknown(reason), targets=unknown(reason))
