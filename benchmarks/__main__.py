@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     decode_ratio,
+    doctor_time,
     first_frame,
     forecast_error,
     idle_cost,
@@ -17,6 +18,16 @@ from benchmarks import (
 from benchmarks.machine import describe
 from benchmarks.report import as_markdown, show
 
+PARTS = (
+    decode_ratio,
+    first_frame,
+    doctor_time,
+    streaming_cost,
+    idle_cost,
+    quantize_ratio,
+    memory_error,
+    forecast_error,
+)
 PAGE = Path(__file__).with_name("results.md")
 
 
@@ -24,11 +35,7 @@ def main() -> int:
     """Measure everything; exit status 1 when a bar was missed."""
     machine = describe()
     print("\n".join(machine), flush=True)
-    results = [
-        result
-        for part in (decode_ratio, first_frame, streaming_cost, idle_cost, quantize_ratio, memory_error, forecast_error)
-        for result in part.measure()
-    ]
+    results = [result for part in PARTS for result in part.measure()]
     PAGE.write_text(as_markdown(results, machine), encoding="utf-8")
     return show(results)
 

@@ -14,36 +14,45 @@ from edgetui.core.plain_text import plain_line
 if TYPE_CHECKING:
     from edgetui.core.readiness import Check, Report
 
-_STATE_WIDTH, _TITLE_WIDTH = 9, 15
+_STATE_WIDTH, _TITLE_WIDTH = 9, 17
 _WORDS = {"skip": "skipped"}
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    self_test: Annotated[bool, typer.Option("--self-test", help="Also prove each engine by running it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Check what is installed and works; exits with 0 ready, 1 ready with warnings, 2 not ready."""
-    report = asyncio.run(_check(show_progress=sys.stderr.isatty() and not as_json))
+    report = asyncio.run(_check(self_test=self_test, show_progress=sys.stderr.isatty() and not as_json))
     if as_json:
         _print_json(report)
     else:
+        group = ""
         for check in report.checks:
+            if check.group != group:
+                print(f"{chr(10) if group else ''}{check.group}")
+                group = check.group
             _print_check(check)
         print(f"\n{report.verdict.capitalize()}.")
     raise typer.Exit(report.exit_code)
 
 
-async def _check(*, show_progress: bool) -> Report:
+async def _check(*, self_test: bool, show_progress: bool) -> Report:
     from edgetui.core.readiness import Report
     from edgetui.services.lab import Lab
 
     lab = Lab()
-    titles = lab.readiness.titles
+    readiness = lab.readiness
+    titles = {**readiness.titles, **(readiness.proof_titles if self_test else {})}
     found: dict[str, Check] = {}
     try:
-        async with aclosing(lab.readiness.run()) as checks:
-            async for check in checks:
-                found[check.key] = check
-                if show_progress:
-                    sys.stderr.write(f"\rchecking: {len(found)} of {len(titles)} done")
-                    sys.stderr.flush()
+        for running in (readiness.run, readiness.prove) if self_test else (readiness.run,):
+            async with aclosing(running()) as checks:
+                async for check in checks:
+                    found[check.key] = check
+                    if show_progress:
+                        sys.stderr.write(f"\rchecking: {len(found)} of {len(titles)} done")
+                        sys.stderr.flush()
     finally:
         if show_progress:
             sys.stderr.write("\r" + " " * 40 + "\r")

@@ -23,6 +23,8 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     action: str = ""
     """The exact command or key that mends it; empty where there is nothing to do."""
+    group: str = ""
+    """The heading that it stands under."""
 
 
 class Report(msgspec.Struct, frozen=True):

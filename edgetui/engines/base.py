@@ -47,5 +47,8 @@ class Engine(Protocol):
     ) -> Calibration:
         """Measure what decides this machine's speed. Raises `cancelled` when stopped."""
 
+    def prove(self) -> str:
+        """Compute something whose result is known; says what was proved. Raises `internal` for wrong numbers."""
+
     def unload(self) -> None:
         """Free the model; nothing happens when none is loaded."""

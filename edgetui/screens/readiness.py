@@ -16,6 +16,8 @@ from edgetui.widgets.checklist import Checklist, state_text
 from edgetui.widgets.facts_panel import FactsPanel
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -29,6 +31,7 @@ class ReadinessScreen(LabScreen):
     HELP = (
         "What edgetui and the models need on this machine. The line under the cursor is explained below, with the"
         " command or key that mends it. A value that could not be read is marked unknown, never taken for good."
+        " t proves each engine by running it."
     )
     AUTO_FOCUS = "Checklist"
     DEFAULT_CSS = """
@@ -38,14 +41,19 @@ class ReadinessScreen(LabScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "check_again", "Check again", id="readiness.again"),
+        Binding("t", "self_test", "Self-test", id="readiness.self_test"),
         Binding("c,enter", "copy_action", "Copy what to do", key_display="c", id="readiness.copy"),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: dict[str, Check] = {}
 
     def compose_body(self) -> ComposeResult:
         """Verdict, list, explanation."""
         yield Static("", id="verdict", markup=False)
         with VerticalScroll(id="checks", can_focus=False):
-            yield Checklist(self.lab.readiness.titles)
+            yield Checklist(self.lab.readiness.titles, self.lab.readiness.groups)
         with VerticalScroll(id="explanation"):
             yield FactsPanel()
 
@@ -76,18 +84,34 @@ class ReadinessScreen(LabScreen):
         self.query_one(FactsPanel).show(_explanation(message.check))
         self.refresh_bindings()
 
+    def action_self_test(self) -> None:
+        """Prove each engine by running it."""
+        self.run_worker(self._prove(), group="readiness", exclusive=True)
+
     async def _check(self) -> None:
-        checklist = self.query_one(Checklist)
         titles = self.lab.readiness.titles
-        checklist.clear()
-        self._say(f"Checking: 0 of {len(titles)} done")
-        found: dict[str, Check] = {}
-        async with aclosing(self.lab.readiness.run()) as checks:
+        await self._fill_in(titles, self.lab.readiness.run(), "Checking")
+
+    async def _prove(self) -> None:
+        titles = self.lab.readiness.proof_titles
+        self.query_one(Checklist).clear(titles)
+        self.query_one(Checklist).mark(next(iter(titles)))
+        await self._fill_in(titles, self.lab.readiness.prove(), "Proving the engines")
+
+    async def _fill_in(self, titles: dict[str, str], running: AsyncGenerator[Check, None], doing: str) -> None:
+        checklist = self.query_one(Checklist)
+        checklist.clear(titles)
+        self._say(f"{doing}: 0 of {len(titles)} done")
+        done = 0
+        async with aclosing(running) as checks:
             async for check in checks:
-                found[check.key] = check
+                done += 1
+                self._found[check.key] = check
                 checklist.put(check)
-                self._say(f"Checking: {len(found)} of {len(titles)} done")
-        report = Report(tuple(found[key] for key in titles))
+                self._say(f"{doing}: {done} of {len(titles)} done")
+        # Self-tests of before stand until they are run again.
+        keys = [key for key in self.lab.readiness.groups if key in self._found]
+        report = Report(tuple(self._found[key] for key in keys))
         self._say(_verdict(report))
         # What needs doing comes under the cursor by itself, unless the person has moved it.
         if checklist.at_start and (first := _first_to_mend(report)):

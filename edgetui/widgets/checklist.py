@@ -17,6 +17,8 @@ from edgetui.core.terminal import draws_unicode
 from edgetui.widgets.line_panel import Line, LinePanel, Span
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from textual import events
     from textual.binding import BindingType
 
@@ -66,10 +68,20 @@ class Checklist(LinePanel, can_focus=True):
         Binding("end", "move(100)", "Last", show=False),
     ]
 
-    def __init__(self, titles: dict[str, str], *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
+    def __init__(
+        self,
+        titles: dict[str, str],
+        groups: Mapping[str, str] | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's own name
+    ) -> None:
+        """`groups` gives the heading that a key stands under, for keys that follow each other."""
         super().__init__(id=id)
-        self._titles = titles
-        self._keys = list(titles)
+        self._groups = groups or {}
+        self._titles: dict[str, str] = {}
+        self._keys: list[str] = []
+        self._rows: list[str] = []
+        self._take(titles)
         self._checks: dict[str, Check] = {}
         self._cursor = 0
         self._unicode = draws_unicode()
@@ -84,10 +96,24 @@ class Checklist(LinePanel, can_focus=True):
         """Whether the cursor is where it began."""
         return self._cursor == 0
 
-    def clear(self) -> None:
-        """All rows are being checked again."""
-        self._checks.clear()
+    def clear(self, titles: Mapping[str, str] | None = None) -> None:
+        """These rows, or all, are being checked again; new ones are added at the end."""
+        for key in list(self._checks) if titles is None else titles:
+            self._checks.pop(key, None)
+        if titles is not None:
+            self._take({**self._titles, **titles})
         self._changed()
+
+    def _take(self, titles: Mapping[str, str]) -> None:
+        self._titles = dict(titles)
+        self._keys = list(titles)
+        self._rows = []
+        heading = ""
+        for key in self._keys:
+            if self._groups.get(key, "") != heading:
+                heading = self._groups.get(key, "")
+                self._rows.append("")
+            self._rows.append(key)
 
     def put(self, check: Check) -> None:
         """Fill in a row."""
@@ -104,24 +130,37 @@ class Checklist(LinePanel, can_focus=True):
         if before != self._cursor:
             self._changed(self._keys[self._cursor])
             if isinstance(self.parent, Widget):
-                self.parent.scroll_to_region(Region(0, self._cursor, 1, 1), animate=False)
+                row = self._cursor_row
+                # With its heading, where that stands right above.
+                top = row - 1 if row and not self._rows[row - 1] else row
+                self.parent.scroll_to_region(Region(0, top, 1, row - top + 1), animate=False)
+
+    @property
+    def _cursor_row(self) -> int:
+        return self._rows.index(self._keys[self._cursor])
 
     def on_click(self, event: events.Click) -> None:
         """A click marks a row."""
-        if 0 <= event.y < len(self._keys):
-            self.action_move(event.y - self._cursor)
+        if 0 <= event.y < len(self._rows) and self._rows[event.y]:
+            self.mark(self._rows[event.y])
 
     def layout_lines(self, width: int) -> list[Line]:
         """One line a check, cut to the width."""
         title_width = max(len(title) for title in self._titles.values()) + 2
         needed_width = _NEEDED_WIDTH if width >= _NEEDED_FROM else 0
         found_width = max(8, width - 2 - 10 - title_width - needed_width)
-        return [self._row(index, key, title_width, found_width, needed_width) for index, key in enumerate(self._keys)]
+        lines: list[Line] = []
+        for row, key in enumerate(self._rows):
+            if key:
+                lines.append(self._row(self._keys.index(key), key, title_width, found_width, needed_width))
+            else:
+                lines.append((Span(self._groups[self._rows[row + 1]], "label"),))
+        return lines
 
     def render_line(self, y: int) -> Strip:
         """The cursor's row stands out."""
         strip = super().render_line(y)
-        if y == self._cursor:
+        if y == self._cursor_row:
             cursor = self.get_component_rich_style("checklist--cursor", partial=True)
             strip = Strip(Segment.apply_style(strip, post_style=cursor), strip.cell_length)
         return strip

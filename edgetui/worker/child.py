@@ -25,6 +25,7 @@ from edgetui.worker.protocol import (
     CalibrationProgress,
     Command,
     DescribeEngine,
+    EngineProved,
     EstimateMemory,
     Failed,
     Generate,
@@ -32,6 +33,7 @@ from edgetui.worker.protocol import (
     LoadProgress,
     PlanDone,
     PlanQuantization,
+    ProveEngine,
     Ready,
     SessionEvent,
     Stop,
@@ -119,6 +121,8 @@ class SessionChild:
                 stop,
             )
             self._emit(Calibrated(calibration=calibration))
+        elif isinstance(command, ProveEngine):
+            self._emit(EngineProved(found=self._engine.prove()))
         elif isinstance(command, EstimateMemory):
             self._emit(self._engine.estimate_memory(Path(command.path), command.settings))
 

@@ -80,7 +80,11 @@ class Calibrate(_Tagged, frozen=True, kw_only=True):
     """Weights of each type to stream: more than the last cache holds."""
 
 
-Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization | EstimateMemory | Calibrate
+class ProveEngine(_Tagged, frozen=True, kw_only=True):
+    """Compute something small whose result is known; answered by `EngineProved`."""
+
+
+Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization | EstimateMemory | Calibrate | ProveEngine
 
 
 # --- events: session worker to parent -------------------------------------------------------------------
@@ -227,6 +231,13 @@ class Calibrated(_Tagged, frozen=True, kw_only=True):
     calibration: Calibration
 
 
+class EngineProved(_Tagged, frozen=True, kw_only=True):
+    """End of a `ProveEngine`: the result was right."""
+
+    found: str
+    """What was proved, in words."""
+
+
 class Failed(_Tagged, frozen=True, kw_only=True):
     """The command under way failed; the worker lives on."""
 
@@ -249,8 +260,16 @@ SessionEvent = (
     | CalibrationProgress
     | Calibrated
     | MemoryEstimated
+    | EngineProved
     | Failed
 )
+
+
+class Proved(msgspec.Struct, frozen=True):
+    """What the process of a self-test prints: what was proved, or the failure."""
+
+    found: str = ""
+    failure: Failure | None = None
 
 
 # --- requests: what a job is asked to do, in its folder -------------------------------------------------

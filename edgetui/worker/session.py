@@ -14,6 +14,7 @@ from edgetui.worker import spawn, wire
 from edgetui.worker.protocol import (
     Calibrated,
     EngineInfo,
+    EngineProved,
     Failed,
     Finished,
     Loaded,
@@ -38,7 +39,7 @@ STOP_GRACE_S = 2.0
 STOP_PATIENCE_S = 5.0
 """A stop that a person asked for: native code looks up between two steps, which on a small board may take a second."""
 
-_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Calibrated, Failed)
+_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Calibrated, EngineProved, Failed)
 """Each command's answer ends with one of these."""
 
 

@@ -11,7 +11,7 @@ from tests.cli.command import edgetui
 async def test_a_sound_installation_is_not_refused(home: Path) -> None:
     status, out, err = await edgetui("doctor")
     assert err == ""
-    lines = {line[9:24].strip(): line[:9].strip() for line in out.splitlines() if line[:1].isalpha()}
+    lines = {line[9:26].strip(): line[:9].strip() for line in out.splitlines() if line[:1].isalpha()}
     assert lines["llama.cpp"] == lines["Demo model"] == lines["Models folder"] == "ok"
     assert lines["Terminal"] == "skipped"
     verdict = out.splitlines()[-1]
@@ -32,8 +32,16 @@ async def test_a_models_folder_that_cannot_be_used_is_not_ready_and_says_what_to
     (home / "settings.toml").write_text('models_dir = "/proc/version"\n')
     status, out, _ = await edgetui("doctor")
     assert status == 2
-    assert "fail     Models folder  /proc/version is not a folder" in out
+    assert "fail     Models folder    /proc/version is not a folder" in out
     assert "do: Move /proc/version away, or change models_dir in" in out
+
+
+async def test_engines_are_proved_by_running_them_where_that_is_asked_for(home: Path) -> None:
+    _, out, err = await edgetui("doctor", "--self-test")
+    assert err == ""
+    proofs = out.split("\nSelf-tests\n")[1]
+    assert "ok       llama.cpp        a product of 64x256 numbers is exact" in proofs
+    assert "8 tokens came" in proofs and "a product is exact on CPU" in proofs
 
 
 async def test_a_wrong_setting_is_one_sentence(home: Path) -> None:

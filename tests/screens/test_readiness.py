@@ -42,7 +42,8 @@ async def test_every_line_gets_a_state_and_the_verdict_sums_them_up(lab: Lab, si
     app = EdgetuiApp(lab, mode="readiness")
     async with app.run_test(size=size) as pilot:
         await finished(app, pilot)
-        assert len(rows(app).splitlines()) == len(lab.readiness.titles)
+        groups = {lab.readiness.groups[key] for key in lab.readiness.titles}
+        assert len(rows(app).splitlines()) == len(lab.readiness.titles) + len(groups)
         assert "checking" not in rows(app)
         assert "llama.cpp" in rows(app)
 
@@ -51,7 +52,7 @@ async def test_the_marked_line_is_explained(lab: Lab) -> None:
     app = EdgetuiApp(lab, mode="readiness")
     async with app.run_test(size=(80, 24)) as pilot:
         await finished(app, pilot)
-        await pilot.press("home", "down", "down")
+        await pilot.press("home", *["down"] * list(lab.readiness.titles).index("engine"))
         await until(lambda: "llama-cpp-python" in explanation(app), pilot.pause)
         for label in ("STATE", "FOUND", "NEEDED", "WHY", "TO DO"):
             assert label in explanation(app)
@@ -65,6 +66,8 @@ async def test_a_line_that_needs_mending_comes_under_the_cursor_and_its_command_
     app = EdgetuiApp(lab, mode="readiness")
     async with app.run_test(size=(80, 24)) as pilot:
         await finished(app, pilot)
+        assert explanation(app).splitlines()[0].split()[1:] != ["Python:", "ok"]
+        await pilot.press("home", *["down"] * list(lab.readiness.titles).index("engine"))
         await until(lambda: "ModuleNotFoundError" in explanation(app), pilot.pause)
         assert "[b]llama_cpp[/b]" in explanation(app)
         assert "\x1b" not in explanation(app) + rows(app)
@@ -109,3 +112,19 @@ async def test_progress_is_shown_while_a_check_still_runs(lab: Lab) -> None:
         assert ". checking" in rows(app)
         release.set()
         await finished(app, pilot)
+
+
+async def test_t_proves_each_engine_by_running_it_and_adds_the_lines(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(120, 50)) as pilot:
+        await finished(app, pilot)
+        await pilot.press("t")
+        await until(lambda: "Proving the engines" in verdict(app), pilot.pause)
+        await finished(app, pilot)
+        lines = rows(app).splitlines()
+        proofs = lines[lines.index("Self-tests") + 1 :]
+        assert len(proofs) == 3 and all("ok" in line.split()[:3] for line in proofs)
+        assert "a product of 64x256 numbers is exact" in proofs[0] and "8 tokens came" in proofs[1]
+        await pilot.press("r")
+        await finished(app, pilot)
+        assert "Self-tests" in rows(app) and "8 tokens came" in rows(app)

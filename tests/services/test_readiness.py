@@ -14,9 +14,11 @@ from edgetui.core.hardware import InstructionSet
 from edgetui.core.units import GIB
 from edgetui.services.hardware import HardwareMonitor
 from edgetui.services.readiness import Readiness
+from edgetui.services.readiness.commands import install_command
 from edgetui.services.readiness.engines import engine_line
-from edgetui.services.readiness.environment import TerminalFacts, check_git, install_command, python_line, terminal_line
+from edgetui.services.readiness.environment import TerminalFacts, python_line, terminal_line
 from edgetui.services.readiness.machine import check_models_folder, check_processor, disk_line, memory_line
+from edgetui.services.readiness.tools import check_git
 from edgetui.worker.protocol import EngineInfo
 from tests.recorded_machine import unfold
 
@@ -185,12 +187,12 @@ def test_terminal_is_judged_by_size_characters_and_colours() -> None:
     assert terminal_line(good._replace(size=None)).state == "skip"
 
 
-async def test_a_tool_that_is_absent_is_optional_and_one_that_does_not_run_is_unknown(
+async def test_a_tool_that_is_absent_is_told_and_one_that_does_not_run_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     absent = await check_git()
-    assert absent.state == "skip" and "not found" in absent.found and absent.action
+    assert absent.state == "warn" and "not found" in absent.found and absent.action
     git = tmp_path / "git"
     git.write_text("#!/bin/sh\necho broken library\nexit 127\n")
     git.chmod(0o755)

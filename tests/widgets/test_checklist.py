@@ -72,3 +72,25 @@ def test_every_state_reads_without_colour_and_in_ascii() -> None:
     texts = [state_text(check("a", state), unicode=False) for state in states]
     assert texts == ["+ ok", "! warn", "x fail", "? unknown", "- skipped"]
     assert state_text(None, unicode=False) == ". checking"
+
+
+class GroupedApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield Checklist({"a": "First", "b": "Second"}, {"a": "Top", "b": "Top", "c": "Below"})
+
+
+async def test_lines_stand_under_headings_and_more_can_follow() -> None:
+    app = GroupedApp()
+    async with app.run_test(size=(60, 10)) as pilot:
+        checklist = app.query_one(Checklist)
+        checklist.put(check("a", "ok"))
+        checklist.clear({"c": "Third"})
+        await pilot.pause()
+        lines = checklist.text.splitlines()
+        assert [lines[0], lines[3]] == ["Top", "Below"] and "ok" in lines[1] and "checking" in lines[4]
+        await pilot.press("end")
+        assert checklist.text.splitlines()[4].startswith("> ")
+        await pilot.click(Checklist, offset=(5, 2))
+        assert checklist.text.splitlines()[2].startswith("> ")
+        await pilot.click(Checklist, offset=(5, 3))
+        assert checklist.text.splitlines()[2].startswith("> "), "a heading cannot be marked"

@@ -86,6 +86,12 @@ class LlamaCppEngine:
 
         return calibrate.calibrate(budget_s, buffer_bytes, on_progress, stop)
 
+    def prove(self) -> str:
+        """A product of ggml's, without a model."""
+        from edgetui.engines.llama_cpp.self_test import prove_product
+
+        return prove_product()
+
     def unload(self) -> None:
         """Free context and weights."""
         if self._model is not None:

@@ -143,6 +143,7 @@ def bindings() -> Any:
         "ggml_quantize_chunk": ([integer, pointer, pointer, number, number, number, pointer], size),
         "ggml_row_size": ([integer, number], size),
         "ggml_backend_tensor_set": ([pointer, pointer, size, size], None),
+        "ggml_backend_tensor_get": ([pointer, pointer, size, size], None),
         "ggml_backend_dev_by_type": ([integer], pointer),
         "ggml_backend_dev_init": ([pointer, ctypes.c_char_p], pointer),
         "ggml_backend_dev_buffer_type": ([pointer], pointer),

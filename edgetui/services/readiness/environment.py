@@ -1,13 +1,9 @@
-"""Checks of Python, the virtual environment, the terminal, compiler and Git."""
+"""Checks of Python, the virtual environment and the terminal."""
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import os
-import platform
-import shlex
-import shutil
 import sys
 from typing import NamedTuple
 
@@ -20,15 +16,6 @@ NEWEST_TRIED_PYTHON = (3, 13)
 _END_OF_LIFE = {(3, 10): (2026, 10), (3, 11): (2027, 10), (3, 12): (2028, 10), (3, 13): (2029, 10)}
 """Year and month in which python.org's last fixes come (PEP 619, 664, 693, 719)."""
 _LEAST_COLUMNS, _LEAST_ROWS = 80, 24
-_COMMAND_LIMIT_S = 10.0
-_INSTALLERS = {
-    "apt-get": "sudo apt-get install",
-    "dnf": "sudo dnf install",
-    "pacman": "sudo pacman -S",
-    "zypper": "sudo zypper install",
-    "apk": "sudo apk add",
-    "brew": "brew install",
-}
 
 
 class TerminalFacts(NamedTuple):
@@ -151,78 +138,3 @@ def terminal_line(facts: TerminalFacts) -> Check:
         why=why,
         action=" ".join(problems),
     )
-
-
-async def check_compiler() -> Check:
-    """Needed once, when the engine is built."""
-    packages = {"apt-get": "g++", "dnf": "gcc-c++", "pacman": "gcc", "zypper": "gcc-c++", "apk": "g++"}
-    return await _tool_line(
-        "compiler",
-        "C++ compiler",
-        ("c++", "g++", "clang++"),
-        "optional once llama.cpp is installed",
-        "llama.cpp is built from source for this very processor; without a compiler it cannot be built anew.",
-        "xcode-select --install" if platform.system() == "Darwin" else install_command(packages),
-    )
-
-
-async def check_git() -> Check:
-    """Handy, not needed."""
-    return await _tool_line(
-        "git",
-        "Git",
-        ("git",),
-        "optional",
-        "The course's material and edgetui's own source are Git repositories.",
-        install_command({name: "git" for name in _INSTALLERS}),
-    )
-
-
-def install_command(packages: dict[str, str]) -> str:
-    """The command that installs a package here, by whichever package manager there is."""
-    for manager, command in _INSTALLERS.items():
-        if manager in packages and shutil.which(manager):
-            return f"{command} {packages[manager]}"
-    return "Install it with this system's package manager."
-
-
-async def _tool_line(key: str, title: str, names: tuple[str, ...], needed: str, why: str, action: str) -> Check:
-    path = next((path for name in names if (path := shutil.which(name))), None)
-    state: CheckState
-    if path is None:
-        found, state = f"not found on PATH ({', '.join(names)})", "skip"
-    else:
-        found, state = await _first_line(path)
-    return Check(
-        key=key,
-        title=title,
-        state=state,
-        found=found,
-        needed=needed,
-        why=why,
-        action=action if path is None else "",
-    )
-
-
-async def _first_line(path: str) -> tuple[str, CheckState]:
-    """What the tool says of its version; a tool that is there and does not run is no tool."""
-    process = await asyncio.create_subprocess_exec(
-        path,
-        "--version",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), _COMMAND_LIMIT_S)
-    except asyncio.TimeoutError:
-        return f"{shlex.quote(path)} --version does not answer", "unknown"
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    lines = output.decode("utf-8", "replace").strip().splitlines()
-    if process.returncode or not lines:
-        return f"{shlex.quote(path)} --version fails: {lines[0] if lines else 'it says nothing'}", "unknown"
-    return lines[0], "ok"

@@ -1,0 +1,1 @@
+"""ONNX Runtime, in processes of its own."""
