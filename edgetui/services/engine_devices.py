@@ -39,7 +39,7 @@ class EngineProbe:
                 await asyncio.gather(
                     self._llama_cpp(),
                     _ask_package(ONNX_RUNTIME, "onnxruntime", _ASK_ONNX_RUNTIME),
-                    _ask_package(MLX, "mlx", _ASK_MLX),
+                    _ask_package(MLX, "mlx", _ASK_MLX, "mlx" if sys.platform == "darwin" else "'mlx[cpu]'"),
                 )
             )
         return self._answer
@@ -58,10 +58,10 @@ class EngineProbe:
         )
 
 
-async def _ask_package(engine: str, package: str, question: str) -> EngineDevices:
+async def _ask_package(engine: str, package: str, question: str, installed_as: str = "") -> EngineDevices:
     """Version and targets that a package prints, one a line."""
     if await asyncio.to_thread(find_spec, package) is None:
-        return _silent(engine, f"not installed: pip install {package}")
+        return _silent(engine, f"not installed: pip install {installed_as or package}")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
