@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS = ("hw", "models", "fit", "calibrate", "quantize", "run", "bench", "jobs", "doctor")
+COMMANDS = ("hw", "models", "fit", "calibrate", "recommend", "quantize", "run", "bench", "jobs", "doctor")
 """In the order of the help; each is a function or an app of its name in a module of its name."""
 
 

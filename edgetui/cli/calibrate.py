@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 def calibrate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, max=60, help="About how long it may take.")] = 8.0,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Keep figures measured while other programs computed.")
+    ] = False,
 ) -> None:
-    """Measure memory bandwidth and matrix throughput of this machine; takes under ten seconds."""
-    calibration = asyncio.run(_measure(seconds))
+    """Measure memory bandwidth and matrix throughput of this machine: about ten seconds, with nothing else at work."""
+    calibration = asyncio.run(_measure(seconds, anyway))
     if as_json:
         import json
 
@@ -34,7 +37,7 @@ def calibrate(
         print(f"{label:<11}{plain_line(text)}")
 
 
-async def _measure(seconds: float) -> Calibration:
+async def _measure(seconds: float, anyway: bool) -> Calibration:
     from edgetui.services.lab import Lab
 
     lab = Lab()
@@ -45,7 +48,7 @@ async def _measure(seconds: float) -> Calibration:
             print(f"\rcalibrating {fraction:4.0%}", end="", file=sys.stderr, flush=True)
 
     try:
-        return await lab.speed.calibrate(show, seconds)
+        return await lab.speed.calibrate(show, seconds, anyway=anyway)
     finally:
         if shown:
             with suppress(OSError):

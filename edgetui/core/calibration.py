@@ -11,6 +11,10 @@ PREFILL_COLUMNS = 256
 WIDE, NARROW = 2048, 512
 """Widths of the calibrated matrices; every type's block divides them."""
 
+CALM_CORES = 0.25
+"""Others may keep so much of a core busy before a calibration is worth nothing: with a thread on every core, the
+whole product waits for the one that was held up."""
+
 
 class Rate(msgspec.Struct, frozen=True):
     """A figure a second with its spread over the repetitions."""
@@ -61,6 +65,8 @@ class ThreadCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """Of the smallest matrix product, the conversion of its vector included."""
     element_s: float
     """Of one element through one step such as a norm, a sum or an activation, in a whole batch."""
+    nodes_spread: float = 0.1
+    """Half the width of the interval of these three over the figure, of the one that differs most."""
     attention_decode: Rate
     """Multiplications a second of one query with the KV cache (F16)."""
     attention_prefill: Rate
@@ -82,7 +88,20 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     """Weights of each type that were streamed."""
     rounds: int
     engine_version: str
+    others_cores: float | None = None
+    """Cores that other programs kept busy meanwhile, on average; None where the system does not tell."""
+    available_bytes: int = 0
+    """Memory that a process could take before it began."""
+    rearranged_types: tuple[str, ...] = ()
+    """Tensor types of which this processor's backend keeps a second copy."""
     threads: tuple[ThreadCalibration, ...]
+
+    @property
+    def disturbance(self) -> str:
+        """What makes the figures doubtful, in words; empty for a calm machine."""
+        if self.others_cores is None or self.others_cores <= CALM_CORES:
+            return ""
+        return f"other programs kept {self.others_cores:.1f} cores busy while this machine was measured"
 
     def with_threads(self, count: int) -> ThreadCalibration | None:
         """Figures for a number of threads; None when it was not measured."""

@@ -128,6 +128,8 @@ class SpeedForecast(msgspec.Struct, frozen=True, kw_only=True):
     """Real measurements on this machine that corrected it."""
     commands: tuple[str, ...]
     """Exact commands that verify it: edgetui's and llama-bench's."""
+    doubt: str = ""
+    """Why its inputs are not to be trusted, such as other programs at work during the calibration; empty otherwise."""
 
 
 def verdict_of(total_bytes: int, available_bytes: int) -> FitVerdict:

@@ -99,7 +99,7 @@ def decode_cost(shape: ModelShape, part: ThreadCalibration, depth: int, kv_cache
     attention = Cost(
         max(bytes_s, macs / part.attention_decode.per_s), max(part.bandwidth.spread, part.attention_decode.spread)
     )
-    return known(_sum([*weights, attention, Cost(_nodes_cost(shape, part), 0.1)]))
+    return known(_sum([*weights, attention, Cost(_nodes_cost(shape, part), part.nodes_spread)]))
 
 
 def prefill_cost(shape: ModelShape, part: ThreadCalibration, tokens: int, batch_tokens: int) -> Reading[Cost]:
@@ -123,7 +123,7 @@ def prefill_cost(shape: ModelShape, part: ThreadCalibration, tokens: int, batch_
     macs = sum(2 * shape.embedding_length * tokens * min(tokens / 2, _seen(layer, tokens)) for layer in shape.layers)
     attention = Cost(macs / part.attention_prefill.per_s, part.attention_prefill.spread)
     rest = batches * _nodes_cost(shape, part) + tokens * _elements_cost(shape, part)
-    return known(_sum([*weights, last, attention, Cost(rest, 0.1)]))
+    return known(_sum([*weights, last, attention, Cost(rest, part.nodes_spread)]))
 
 
 def corrected(

@@ -40,6 +40,7 @@ def speed_facts(
             f" {found.efficiency:.0%} of it reached; {found.threads} thread{'' if found.threads == 1 else 's'},"
             f" depth {found.context_tokens}; {_rows(found.measured_rows)}",
         ),
+        *((("doubtful", found.doubt),) if found.doubt else ()),
         *(("verify", command) for command in found.commands),
     ]
 
@@ -53,6 +54,8 @@ def calibration_facts(calibration: Calibration) -> list[tuple[str, str]]:
             f" {format_bytes(calibration.buffer_bytes)} of each type, llama-cpp-python {calibration.engine_version}",
         )
     ]
+    if calibration.disturbance:
+        facts.append(("doubtful", calibration.disturbance))
     for part in calibration.threads:
         rate = part.bandwidth
         facts.append(

@@ -64,6 +64,25 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def cpu_seconds_of_others() -> float | None:
+    """Processor time that everything but this process has taken since the start of the machine, steal included.
+
+    Differences of two answers count; None where the system does not tell.
+    """
+    import time
+
+    import psutil
+
+    try:
+        times = psutil.cpu_times()._asdict()
+    except (OSError, RuntimeError, psutil.Error):
+        return None
+    # Linux counts guests within user time.
+    idle = ("idle", "iowait", "guest", "guest_nice")
+    total: float = sum(seconds for name, seconds in times.items() if name not in idle)
+    return total - time.process_time()
+
+
 def _cpu_quota() -> float | None:
     """Processors' worth of time that cgroup v2 grants, None when unlimited."""
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+import msgspec
+
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.fit import KvLayer, ModelShape, WeightsRead
 from edgetui.formats.gguf_header import GgufHeader, GgufTensor
@@ -12,13 +14,15 @@ from edgetui.formats.gguf_header import GgufHeader, GgufTensor
 _LAYER = re.compile(r"blk\.(\d+)\.(.+)")
 _EMBEDDING = "token_embd.weight"
 _LATENT = "attn_kv_a_mqa.weight"
+_FULL_EVERY = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "cohere2": 4, "gpt-oss": 2}
+"""Every so many layers one sees all."""
 
 
 def model_shape(header: GgufHeader) -> ModelShape:
     """The shape; raises `EdgetuiError("unsupported")` for a header that does not tell it.
 
-    Widths of keys and values are those of the tensors that make them. A sliding window is not told by tensors, and
-    which layers have one only llama.cpp's code knows, so such a layer counts as one that sees everything.
+    Widths of keys and values are those of the tensors that make them. Which layers see a window only, llama.cpp's code
+    knows for each architecture (`load_swa_pattern`); in one that is not listed here they count as seeing everything.
     """
     layers: dict[int, dict[str, GgufTensor]] = {}
     for tensor in header.tensors:
@@ -30,7 +34,7 @@ def model_shape(header: GgufHeader) -> ModelShape:
     return ModelShape(
         architecture=header.architecture,
         parameter_count=header.parameter_count,
-        layers=tuple(_layer(header, tensors) for _, tensors in sorted(layers.items())),
+        layers=tuple(_layer(header, number, tensors) for number, tensors in sorted(layers.items())),
         embedding_length=embedding,
         vocabulary_size=header.vocabulary_size or 0,
         trained_context_tokens=header.context_length or 0,
@@ -39,7 +43,19 @@ def model_shape(header: GgufHeader) -> ModelShape:
     )
 
 
-def _layer(header: GgufHeader, tensors: dict[str, GgufTensor]) -> KvLayer:
+def _layer(header: GgufHeader, number: int, tensors: dict[str, GgufTensor]) -> KvLayer:
+    shared, count = header.of_architecture("attention.shared_kv_layers"), header.of_architecture("block_count")
+    if shared and count and number >= count - shared:
+        return KvLayer(kind="shared")
+    layer = _own_cache(header, tensors)
+    window = header.of_architecture("attention.sliding_window")
+    every = _FULL_EVERY.get(header.architecture or "", 1)
+    if layer.kind == "full" and window and (number + 1) % every:
+        return msgspec.structs.replace(layer, kind="window", window_tokens=window)
+    return layer
+
+
+def _own_cache(header: GgufHeader, tensors: dict[str, GgufTensor]) -> KvLayer:
     if any(name.startswith(("ssm_", "time_mix_", "shortconv")) for name in tensors):
         raise EdgetuiError(
             "unsupported", f"The recurrent layers of {header.path.name} are of a kind that no figure is known for."
@@ -53,7 +69,8 @@ def _layer(header: GgufHeader, tensors: dict[str, GgufTensor]) -> KvLayer:
     fused = tensors.get("attn_qkv.weight")
     heads, of_cache = header.of_architecture("attention.head_count"), header.of_architecture("attention.head_count_kv")
     if fused is not None and heads:
-        width = fused.shape[1] // (heads + 2 * (of_cache or heads)) * (of_cache or heads)
+        of_cache = of_cache or heads
+        width = fused.shape[1] // (heads + 2 * of_cache) * of_cache
         return KvLayer(kind="full", key_width=width, value_width=width)
     # Layers without attention, and those that read another layer's cache.
     return KvLayer(kind="shared")

@@ -24,5 +24,5 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         kind = _KINDS.get(stat.S_IFMT(mode), "a device")
-        raise EdgetuiError("bad_file", f"{path} is {kind}, not a file: choose a model file.")
+        raise EdgetuiError("bad_file", f"{path} is {kind}, not a file: choose a file.")
     return os.fdopen(descriptor, "rb")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LabScreen(SteadySize, Screen[None]):
-    """Base of the seven mode screens: subclasses set `MODE` and `HELP` and implement `compose_body`.
+    """Base of the modes' screens: subclasses set `MODE` and `HELP` and implement `compose_body`.
 
     Keep CSS in `DEFAULT_CSS` of the screen or widget that needs it: it is then only read when first shown.
     """

@@ -314,7 +314,7 @@ class ModelsScreen(LabScreen):
         if self._marked == entry and self._instead == "fit":
             facts = [*fit_facts(fit), *speed_facts(speed, measured)]
             if speed.value is None:
-                facts.append(("", "c calibrates this machine, in under ten seconds"))
+                facts.append(("", "c calibrates this machine in about ten seconds"))
             lines = [f"{label:<10}{plain_line(text)}".rstrip() for label, text in facts]
             pane.show_text(f"Fit of {entry.name}", "\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""The seven modes of the app: their keys, titles and where their screens live; nothing is imported here."""
+"""The modes of the app: their keys, titles and where their screens live; nothing is imported here."""
 
 from __future__ import annotations
 
@@ -33,4 +33,5 @@ LAB_MODES = (
     Mode("bench", "5", "Bench", "Bch"),
     Mode("jobs", "6", "Jobs", "Job"),
     Mode("readiness", "7", "Readiness", "Rdy"),
+    Mode("recommend", "8", "Choose", "Cho"),
 )

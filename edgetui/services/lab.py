@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgetui.services.jobs import Jobs
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
+    from edgetui.services.recommend import Recommender
     from edgetui.services.speed import Speed
     from edgetui.store.database import Database
 
@@ -103,6 +104,13 @@ class Lab:
         from edgetui.services.speed import Speed
 
         return Speed(self.paths.log_dir, self.database, self.hardware, self.inference.engine_info, self.bench)
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """Which model to take."""
+        from edgetui.services.recommend import Recommender
+
+        return Recommender(self.hardware, self.speed)
 
     @cached_property
     def readiness(self) -> Readiness:

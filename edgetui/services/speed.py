@@ -72,11 +72,16 @@ class Speed:
         self._shapes: dict[str, ModelShape | None] = {}
 
     async def calibrate(
-        self, on_progress: Callable[[float], None] = lambda fraction: None, budget_s: float = BUDGET_S
+        self,
+        on_progress: Callable[[float], None] = lambda fraction: None,
+        budget_s: float = BUDGET_S,
+        *,
+        anyway: bool = False,
     ) -> Calibration:
         """Measure this machine and keep it; `on_progress` gets shares from 0 to 1.
 
-        Raises `EdgetuiError`. Cancelling the task ends the measurement, and nothing is kept.
+        Raises `EdgetuiError`: `busy` when others computed meanwhile, unless it is to be kept `anyway`. Cancelling the
+        task ends the measurement. In either case the calibration that was there stays.
         """
         command = Calibrate(budget_s=budget_s, buffer_bytes=await self._buffer_bytes())
         fingerprint = await self.fingerprint()
@@ -88,6 +93,13 @@ class Speed:
                 if isinstance(event, CalibrationProgress):
                     on_progress(event.fraction)
                 elif isinstance(event, Calibrated):
+                    doubt = event.calibration.disturbance
+                    if doubt and not anyway:
+                        raise EdgetuiError(
+                            "busy",
+                            f"Not calibrated: {doubt}, so forecasts would be wrong; end or wait for them and calibrate"
+                            " again (edgetui calibrate --anyway keeps the figures).",
+                        )
                     await asyncio.to_thread(self._store.put, fingerprint, event.calibration)
                     return event.calibration
         raise AssertionError("a calibration ends with Calibrated or an error")
@@ -136,8 +148,9 @@ class Speed:
         *,
         quant_type: str = "",
         model: tuple[str, Path] | None = None,
+        prompt_tokens: int = PROMPT_TOKENS,
     ) -> Reading[SpeedForecast]:
-        """Prefill of `PROMPT_TOKENS`, and decode after `context_tokens`; or why neither can be told.
+        """Prefill of `prompt_tokens`, and decode after `context_tokens`; or why neither can be told.
 
         `quant_type` finds the measurements that correct it, `model` names the file in the commands that verify it.
         """
@@ -159,6 +172,8 @@ class Speed:
             context_tokens,
             observations,
             _commands(model, part.value, settings, context_tokens),
+            calibration.value.disturbance,
+            prompt_tokens,
         )
 
     async def measured(self, entry: ModelEntry, threads: int) -> MeasuredRows:
@@ -235,14 +250,16 @@ def forecast_from(
     context_tokens: int,
     observations: Sequence[Observation] = (),
     commands: tuple[str, ...] = (),
+    doubt: str = "",
+    prompt_tokens: int = PROMPT_TOKENS,
 ) -> Reading[SpeedForecast]:
     """The forecast with all that it was computed from."""
     decode = decode_cost(shape, part, context_tokens, settings.kv_cache_type)
-    prefill = prefill_cost(shape, part, PROMPT_TOKENS, settings.batch_tokens)
+    prefill = prefill_cost(shape, part, prompt_tokens, settings.batch_tokens)
     if decode.value is None or prefill.value is None:
         return unknown(decode.reason or prefill.reason)
     tg = corrected("tg", 1 / decode.value.seconds, decode.value.spread, observations)
-    pp = corrected("pp", PROMPT_TOKENS / prefill.value.seconds, prefill.value.spread, observations)
+    pp = corrected("pp", prompt_tokens / prefill.value.seconds, prefill.value.spread, observations)
     read = shape.bytes_per_token + kv_bytes_read(shape, context_tokens, settings.kv_cache_type)
     return known(
         SpeedForecast(
@@ -259,6 +276,7 @@ def forecast_from(
             efficiency=read * tg.tps / part.bandwidth.per_s,
             measured_rows=len(observations),
             commands=commands,
+            doubt=doubt,
         )
     )
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-HELP_WHILE_TYPING = "f8"
+HELP_WHILE_TYPING = "f9"
 """Opens the help where `?` is a character that is typed."""
 
 

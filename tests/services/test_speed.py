@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from edgetui.core.bench import BenchRow, Machine
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import LoadSettings
 from edgetui.services.speed import Speed
 from edgetui.store.history import History
@@ -35,7 +37,7 @@ async def test_without_a_calibration_there_is_a_reason_instead_of_a_figure(lab: 
 
 async def test_a_calibration_is_kept_and_gives_forecasts_with_their_inputs(lab: Lab, demo_entry: ModelEntry) -> None:
     shares: list[float] = []
-    made = await lab.speed.calibrate(shares.append, 0.1)
+    made = await lab.speed.calibrate(shares.append, 0.1, anyway=True)
     assert shares and (await lab.speed.calibration()).value == made
     found = (await lab.speed.forecast_of(demo_entry, ONE_THREAD, 256)).value
     assert found is not None and found.threads == 1 and found.measured_rows == 0
@@ -53,7 +55,7 @@ async def test_a_calibration_is_kept_and_gives_forecasts_with_their_inputs(lab: 
 
 
 async def test_measurements_of_this_machine_correct_a_forecast(lab: Lab, demo_entry: ModelEntry) -> None:
-    made = await lab.speed.calibrate(budget_s=0.1)
+    made = await lab.speed.calibrate(budget_s=0.1, anyway=True)
     before = (await lab.speed.forecast_of(demo_entry, ONE_THREAD)).value
     assert before is not None
     row = BenchRow(
@@ -86,7 +88,7 @@ async def test_measurements_of_this_machine_correct_a_forecast(lab: Lab, demo_en
 
 
 async def test_a_calibration_of_another_engine_is_stale_and_says_so(lab: Lab, demo_entry: ModelEntry) -> None:
-    await lab.speed.calibrate(budget_s=0.1)
+    await lab.speed.calibrate(budget_s=0.1, anyway=True)
 
     async def newer() -> object:
         return msgspec.structs.replace(await lab.inference.engine_info(), version="99.0")
@@ -95,6 +97,23 @@ async def test_a_calibration_of_another_engine_is_stale_and_says_so(lab: Lab, de
     found = await updated.forecast_of(demo_entry, ONE_THREAD)
     assert found.value is None
     assert found.reason.startswith("the calibration is stale (engine was llama.cpp ") and "99.0" in found.reason
+
+
+async def test_a_calibration_beside_other_work_is_refused_and_kept_only_on_demand(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    others = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        with pytest.raises(EdgetuiError, match=r"other programs kept \d\.\d cores busy") as caught:
+            await lab.speed.calibrate(budget_s=0.1)
+        assert caught.value.failure.kind == "busy"
+        assert (await lab.speed.calibration()).value is None
+        made = await lab.speed.calibrate(budget_s=0.1, anyway=True)
+    finally:
+        others.kill()
+        await others.wait()
+    found = (await lab.speed.forecast_of(demo_entry, ONE_THREAD)).value
+    assert found is not None and found.doubt == made.disturbance != ""
 
 
 async def test_a_cancelled_calibration_keeps_nothing(lab: Lab) -> None:

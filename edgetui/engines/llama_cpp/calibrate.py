@@ -29,6 +29,7 @@ from edgetui.core.statistics import median
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.ggml_graph import F16, F32, I32, Arena, Graph, bindings, cpu_device, weight_buffer_kinds
+from edgetui.engines.llama_cpp.repack import rearranged_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,8 +57,9 @@ def calibrate(
     Raises `EdgetuiError`: `cancelled`, `out_of_memory`, `engine_missing`.
     """
     started = time.perf_counter()
+    available_bytes = host.available_memory_bytes()
     # Two widths of each type, in all a quarter of what is free.
-    buffer_bytes = min(buffer_bytes, host.available_memory_bytes() // (8 * len(type_names)))
+    buffer_bytes = min(buffer_bytes, available_bytes // (8 * len(type_names)))
     counts = thread_counts()
     with ExitStack() as stack:
         arena = Arena()
@@ -72,6 +74,7 @@ def calibrate(
         for graph, _ in works.values():
             graph.seconds()
         rounds, longest = 0, 0.0
+        others_before, since = host.cpu_seconds_of_others(), time.perf_counter()
         while rounds < MOST_ROUNDS:
             began = time.perf_counter()
             if rounds >= FEWEST_ROUNDS and began - started + longest > budget_s:
@@ -87,6 +90,7 @@ def calibrate(
             longest = max(longest, time.perf_counter() - began)
             rounds += 1
             on_progress(0.4 + 0.6 * rounds / MOST_ROUNDS)
+        others_after, seconds = host.cpu_seconds_of_others(), time.perf_counter() - since
         amounts = {name: amount for name, (_, amount) in works.items()}
     return Calibration(
         measured_at=time.time(),
@@ -94,6 +98,11 @@ def calibrate(
         buffer_bytes=buffer_bytes,
         rounds=rounds,
         engine_version=library.version(),
+        others_cores=None
+        if others_before is None or others_after is None
+        else max(0.0, others_after - others_before) / seconds,
+        available_bytes=available_bytes,
+        rearranged_types=rearranged_types(type_names, WIDE),
         threads=tuple(
             _thread_calibration(
                 count, {name: samples[count, name] for name in amounts}, amounts, type_names, buffer_bytes
@@ -118,6 +127,8 @@ def _thread_calibration(
 ) -> ThreadCalibration:
     node_s = median(samples["node"]) / amounts["node"]
     matmul_node_s = median(samples["matmul node"]) / amounts["matmul node"]
+
+    small = [Rate.of(samples[name]) for name in ("node", "matmul node", "elements")]
 
     def rate(name: str, overhead_s: float = 0.0) -> Rate:
         return Rate.of([amounts[name] / max(seconds - overhead_s, seconds / 2) for seconds in samples[name]])
@@ -145,6 +156,7 @@ def _thread_calibration(
         node_s=node_s,
         matmul_node_s=matmul_node_s,
         element_s=median(samples["elements"]) / amounts["elements"],
+        nodes_spread=max(rate.spread for rate in small),
         attention_decode=rate("attention decode"),
         attention_prefill=rate("attention prefill"),
         types=tuple(types),

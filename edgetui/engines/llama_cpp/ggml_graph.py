@@ -18,7 +18,9 @@ _NODES = 4096
 """Most nodes of one graph."""
 
 
-class _InitParams(ctypes.Structure):
+class InitParams(ctypes.Structure):
+    """`ggml_init_params` (ggml.h)."""
+
     _fields_ = (("mem_size", ctypes.c_size_t), ("mem_buffer", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
 
 
@@ -44,7 +46,7 @@ class Arena:
     def context(self) -> int:
         """A context for descriptions of tensors, without their data."""
         size = self._ggml.ggml_tensor_overhead() * _NODES * 2 + 2 * self._ggml.ggml_graph_overhead_custom(_NODES, False)
-        made = int(self._ggml.ggml_init(_InitParams(size, None, True)))
+        made = int(self._ggml.ggml_init(InitParams(size, None, True)))
         self._stack.callback(self._ggml.ggml_free, made)
         return made
 
@@ -121,7 +123,7 @@ def bindings() -> Any:
     pointer, integer, number, size = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_size_t
     real, boolean = ctypes.c_float, ctypes.c_bool
     signatures: dict[str, tuple[list[Any], Any]] = {
-        "ggml_init": ([_InitParams], pointer),
+        "ggml_init": ([InitParams], pointer),
         "ggml_free": ([pointer], None),
         "ggml_tensor_overhead": ([], size),
         "ggml_graph_overhead_custom": ([size, boolean], size),
@@ -130,6 +132,7 @@ def bindings() -> Any:
         "ggml_new_tensor_2d": ([pointer, integer, number, number], pointer),
         "ggml_new_tensor_3d": ([pointer, integer, number, number, number], pointer),
         "ggml_mul_mat": ([pointer, pointer, pointer], pointer),
+        "ggml_mul_mat_id": ([pointer, pointer, pointer, pointer], pointer),
         "ggml_add": ([pointer, pointer, pointer], pointer),
         "ggml_mul": ([pointer, pointer, pointer], pointer),
         "ggml_rope": ([pointer, pointer, pointer, integer, integer], pointer),
@@ -147,6 +150,7 @@ def bindings() -> Any:
         "ggml_backend_dev_supports_op": ([pointer, pointer], boolean),
         "ggml_backend_reg_get_proc_address": ([pointer, ctypes.c_char_p], pointer),
         "ggml_backend_alloc_ctx_tensors_from_buft": ([pointer, pointer], pointer),
+        "ggml_backend_buft_alloc_buffer": ([pointer, size], pointer),
         "ggml_backend_buffer_free": ([pointer], None),
         "ggml_backend_free": ([pointer], None),
         "ggml_backend_graph_compute": ([pointer, pointer], integer),

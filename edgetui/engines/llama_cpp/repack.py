@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgetui.core.ggml import TENSOR_TYPES
-from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.ggml_graph import F32, I32, InitParams, bindings, cpu_device, weight_buffer_kinds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgetui.formats.gguf_header import GgufHeader
 
-_CPU_DEVICE = 0
-"""`GGML_BACKEND_DEVICE_TYPE_CPU`"""
-_F32, _I32 = 0, 26
 _TYPE_NUMBERS = {kind.name: number for number, kind in TENSOR_TYPES.items()}
 _CONTEXT_BYTES = 1 << 20
 """Room for the descriptions of a few tensors; no data."""
-
-
-class _InitParams(ctypes.Structure):
-    _fields_ = (("mem_size", ctypes.c_size_t), ("mem_buffer", ctypes.c_void_p), ("no_alloc", ctypes.c_bool))
 
 
 class _TensorHead(ctypes.Structure):
@@ -52,19 +46,24 @@ def repacked_bytes(header: GgufHeader) -> int:
     return total
 
 
+def rearranged_types(names: Sequence[str], width: int) -> tuple[str, ...]:
+    """Those of these tensor types of which a square matrix of this width would be kept a second time."""
+    return tuple(name for name in names if _is_repacked(_TYPE_NUMBERS[name], (width, width)))
+
+
 def _is_repacked(type_number: int, shape: tuple[int, ...]) -> bool:
-    ggml, device = _ggml(), _cpu_device()
-    context = ggml.ggml_init(_InitParams(_CONTEXT_BYTES, None, True))
+    ggml, device = bindings(), cpu_device()
+    context = ggml.ggml_init(InitParams(_CONTEXT_BYTES, None, True))
     try:
-        for kind in _extra_buffer_kinds():
+        for kind in weight_buffer_kinds()[:-1]:
             if len(shape) == 2:
                 weight = ggml.ggml_new_tensor_2d(context, type_number, *shape)
-                vector = ggml.ggml_new_tensor_2d(context, _F32, shape[0], 512)
+                vector = ggml.ggml_new_tensor_2d(context, F32, shape[0], 512)
                 product = ggml.ggml_mul_mat(context, weight, vector)
             else:
                 weight = ggml.ggml_new_tensor_3d(context, type_number, *shape)
-                vector = ggml.ggml_new_tensor_3d(context, _F32, shape[0], 1, 512)
-                chosen = ggml.ggml_new_tensor_2d(context, _I32, 1, 512)
+                vector = ggml.ggml_new_tensor_3d(context, F32, shape[0], 1, 512)
+                chosen = ggml.ggml_new_tensor_2d(context, I32, 1, 512)
                 product = ggml.ggml_mul_mat_id(context, weight, vector, chosen)
             buffer = ggml.ggml_backend_buft_alloc_buffer(kind, 0)
             try:
@@ -76,51 +75,3 @@ def _is_repacked(type_number: int, shape: tuple[int, ...]) -> bool:
         return False
     finally:
         ggml.ggml_free(context)
-
-
-@cache
-def _cpu_device() -> int:
-    return int(_ggml().ggml_backend_dev_by_type(_CPU_DEVICE))
-
-
-@cache
-def _extra_buffer_kinds() -> tuple[int, ...]:
-    """The CPU backend's rearranging buffer types, best first; none in a build without them."""
-    ggml = _ggml()
-    registry = ggml.ggml_backend_dev_backend_reg(_cpu_device())
-    address = ggml.ggml_backend_reg_get_proc_address(registry, b"ggml_backend_dev_get_extra_bufts")
-    if not address:
-        return ()
-    listed = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)(address)(_cpu_device())
-    kinds: list[int] = []
-    while listed and (kind := listed[len(kinds)]):
-        kinds.append(kind)
-    return tuple(kinds)
-
-
-@cache
-def _ggml() -> Any:
-    """ggml's library with the signatures of what is used here."""
-    library.load()
-    import llama_cpp._ggml as binding
-
-    ggml = binding.libggml
-    pointer, integer, number = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
-    signatures: dict[str, tuple[list[Any], Any]] = {
-        "ggml_init": ([_InitParams], pointer),
-        "ggml_free": ([pointer], None),
-        "ggml_new_tensor_2d": ([pointer, integer, number, number], pointer),
-        "ggml_new_tensor_3d": ([pointer, integer, number, number, number], pointer),
-        "ggml_mul_mat": ([pointer, pointer, pointer], pointer),
-        "ggml_mul_mat_id": ([pointer, pointer, pointer, pointer], pointer),
-        "ggml_backend_dev_by_type": ([integer], pointer),
-        "ggml_backend_dev_backend_reg": ([pointer], pointer),
-        "ggml_backend_dev_supports_op": ([pointer, pointer], ctypes.c_bool),
-        "ggml_backend_reg_get_proc_address": ([pointer, ctypes.c_char_p], pointer),
-        "ggml_backend_buft_alloc_buffer": ([pointer, ctypes.c_size_t], pointer),
-        "ggml_backend_buffer_free": ([pointer], None),
-    }
-    for name, (arguments, result) in signatures.items():
-        function = getattr(ggml, name)
-        function.argtypes, function.restype = arguments, result
-    return ggml
