@@ -69,6 +69,10 @@ _GPU_WAYS = {
     ),
     "Qualcomm": (_Way(LLAMA_CPP, "OpenCL", "GGML_OPENCL"), _Way(LLAMA_CPP, "Vulkan", "GGML_VULKAN")),
 }
+_JETSON = (
+    _Way(LLAMA_CPP, "CUDA", "GGML_CUDA"),
+    _Way(ONNX_RUNTIME, "CUDAExecutionProvider", "NVIDIA's onnxruntime-gpu wheel for this JetPack"),
+)
 _OTHER_GPU = (_Way(LLAMA_CPP, "Vulkan", "GGML_VULKAN"),)
 _NPU_WAYS = {
     "Intel": (_Way(ONNX_RUNTIME, "OpenVINOExecutionProvider", "onnxruntime-openvino"),),
@@ -123,11 +127,7 @@ def use_text(accelerator: Accelerator, engines: Sequence[EngineDevices], *, has_
         return f"not usable, {accelerator.driver.reason}"
     if accelerator.kind == "npu" and accelerator.vendor in _OWN_RUNTIMES:
         return f"no engine of edgetui can use it: {_OWN_RUNTIMES[accelerator.vendor]}"
-    ways = (
-        _GPU_WAYS.get(accelerator.vendor, _OTHER_GPU)
-        if accelerator.kind == "gpu"
-        else _NPU_WAYS.get(accelerator.vendor, ())
-    )
+    ways = _ways(accelerator)
     if not ways:
         return "no engine of edgetui can use it"
     offered = {engine.engine: engine for engine in engines}
@@ -141,6 +141,14 @@ def use_text(accelerator: Accelerator, engines: Sequence[EngineDevices], *, has_
     if not has_vulkan and any(way.target == "Vulkan" for way in _one_an_engine(ways)):
         steps.append(f"no Vulkan driver is installed: {_VULKAN_DRIVERS}")
     return "; ".join(steps)
+
+
+def _ways(accelerator: Accelerator) -> Sequence[_Way]:
+    if accelerator.kind == "npu":
+        return _NPU_WAYS.get(accelerator.vendor, ())
+    if accelerator.name.startswith("Tegra"):
+        return _JETSON
+    return _GPU_WAYS.get(accelerator.vendor, _OTHER_GPU)
 
 
 def _targets(offered: dict[str, EngineDevices], engine: str) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def redact(text: str, private: Iterable[str]) -> str:
     for pattern, instead in _PATTERNS:
         text = pattern.sub(instead, text)
     for word in sorted(set(private), key=len, reverse=True):
-        if len(word) >= _SHORTEST_SECRET and word.lower() not in _COMMON and not word.isspace():
+        if len(word) >= _SHORTEST_SECRET and word.strip("()").lower() not in _COMMON and not word.isspace():
             # As a word of its own: the user `pi` is no part of `pipeline`.
             text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", LEFT_OUT, text)
     return text

@@ -39,7 +39,7 @@ class EngineProbe:
                 await asyncio.gather(
                     self._llama_cpp(),
                     _ask_package(ONNX_RUNTIME, "onnxruntime", _ASK_ONNX_RUNTIME),
-                    _ask_package(MLX, "mlx", _ASK_MLX),
+                    _ask_package(MLX, "mlx", _ASK_MLX, "mlx" if sys.platform == "darwin" else "'mlx[cpu]'"),
                 )
             )
         return self._answer
@@ -47,7 +47,7 @@ class EngineProbe:
     async def _llama_cpp(self) -> EngineDevices:
         try:
             info = await asyncio.wait_for(self._engine_info(), ANSWER_LIMIT_S)
-        except EdgetuiError as error:
+        except (EdgetuiError, OSError) as error:
             return _silent(LLAMA_CPP, str(error))
         except asyncio.TimeoutError:
             return _silent(LLAMA_CPP, f"no answer within {ANSWER_LIMIT_S:.0f} s")
@@ -58,18 +58,21 @@ class EngineProbe:
         )
 
 
-async def _ask_package(engine: str, package: str, question: str) -> EngineDevices:
+async def _ask_package(engine: str, package: str, question: str, installed_as: str = "") -> EngineDevices:
     """Version and targets that a package prints, one a line."""
     if await asyncio.to_thread(find_spec, package) is None:
-        return _silent(engine, f"not installed: pip install {package}")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        question,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+        return _silent(engine, f"not installed: pip install {installed_as or package}")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            question,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        return _silent(engine, f"no process could be started: {error.strerror}")
     try:
         out, err = await asyncio.wait_for(process.communicate(), ANSWER_LIMIT_S)
     except asyncio.TimeoutError:
@@ -79,12 +82,11 @@ async def _ask_package(engine: str, package: str, question: str) -> EngineDevice
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-    lines = out.decode("utf-8", "replace").split("\n")
-    if process.returncode or len(lines) < 2:
+    lines = [line.strip() for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+    if process.returncode or not lines:
         said = err.decode("utf-8", "replace").strip().splitlines()
         return _silent(engine, f"does not load: {said[-1] if said else f'status {process.returncode}'}")
-    version, *targets = (line.strip() for line in lines if line.strip())
-    return EngineDevices(engine=engine, version=known(version), targets=known(tuple(targets)))
+    return EngineDevices(engine=engine, version=known(lines[0]), targets=known(tuple(lines[1:])))
 
 
 def _silent(engine: str, reason: str) -> EngineDevices:

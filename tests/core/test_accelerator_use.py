@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
 import pytest
 
 from edgetui.core.accelerator_use import EngineDevices, engine_facts, llama_cpp_targets, use_text
@@ -43,6 +44,12 @@ def test_a_gpu_that_a_backend_serves_is_usable() -> None:
     assert use_text(accelerator("NVIDIA"), (built, onnx)) == (
         "usable by llama.cpp (CUDA), ONNX Runtime (CUDAExecutionProvider)"
     )
+
+
+def test_a_jetson_is_pointed_at_the_wheels_that_run_there() -> None:
+    tegra = msgspec.structs.replace(accelerator("NVIDIA"), name="Tegra Orin (Ampere)")
+    text = use_text(tegra, (CPU_ONLY, NO_ONNX))
+    assert "-DGGML_CUDA=ON" in text and "wheel for this JetPack" in text and "mlx" not in text
 
 
 def test_vulkan_needs_a_driver_beside_the_backend() -> None:

@@ -26,7 +26,7 @@ def test_what_names_a_person_or_a_machine_is_left_out(text: str, expected: str) 
 
 
 def test_placeholders_that_stand_for_no_name_take_nothing_away() -> None:
-    assert redact("none of 0 at localhost", ("none", "0", "localhost", "")) == "none of 0 at localhost"
+    assert redact("none of 0 at localhost", ("none", "(none)", "0", "localhost", "")) == "none of 0 at localhost"
 
 
 def test_a_table_shows_text_from_outside_as_it_is() -> None:

@@ -70,6 +70,13 @@ async def test_a_package_that_does_not_load_says_why(tmp_path: Path, monkeypatch
     assert engine.version.reason == "does not load: ImportError: libcudart.so.12 is missing"
 
 
+async def test_a_package_that_says_nothing_is_not_taken_for_one_that_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await ask_onnxruntime(tmp_path, monkeypatch, "import os\nos._exit(0)\n")
+    assert engine.version.reason == "does not load: status 0"
+
+
 async def test_a_package_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_devices, "ANSWER_LIMIT_S", 0.2)
     engine = await ask_onnxruntime(tmp_path, monkeypatch, "import threading\nthreading.Event().wait()\n")

@@ -175,6 +175,8 @@ async def test_psutil_tells_the_same_where_there_is_no_proc(info: MachineInfo, s
     own = {disk.mount_point: disk.total_bytes.value for disk in sample.disks.value or ()}
     assert {disk.mount_point: disk.total_bytes.value for disk in portable_sample.disks.value or ()}["/"] == own["/"]
     assert portable.gpus.value is None and portable.gpus.reason
+    holder = hardware_sample("/").models_disk.value
+    assert holder is not None and holder.mount_point == "/"
 
 
 async def test_libc_agrees_with_getconf_and_ldd(info: MachineInfo) -> None:

@@ -32,7 +32,7 @@ XDNA = {
 }
 HAILO = {
     "/sys/class/hailo_chardev/hailo0/device/uevent": ("DRIVER=hailo\nPCI_ID=1E60:2864\nPCI_SLOT_NAME=0001:01:00.0\n"),
-    "/sys/module/hailo/version": "4.20.0\n",
+    "/sys/module/hailo_pci/version": "4.20.0\n",
     "/sys/bus/pci/devices/0001:01:00.0/vendor": "0x1e60\n",
     "/sys/bus/pci/devices/0001:01:00.0/device": "0x2864\n",
 }

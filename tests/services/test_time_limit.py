@@ -74,6 +74,24 @@ async def test_a_sensor_that_hangs_changes_its_own_cell_alone(
     assert sample.memory.total_bytes.value is not None
 
 
+async def test_a_gpu_that_hangs_stays_listed_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgetui.services.hardware.monitor.COMMAND_PROBE_LIMIT_S", 0.3)
+    gate = threading.Event()
+    monitor = HardwareMonitor(unfold("amd-desktop-gpu", tmp_path))
+    await monitor.describe()
+
+    def hang() -> None:
+        gate.wait()
+
+    monkeypatch.setattr(monitor._accelerators, "sample", hang)
+    try:
+        (gpu,) = (await monitor.sample()).accelerators
+    finally:
+        gate.set()
+    assert gpu.key == "0000:03:00.0"
+    assert gpu.utilisation.reason == gpu.celsius.reason == "no answer within 0.3 s"
+
+
 async def test_a_processor_that_cannot_be_read_leaves_memory_and_board(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

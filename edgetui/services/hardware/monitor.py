@@ -113,7 +113,7 @@ class HardwareMonitor:
         if self._needs_psutil:
             from edgetui.services.hardware import portable
 
-            return portable.machine_info(self._source)
+            return portable.machine_info(self._source, self._models_folder)
         ask, source = self._limit.ask, self._source
         cpu: Reading[CpuInfo] = ask("cpu", lambda: known(cpu_info(source)))
         memory: Reading[MemoryInfo] = ask("memory", lambda: known(memory_info(source)))
@@ -132,7 +132,7 @@ class HardwareMonitor:
         if self._needs_psutil:
             from edgetui.services.hardware import portable
 
-            return portable.hardware_sample()
+            return portable.hardware_sample(self._models_folder)
         ask, source = self._limit.ask, self._source
         loads: Reading[Any] = ask("load", lambda: known(self._cpu_load.sample()))
         cpu_load, cores = loads.value or (unknown(loads.reason), unknown(loads.reason))

@@ -47,6 +47,8 @@ _BY_PCI_ID = {
     "8086:ad1d": _INTEL,
     "8086:643e": _INTEL,
     "8086:b03e": _INTEL,
+    "8086:fd3e": _INTEL,
+    "8086:d71d": _INTEL,
     "1022:1502": _XDNA,
     "1022:17f0": _XDNA,
     "1e60:2864": _Chip("Hailo", "Hailo-8", "hailo_pci"),
@@ -92,9 +94,11 @@ def _accel_class(source: MachineSource) -> Iterator[_Found]:
 def _hailo(source: MachineSource) -> Iterator[_Found]:
     for name in source.names(HAILO):
         properties = source.properties(f"{HAILO}/{name}/device/uevent")
-        chip = _BY_PCI_ID.get(properties.get("PCI_ID", "").lower(), _Chip("Hailo", "Hailo NPU", "hailo"))
+        chip = _BY_PCI_ID.get(properties.get("PCI_ID", "").lower(), _Chip("Hailo", "Hailo NPU", "hailo_pci"))
+        # The driver names itself otherwise than its module, which has the version.
+        version = module_version(source, chip.driver)
         chip = chip._replace(driver=properties.get("DRIVER") or chip.driver)
-        yield _npu(source, name, chip), properties.get("PCI_SLOT_NAME", "").lower()
+        yield _npu(source, name, chip, version=version), properties.get("PCI_SLOT_NAME", "").lower()
 
 
 def _coral(source: MachineSource) -> Iterator[_Found]:
@@ -109,7 +113,9 @@ def _coral(source: MachineSource) -> Iterator[_Found]:
 
 
 def _hexagon(source: MachineSource) -> Iterator[_Found]:
-    device = next((name for name in ("fastrpc-cdsp", "adsprpc-smd") if source.exists(f"/dev/{name}")), None)
+    device = next(
+        (name for name in ("fastrpc-cdsp", "fastrpc-cdsp-secure", "adsprpc-smd") if source.exists(f"/dev/{name}")), None
+    )
     chip = _Chip("Qualcomm", "Hexagon compute DSP", "fastrpc")
     for name in source.names(_REMOTE):
         told = " ".join(source.text(f"{_REMOTE}/{name}/{part}").value or "" for part in ("name", "firmware"))

@@ -36,7 +36,7 @@ _LINUX_ONLY = "edgetui looks for it in Linux's /sys and on Macs only"
 _NOT_TOLD = "psutil does not tell it on this system"
 
 
-def machine_info(source: MachineSource | None = None) -> MachineInfo:
+def machine_info(source: MachineSource | None = None, models_folder: str = "") -> MachineInfo:
     """What psutil, Python and, on a Mac, its commands know of this machine."""
     import psutil
 
@@ -60,10 +60,13 @@ def machine_info(source: MachineSource | None = None) -> MachineInfo:
             nominal_frequency_hz=not_told,
             max_frequency_hz=attempt(lambda: _frequency(psutil.cpu_freq().max)),
             limits=CpuLimits(affinity_cpus=not_told, quota_cpus=not_told, usable_cpus=usable),
+            clock_ranges=not_told,
         ),
         memory=MemoryInfo(
             total_bytes=attempt(lambda: known(int(psutil.virtual_memory().total))),
             limit_bytes=unknown("this system has no cgroups"),
+            modules=not_told,
+            transparent_huge_pages=not_told,
         ),
         system=SystemInfo(
             os_name=known(platform.platform(terse=True)),
@@ -72,13 +75,16 @@ def machine_info(source: MachineSource | None = None) -> MachineInfo:
             board=known(board) if board else not_told,
             hypervisor=not_told,
             container=not_told,
+            libc=known("libSystem") if mac else not_told,
         ),
         gpus=attempt(lambda: apple.gpus(source)) if source is not None and mac else unknown(_LINUX_ONLY),
+        models_folder=known(models_folder) if models_folder else not_told,
+        vulkan_drivers=not_told,
         npus=attempt(lambda: apple.npus(mac)) if mac else unknown(_LINUX_ONLY),
     )
 
 
-def hardware_sample() -> HardwareSample:
+def hardware_sample(models_folder: str = "") -> HardwareSample:
     """What psutil measures now."""
     import psutil
 
@@ -93,13 +99,14 @@ def hardware_sample() -> HardwareSample:
                 for cpu, load in enumerate(loads.value)
             )
         )
+    disks = attempt(_disks)
     return HardwareSample(
         taken_at=time.time(),
         cpu_load=overall,
         cores=cores,
         load_averages=attempt(lambda: known(os.getloadavg())),
         memory=_memory(),
-        disks=attempt(_disks),
+        disks=disks,
         temperatures=attempt(_temperatures),
         accelerators=(),
         power=unknown(_NOT_TOLD),
@@ -107,6 +114,9 @@ def hardware_sample() -> HardwareSample:
         batteries=attempt(_batteries),
         fans=unknown(_NOT_TOLD),
         throttling=unknown(_NOT_TOLD),
+        governors=unknown(_NOT_TOLD),
+        zram=unknown(_NOT_TOLD),
+        models_disk=_holder(disks.value or (), models_folder),
     )
 
 
@@ -126,6 +136,9 @@ def _memory() -> MemorySample:
         swap_total_bytes=figure(swap, lambda value: value.total),
         swap_used_bytes=figure(swap, lambda value: value.used),
         group_used_bytes=unknown("this system has no cgroups"),
+        huge_pages=unknown(_NOT_TOLD),
+        huge_pages_free=unknown(_NOT_TOLD),
+        huge_page_bytes=unknown(_NOT_TOLD),
     )
 
 
@@ -144,9 +157,18 @@ def _disks() -> Reading[tuple[DiskSample, ...]]:
                 total_bytes=known(int(used.total)) if used else unknown(space.reason),
                 used_bytes=known(int(used.used)) if used else unknown(space.reason),
                 free_bytes=known(int(used.free)) if used else unknown(space.reason),
+                kind=unknown(_NOT_TOLD),
             )
         )
     return known(tuple(disks)) if disks else unknown("psutil lists no disk")
+
+
+def _holder(disks: tuple[DiskSample, ...], folder: str) -> Reading[DiskSample]:
+    """The filesystem whose mount point is the longest beginning of the folder's path."""
+    inside = [disk for disk in disks if f"{folder}/".startswith(f"{disk.mount_point.rstrip('/')}/")]
+    if not folder or not inside:
+        return unknown(_NOT_TOLD)
+    return known(max(inside, key=lambda disk: len(disk.mount_point)))
 
 
 def _usage(mount_point: str) -> Reading[Any]:
