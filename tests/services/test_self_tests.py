@@ -65,4 +65,3 @@ async def test_an_engine_that_hangs_is_not_proved(lab: Lab, tmp_path: Path, monk
     found = await asyncio.wait_for(all_of_them(), 30)
     assert {check.state for check in found.values()} == {"fail"}
     assert found["proof_onnx"].found == "no answer within 0 s"
-
