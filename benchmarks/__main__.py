@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     decode_ratio,
     doctor_time,
+    family_error,
     first_frame,
     forecast_error,
     idle_cost,
@@ -22,6 +23,7 @@ PARTS = (
     decode_ratio,
     first_frame,
     doctor_time,
+    family_error,
     streaming_cost,
     idle_cost,
     quantize_ratio,

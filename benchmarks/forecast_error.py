@@ -53,10 +53,10 @@ def measure_with(threads: int) -> list[Result]:
         home = Path(folder)
         models = _make_models(home)
         for number in range(ROUNDS):
-            calibration = asyncio.run(_calibrate(home / "logs"))
+            calibration = asyncio.run(calibrated(home / "logs"))
             for name, model in models.items():
                 found = _predict(calibration, model, threads)
-                prefill, decode = _bench(model, threads)
+                prefill, decode = bench_rates(model, threads)
                 ratios.setdefault(("pp", name), []).append(found.prefill_tps / prefill)
                 ratios.setdefault(("tg", name), []).append(found.decode_tps / decode)
                 line = f"round {number + 1} {name}: decode ~{found.decode_tps:.1f}, {decode:.1f} tok/s"
@@ -93,7 +93,8 @@ def _make_models(home: Path) -> dict[str, Path]:
     return models
 
 
-async def _calibrate(logs: Path) -> Calibration:
+async def calibrated(logs: Path) -> Calibration:
+    """A calibration of this machine as a chat would make it; whatever others do meanwhile."""
     command = Calibrate(budget_s=BUDGET_S, buffer_bytes=LEAST_BUFFER_BYTES)
     async with session_worker(logs) as worker, aclosing(worker.request(command)) as events:
         async for event in events:
@@ -114,7 +115,7 @@ def _predict(calibration: Calibration, model: Path, threads: int) -> SpeedForeca
     return found.value
 
 
-def _bench(model: Path, threads: int) -> tuple[float, float]:
+def bench_rates(model: Path, threads: int) -> tuple[float, float]:
     """tok/s of one repetition of llama-bench's prefill and decode."""
     tests = ["-p", str(PROMPT_TOKENS), "-n", str(GENERATED_TOKENS), "-r", "1", "-t", str(threads), "-o", "json"]
     answer = subprocess.run([llama_bench(), "-m", model, *tests], check=True, capture_output=True, text=True)

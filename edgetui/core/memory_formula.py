@@ -1,6 +1,6 @@
 """Memory of a model that is not here yet, part by part: arithmetic where there is no file for llama.cpp to simulate.
 
-The tests and benchmarks/formula_error.py hold it against simulated loads of files with the same tensors.
+The tests and benchmarks/family_error.py hold it against simulated loads of files with the same tensors.
 """
 
 from __future__ import annotations

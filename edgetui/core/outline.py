@@ -1,6 +1,6 @@
 """The tensors of a model that is not here yet, from the published figures of its shape.
 
-Names and shapes are llama.cpp's (the `load_arch_tensors` functions under src/models); benchmarks/formula_error.py and
+Names and shapes are llama.cpp's (the `load_arch_tensors` functions under src/models); benchmarks/family_error.py and
 the tests hold them against the library, which loads files of exactly these tensors.
 """
 
