@@ -99,6 +99,7 @@ async def play() -> None:
         await scene.bench()
         await scene.jobs()
         await scene.readiness()
+        await scene.recommend()
         await pilot.press("ctrl+q")
 
 
@@ -174,10 +175,22 @@ class Scene:
         self._draw("jobs")
 
     async def readiness(self) -> None:
-        """Every check."""
+        """Every check, and the engines proved."""
         await self._press("7")
         await self._shows("Ready")
+        await self._press("t")
+        await self._shows("tokens came")
+        await self._shows("Ready")
         self._draw("readiness")
+
+    async def recommend(self) -> None:
+        """Ranked with this machine's speeds, whatever else it does meanwhile, and the trade-off."""
+        await self._app.lab.speed.calibrate(anyway=True)
+        await self._press("8")
+        await self._shows("* frontier")
+        await self._press("g")
+        await self._shows("tok/s, predicted decode")
+        self._draw("recommend")
 
     # --- how ------------------------------------------------------------------------------------------------
 

@@ -102,6 +102,8 @@ class MemoryFit(msgspec.Struct, frozen=True, kw_only=True):
     """What a process may take now."""
     context_tokens: int
     kv_cache_type: str
+    trained_context_tokens: int = 0
+    """0 where the file does not tell."""
     changes: tuple[FitChange, ...] = ()
     """What would make it fit, each by itself; empty when it fits as it is."""
 

@@ -22,5 +22,8 @@ def fit_facts(fit: MemoryFit) -> list[tuple[str, str]]:
         ("buffers", f"~{format_bytes(parts.compute + parts.output)}"),
         ("process", f"~{format_bytes(parts.runtime)} with vocabulary"),
     ]
+    if 0 < fit.trained_context_tokens < fit.context_tokens:
+        text = f"{fit.context_tokens} tokens, trained for {fit.trained_context_tokens}: beyond that answers degrade"
+        facts.append(("context", text))
     facts += [("fits with", f"{change.what}: ~{format_bytes(change.total_bytes)}") for change in fit.changes]
     return facts

@@ -47,6 +47,7 @@ class Fit:
             available_bytes=asked.available_bytes,
             context_tokens=asked.context_tokens,
             kv_cache_type=settings.kv_cache_type,
+            trained_context_tokens=entry.context_length or 0,
         )
         if fit.verdict != "does not fit":
             return fit

@@ -212,7 +212,7 @@ class SessionWorker:
             await self.kill()
             status = self._process.returncode or 0
         said = "The worker process did not stop and was ended." if self._gave_up else _how_it_ended(status)
-        return EdgetuiError.of(Failure("crashed", f"{said} Load the model again; its log is {self.log}."))
+        return EdgetuiError.of(Failure("crashed", f"{said} Try it again; its log is {self.log}."))
 
     def _close_commands(self) -> None:
         if self._commands >= 0:

@@ -30,3 +30,10 @@ async def test_what_does_not_fit_exits_with_one_and_names_changes() -> None:
     assert out.splitlines()[1].startswith(("FIT       with changes: ~", "FIT       does not fit: ~"))
     status, out, err = await edgetui("fit", MODEL, "--kv", "q9")
     assert (status, out) == (2, "") and "kv-cache-type" in err
+
+
+async def test_a_context_beyond_what_the_model_was_trained_for_is_told() -> None:
+    _, out, _ = await edgetui("fit", MODEL, "-c", "20000")
+    assert "context   20000 tokens, trained for 8192: beyond that answers degrade" in out.splitlines()
+    _, out, _ = await edgetui("fit", MODEL, "-c", "4096")
+    assert "trained for" not in out

@@ -30,6 +30,13 @@ class Hub(BaseHTTPRequestHandler):
         elif self.path == "/api/whoami-v2":
             right = self.headers.get("Authorization") == f"Bearer {TOKEN}"
             self.answer(200 if right else 401, KNOWN if right else {"error": "Invalid credentials"})
+        elif self.path == "/moved/api/whoami-v2":
+            self.send_response(307)
+            self.send_header("Location", "/api/whoami-v2")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif self.path == "/echo/api/whoami-v2":
+            self.answer(200, {"name": self.headers.get("Authorization")})
         elif self.path == "/broken/api/whoami-v2":
             self.answer(200, "[")
         else:
@@ -116,3 +123,25 @@ async def test_offline_mode_asks_nobody(hub: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     assert (await check_hub()).state == "skip"
     assert (await check_account()).found == "a token from HF_TOKEN, not asked about: HF_HUB_OFFLINE is set"
+
+
+async def test_a_token_follows_no_redirect_and_is_masked_where_a_hub_repeats_it(
+    hub: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("HF_ENDPOINT", f"{hub}/moved")
+    line = await check_account()
+    assert line.state == "unknown" and line.found.endswith("answers with status 307")
+    monkeypatch.setenv("HF_ENDPOINT", f"{hub}/echo")
+    line = await check_account()
+    assert TOKEN not in repr(line) and line.found == "Bearer ***, from HF_TOKEN"
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "ftp://127.0.0.1", "http://[", "https://\x00"])
+async def test_an_endpoint_that_is_none_is_told(hub: str, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    if "\x00" not in endpoint:
+        monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    else:
+        monkeypatch.setattr(accounts, "_endpoint", lambda: endpoint)
+    line = await check_hub()
+    assert line.state == "warn" and "cannot be reached" in line.found

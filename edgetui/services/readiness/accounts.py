@@ -51,9 +51,9 @@ async def check_account() -> Check:
         return _account_line("unknown", f"a token from {where}; {_endpoint()} {reason}", "")
     if status in (401, 403):
         return _account_line("warn", f"the token from {where} is not valid (status {status})", f"{_hf()} auth login")
-    if status >= 400 or not isinstance(body, dict):
+    if status != 200 or not isinstance(body, dict):
         return _account_line("unknown", f"a token from {where}; {_endpoint()} answers with status {status}", "")
-    return _account_line("ok", f"{_whose(body)}, from {where}", "")
+    return _account_line("ok", f"{_whose(body).replace(token, '***')}, from {where}", "")
 
 
 def _account_line(state: CheckState, found: str, action: str) -> Check:
@@ -113,14 +113,19 @@ def _get(path: str, token: str | None) -> tuple[tuple[int, Any], str]:
 
     try:
         answer = get_session().get(
-            _endpoint() + path, headers=build_hf_headers(token=token or False), timeout=ANSWER_LIMIT_S
+            _endpoint() + path,
+            headers=build_hf_headers(token=token or False),
+            timeout=ANSWER_LIMIT_S,
+            # A token is for the hub that it was made for, and for no other that this one points to.
+            follow_redirects=False,
         )
-        body = answer.json() if answer.status_code == 200 else None
-    except ValueError:
-        return (answer.status_code, None), ""
     except Exception as error:
         # Whatever the library below raises for a network, only its kind is told: its words may hold the headers.
         return (0, None), f"cannot be reached ({type(error).__name__})"
+    try:
+        body = answer.json() if answer.status_code == 200 else None
+    except ValueError:
+        body = None
     return (answer.status_code, body), ""
 
 
