@@ -77,6 +77,14 @@ def asked_text(limits: Limits, board: Board) -> str:
     return ", ".join(words)
 
 
+def download_command(choice: Choice) -> str:
+    """The hub's own command that brings the file into the cache, where Models finds it; empty without a known build."""
+    if not choice.member.gguf:
+        return ""
+    patterns = " ".join(f"'*{name}*'" for name in (choice.type_name, choice.type_name.lower()))
+    return f"hf download {choice.member.gguf} --include {patterns}"
+
+
 def details(row: Ranked) -> list[tuple[str, str]]:
     """Everything of one row: why, what it is, where it is, where the figures come from."""
     member = row.choice.member
@@ -99,6 +107,8 @@ def details(row: Ranked) -> list[tuple[str, str]]:
         for label, hub_id in (("GGUF", member.gguf), ("ONNX", member.onnx), ("MLX", member.mlx))
         if hub_id
     ]
+    if command := download_command(row.choice):
+        facts.append(("get it", command))
     facts.append(("source", member.source))
     if member.score is not None and row.choice.score is None:
         score = member.score

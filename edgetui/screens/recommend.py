@@ -13,7 +13,7 @@ from textual.widgets import DataTable, Static
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.core.recommendation import Limits
-from edgetui.core.recommendation_text import COLUMNS, asked_text, details, row_cells
+from edgetui.core.recommendation_text import COLUMNS, asked_text, details, download_command, row_cells
 from edgetui.screens.base import LabScreen
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.widgets.facts_panel import FactsPanel
@@ -70,6 +70,7 @@ class RecommendScreen(LabScreen):
     RecommendScreen.-wide ScatterChart { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "copy_download", "Copy download", priority=True, id="recommend.copy"),
         Binding("l", "limits", "Limits", id="recommend.limits"),
         Binding("b", "board", "Board", id="recommend.board"),
         Binding("g", "chart", "Chart", id="recommend.chart"),
@@ -112,8 +113,17 @@ class RecommendScreen(LabScreen):
     # --- keys ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only this machine can be measured here."""
+        """Only this machine can be measured here, and only a known build be downloaded."""
+        if action == "copy_download":
+            return self._marked is not None and bool(download_command(self._marked.choice))
         return self._is_here if action == "calibrate" else True
+
+    def action_copy_download(self) -> None:
+        """Put the command that downloads the marked row into the clipboard."""
+        row = self._marked
+        if row is not None:
+            self.app.copy_to_clipboard(download_command(row.choice))
+            self.query_one("#asked", Static).update(plain_line(f"Copied: {download_command(row.choice)}"))
 
     @work(group="dialog", exclusive=True)
     async def action_limits(self) -> None:
@@ -174,6 +184,7 @@ class RecommendScreen(LabScreen):
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
         """Show the row's reasons."""
         self._show_marked()
+        self.refresh_bindings()
 
     # --- work ---------------------------------------------------------------------------------------------
 

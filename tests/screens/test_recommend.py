@@ -49,6 +49,9 @@ async def test_models_are_ranked_with_reasons_and_no_speed_that_nobody_knows(lab
         first = reasons(app)
         await pilot.press("down")
         await shown(pilot, lambda: reasons(app) != first)
+        await pilot.press("enter")
+        await shown(pilot, lambda: asked(app).startswith("Copied: hf download "))
+        assert app.clipboard.startswith("hf download ") and "--include '*Q" in app.clipboard
 
 
 async def test_a_board_is_asked_about_by_its_data_sheet_and_its_limits_changed(lab: Lab) -> None:
