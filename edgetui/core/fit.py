@@ -31,8 +31,10 @@ class KvLayer(msgspec.Struct, frozen=True, kw_only=True):
     """Elements of K a token: KV heads times head size; of the latent vector where keys and values share one."""
     value_width: int = 0
     """Elements of V a token; 0 where K holds it (latent) or the layer reads another one's cache (shared)."""
+    query_width: int = 0
+    """Elements of Q a token: heads times head size; what attention multiplies with both K and V of every token seen."""
     window_tokens: int = 0
-    """Tokens kept, for `window`."""
+    """Tokens seen at most, 0 for all; a `shared` layer may have such a window too."""
     state_bytes: int = 0
     """Whole state whatever the context, for `recurrent`."""
 

@@ -10,7 +10,7 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetui.core.fit import KvLayer, ModelShape, WeightsRead
+from edgetui.core.fit import KvKind, KvLayer, ModelShape, WeightsRead
 from edgetui.core.ggml import TENSOR_TYPES, tensor_bytes
 from edgetui.core.type_mix import mixed_types
 
@@ -103,12 +103,12 @@ def _is_looked_up(member: Member, tensor: OutlineTensor) -> bool:
 
 
 def _kv_layer(member: Member, layer: int) -> KvLayer:
+    width, query = member.kv_heads * member.head, member.heads * member.head
+    seen = member.window if (layer + 1) % member.full_every else 0
     if layer >= member.layers - member.shared_kv_layers:
-        return KvLayer(kind="shared")
-    width = member.kv_heads * member.head
-    if member.window and (layer + 1) % member.full_every:
-        return KvLayer(kind="window", key_width=width, value_width=width, window_tokens=member.window)
-    return KvLayer(kind="full", key_width=width, value_width=width)
+        return KvLayer(kind="shared", query_width=query, window_tokens=seen)
+    kind: KvKind = "window" if seen else "full"
+    return KvLayer(kind=kind, key_width=width, value_width=width, query_width=query, window_tokens=seen)
 
 
 def _tensors(member: Member) -> Iterator[OutlineTensor]:

@@ -4,8 +4,8 @@ Nothing here is fitted to a model. What a token costs:
 
 - weights of each ggml type: `max(bytes / bandwidth, weights / throughput)`, both calibrated (the roofline model of
   Williams, Waterman and Patterson, CACM 52(4), 2009);
-- attention: two products, of query with K and of scores with V, over the tokens before; `max(bytes / bandwidth,
-  multiplications / throughput)`;
+- attention: two products, of query with K and of scores with V, over the tokens before; `bytes / bandwidth +
+  multiplications / throughput`, the latter calibrated on a cache that the processor's own caches hold;
 - the graph's nodes: counted in llama.cpp's graph of a LLaMA-like layer (src/models/llama.cpp), at the
   calibrated cost of a node, and in a batch of an element.
 
@@ -95,9 +95,10 @@ def decode_cost(shape: ModelShape, part: ThreadCalibration, depth: int, kv_cache
     width = shape.embedding_length
     weights = [_weights_cost(read, part, width) for read in shape.read_per_token]
     bytes_s = kv_bytes_read(shape, depth, kv_cache_type) / part.bandwidth.per_s
-    macs = sum(2 * shape.embedding_length * _seen(layer, depth) for layer in shape.layers)
+    macs = sum(2 * layer.query_width * _seen(layer, depth) for layer in shape.layers)
+    # Heads that share a cache fetch it once and multiply with it each, so neither hides behind the other.
     attention = Cost(
-        max(bytes_s, macs / part.attention_decode.per_s), max(part.bandwidth.spread, part.attention_decode.spread)
+        bytes_s + macs / part.attention_decode.per_s, max(part.bandwidth.spread, part.attention_decode.spread)
     )
     return known(_sum([*weights, attention, Cost(_nodes_cost(shape, part), part.nodes_spread)]))
 
@@ -120,7 +121,7 @@ def prefill_cost(shape: ModelShape, part: ThreadCalibration, tokens: int, batch_
     ]
     last = _weights_cost(output, part, width) if output else Cost(0.0, 0.0)
     # Each token sees on average half of the prompt; a window at most its own tokens.
-    macs = sum(2 * shape.embedding_length * tokens * min(tokens / 2, _seen(layer, tokens)) for layer in shape.layers)
+    macs = sum(2 * layer.query_width * tokens * min(tokens / 2, _seen(layer, tokens)) for layer in shape.layers)
     attention = Cost(macs / part.attention_prefill.per_s, part.attention_prefill.spread)
     rest = batches * _nodes_cost(shape, part) + tokens * _elements_cost(shape, part)
     return known(_sum([*weights, last, attention, Cost(rest, part.nodes_spread)]))
@@ -198,7 +199,7 @@ def _elements_cost(shape: ModelShape, part: ThreadCalibration) -> float:
 def _seen(layer: KvLayer, depth: int) -> int:
     if layer.kind == "recurrent":
         return 0
-    return min(depth, layer.window_tokens) if layer.kind == "window" else depth
+    return min(depth, layer.window_tokens) if layer.window_tokens else depth
 
 
 def _missing(shape: ModelShape, part: ThreadCalibration) -> str:

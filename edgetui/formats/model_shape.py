@@ -45,13 +45,17 @@ def model_shape(header: GgufHeader) -> ModelShape:
 
 def _layer(header: GgufHeader, number: int, tensors: dict[str, GgufTensor]) -> KvLayer:
     shared, count = header.of_architecture("attention.shared_kv_layers"), header.of_architecture("block_count")
-    if shared and count and number >= count - shared:
-        return KvLayer(kind="shared")
     layer = _own_cache(header, tensors)
+    query = tensors.get("attn_q.weight")
+    if query is not None and layer.query_width == 0:
+        layer = msgspec.structs.replace(layer, query_width=query.shape[1])
     window = header.of_architecture("attention.sliding_window")
     every = _FULL_EVERY.get(header.architecture or "", 1)
-    if layer.kind == "full" and window and (number + 1) % every:
-        return msgspec.structs.replace(layer, kind="window", window_tokens=window)
+    seen = window if window and (number + 1) % every else 0
+    if shared and count and number >= count - shared:
+        return KvLayer(kind="shared", query_width=layer.query_width, window_tokens=seen)
+    if layer.kind == "full" and seen:
+        return msgspec.structs.replace(layer, kind="window", window_tokens=seen)
     return layer
 
 
@@ -61,7 +65,9 @@ def _own_cache(header: GgufHeader, tensors: dict[str, GgufTensor]) -> KvLayer:
             "unsupported", f"The recurrent layers of {header.path.name} are of a kind that no figure is known for."
         )
     if _LATENT in tensors:
-        return KvLayer(kind="latent", key_width=tensors[_LATENT].shape[1])
+        width, count = tensors[_LATENT].shape[1], header.of_architecture("attention.head_count") or 0
+        # Every head's query is brought to the latent width.
+        return KvLayer(kind="latent", key_width=width, query_width=width * count)
     key, value = tensors.get("attn_k.weight"), tensors.get("attn_v.weight")
     if key is not None:
         # Where there is no V of its own it is K.
@@ -71,7 +77,7 @@ def _own_cache(header: GgufHeader, tensors: dict[str, GgufTensor]) -> KvLayer:
     if fused is not None and heads:
         of_cache = of_cache or heads
         width = fused.shape[1] // (heads + 2 * of_cache) * of_cache
-        return KvLayer(kind="full", key_width=width, value_width=width)
+        return KvLayer(kind="full", key_width=width, value_width=width, query_width=fused.shape[1] - 2 * width)
     # Layers without attention, and those that read another layer's cache.
     return KvLayer(kind="shared")
 

@@ -45,7 +45,10 @@ PART = ThreadCalibration(
 SHAPE = ModelShape(
     architecture="llama",
     parameter_count=3000,
-    layers=(KvLayer(kind="full", key_width=8, value_width=8), KvLayer(kind="full", key_width=8, value_width=8)),
+    layers=(
+        KvLayer(kind="full", key_width=8, value_width=8, query_width=16),
+        KvLayer(kind="full", key_width=8, value_width=8, query_width=16),
+    ),
     embedding_length=10,
     vocabulary_size=100,
     trained_context_tokens=64,
@@ -69,6 +72,18 @@ def test_the_cache_is_read_to_the_depth_that_a_layer_sees() -> None:
     assert kv_bytes_read(mixed, 64, "f16") == 3 * 16 * 2 + 70
     deep = decode_cost(SHAPE, PART, 5, "f16").value
     assert deep is not None and deep.seconds == pytest.approx(4.0 + 0.32)
+
+
+def test_attention_fetches_the_cache_and_multiplies_it_with_every_query() -> None:
+    part = msgspec.structs.replace(PART, attention_decode=exactly(100.0), attention_prefill=exactly(1000.0))
+    deep = decode_cost(SHAPE, part, 5, "f16").value
+    # Two layers of 16 query elements, with K and V of 5 tokens, at 100 a second, beside the cache's 320 bytes.
+    assert deep is not None and deep.seconds == pytest.approx(4.0 + 0.32 + 2 * 2 * 16 * 5 / 100)
+    seen = msgspec.structs.replace(SHAPE.layers[0], kind="shared", key_width=0, value_width=0, window_tokens=3)
+    shared = decode_cost(msgspec.structs.replace(SHAPE, layers=(seen,)), part, 5, "f16").value
+    assert shared is not None and shared.seconds == pytest.approx(4.0 + 2 * 16 * 3 / 100)
+    prompt = prefill_cost(SHAPE, part, 100, 512).value
+    assert prompt is not None and prompt.seconds == pytest.approx(7.0 + 2 * 2 * 16 * 100 * 50 / 1000)
 
 
 def test_nodes_are_counted_by_layer() -> None:
