@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from benchmarks.forecast_error import bench_rates, calibrated
+from benchmarks.forecast_error import bench_rates, calibrated, deep_decode_rate
 from benchmarks.machine import usable_cores, warn_when_busy
 from benchmarks.report import Result, show
 from edgetui.core.memory_formula import METADATA_BYTES_PER_TOKEN, memory_of
@@ -43,6 +43,9 @@ TIMED = (
     ("Qwen2.5-Coder-1.5B", "Q4_0"),
 )
 """Small enough for a few minutes on two cores, of four architectures and other widths than the demo model's."""
+DEEP = (("Qwen3-0.6B", "Q8_0"), ("Llama-3.2-1B", "Q4_K_M"), ("Gemma-3-1b", "Q4_K_M"))
+"""Heads of 128 by twos, of 64 by fours, and windows with heads of 256."""
+DEPTH = 4096
 ROUNDS = 3
 CONTEXTS = (2048, 8192)
 MEMORY_BAR_PERCENT = 5.0
@@ -93,7 +96,7 @@ def _speed(home: Path) -> list[Result]:
     for number in range(ROUNDS):
         calibration = asyncio.run(calibrated(home / "logs"))
         for (name, kind), path in files.items():
-            prefill, decode = _predicted(calibration, MEMBERS[name], kind, threads)
+            prefill, decode = _predicted(calibration, MEMBERS[name], kind, threads, BENCH_DEPTH)
             real_prefill, real_decode = bench_rates(path, threads)
             ratios.setdefault(("tg", name, kind), []).append(decode / real_decode)
             ratios.setdefault(("pp", name, kind), []).append(prefill / real_prefill)
@@ -102,15 +105,21 @@ def _speed(home: Path) -> list[Result]:
                 f" prefill ~{prefill:.0f}, {real_prefill:.0f} tok/s",
                 flush=True,
             )
+            if (name, kind) in DEEP:
+                _, deep = _predicted(calibration, MEMBERS[name], kind, threads, DEPTH + GENERATED_TOKENS // 2)
+                real_deep = deep_decode_rate(path, threads, DEPTH)
+                ratios.setdefault(("tg deep", name, kind), []).append(deep / real_deep)
+                print(f"  after {DEPTH} tokens: decode ~{deep:.1f}, {real_deep:.1f} tok/s", flush=True)
     results = []
-    for test, what in (("tg", "decode"), ("pp", "prefill")):
-        medians = {f"{name} {kind}": statistics.median(ratios[test, name, kind]) for name, kind in TIMED}
+    tests = (("tg", "decode", TIMED), ("tg deep", f"decode after {DEPTH} tokens", DEEP), ("pp", "prefill", TIMED))
+    for test, what, timed in tests:
+        medians = {f"{name} {kind}": statistics.median(ratios[test, name, kind]) for name, kind in timed}
         results.append(
             Result(
                 f"largest error of predicted {what}, other families",
                 max(abs(ratio - 1) for ratio in medians.values()) * 100,
                 "%",
-                MODEL_ERROR["tg" if test == "tg" else "pp"] * 100,
+                MODEL_ERROR["pp" if test == "pp" else "tg"] * 100,
                 "lower",
                 (
                     f"{ROUNDS} rounds in turn, pp{PROMPT_TOKENS} and tg{GENERATED_TOKENS}, {threads} threads",
@@ -121,11 +130,11 @@ def _speed(home: Path) -> list[Result]:
     return results
 
 
-def _predicted(calibration: Calibration, member: Member, kind: str, threads: int) -> tuple[float, float]:
+def _predicted(calibration: Calibration, member: Member, kind: str, threads: int, depth: int) -> tuple[float, float]:
     part = threads_of(calibration, threads)
     if part.value is None:
         raise SystemExit(f"There is no forecast: {part.reason}.")
-    found = forecast_from(shape_of(member, kind), part.value, LoadSettings(threads=threads), BENCH_DEPTH)
+    found = forecast_from(shape_of(member, kind), part.value, LoadSettings(threads=threads), depth)
     if found.value is None:
         raise SystemExit(f"There is no forecast: {found.reason}.")
     return found.value.prefill_tps, found.value.decode_tps

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from edgetui.core.statistics import median, percentile
 
 PREFILL_COLUMNS = 256
 """Columns of the batched products."""
+ATTENTION_GROUP = 4
+"""Query heads to a KV head in the second of the two timed kinds of attention."""
+HEAD_WIDTHS = (64, 128, 256)
+ATTENTION_CACHE_TYPES = ("F16", "Q8_0", "Q4_0")
+"""KV cache types whose attention is timed; of the others there is no forecast."""
 WIDE, NARROW = 2048, 512
 """Widths of the calibrated matrices; every type's block divides them."""
 
@@ -53,6 +60,30 @@ class TypeRate(msgspec.Struct, frozen=True, kw_only=True):
         return 1 / (wide_s + row_s * (1 / max(width, 1) - 1 / WIDE))
 
 
+class AttentionRate(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast queries are multiplied with a KV cache, in multiplications a second (K and V count)."""
+
+    head_width: int
+    cache_type: str
+    """Name of a ggml type."""
+    alone: Rate
+    """One query at a deep cache, every query head with a KV head of its own: the cache comes from memory."""
+    grouped: Rate
+    """The same where `ATTENTION_GROUP` query heads share a KV head."""
+    prefill: Rate
+    """A batch of `PREFILL_COLUMNS` queries that see the tokens before them."""
+
+    def decode_per_s(self, group: float) -> float:
+        """For so many query heads to a KV head: seconds a multiplication are `a + b / group`, by the two timed kinds.
+
+        `a` is what a multiplication costs each query, `b` what fetching K and V costs all that share them.
+        """
+        alone_s, grouped_s = 1 / self.alone.per_s, 1 / self.grouped.per_s
+        fetch_s = max(0.0, alone_s - grouped_s) / (1 - 1 / ATTENTION_GROUP)
+        # Where the group is far above the timed one the multiplication alone stays.
+        return 1 / max(grouped_s + fetch_s * (1 / max(group, 1.0) - 1 / ATTENTION_GROUP), grouped_s / 2)
+
+
 class ThreadCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """Everything measured with one number of threads."""
 
@@ -67,11 +98,14 @@ class ThreadCalibration(msgspec.Struct, frozen=True, kw_only=True):
     """Of one element through one step such as a norm, a sum or an activation, in a whole batch."""
     nodes_spread: float = 0.1
     """Half the width of the interval of these three over the figure, of the one that differs most."""
-    attention_decode: Rate
-    """Multiplications a second of one query with the KV cache (F16)."""
-    attention_prefill: Rate
-    """The same for a batch of `PREFILL_COLUMNS` queries."""
+    attention: tuple[AttentionRate, ...]
+    """For every pair of `HEAD_WIDTHS` and `ATTENTION_CACHE_TYPES`."""
     types: tuple[TypeRate, ...]
+
+    def attention_rate(self, head_width: int, cache_type: str) -> AttentionRate | None:
+        """Figures of the nearest width, as a ratio; None when the type of cache was not measured."""
+        rates = [rate for rate in self.attention if rate.cache_type == cache_type]
+        return min(rates, key=lambda rate: abs(math.log(rate.head_width / max(head_width, 1))), default=None)
 
     def type_rate(self, type_name: str) -> TypeRate | None:
         """Figures of a type; None when it was not measured."""

@@ -33,6 +33,10 @@ class KvLayer(msgspec.Struct, frozen=True, kw_only=True):
     """Elements of V a token; 0 where K holds it (latent) or the layer reads another one's cache (shared)."""
     query_width: int = 0
     """Elements of Q a token: heads times head size; what attention multiplies with both K and V of every token seen."""
+    head_width: int = 0
+    """Elements of one head of K."""
+    queries_per_head: float = 1.0
+    """Query heads that share one KV head."""
     window_tokens: int = 0
     """Tokens seen at most, 0 for all; a `shared` layer may have such a window too."""
     state_bytes: int = 0

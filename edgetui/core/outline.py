@@ -10,7 +10,7 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetui.core.fit import KvKind, KvLayer, ModelShape, WeightsRead
+from edgetui.core.fit import KvLayer, ModelShape, WeightsRead
 from edgetui.core.ggml import TENSOR_TYPES, tensor_bytes
 from edgetui.core.type_mix import mixed_types
 
@@ -103,12 +103,18 @@ def _is_looked_up(member: Member, tensor: OutlineTensor) -> bool:
 
 
 def _kv_layer(member: Member, layer: int) -> KvLayer:
-    width, query = member.kv_heads * member.head, member.heads * member.head
+    shared = layer >= member.layers - member.shared_kv_layers
+    width = 0 if shared else member.kv_heads * member.head
     seen = member.window if (layer + 1) % member.full_every else 0
-    if layer >= member.layers - member.shared_kv_layers:
-        return KvLayer(kind="shared", query_width=query, window_tokens=seen)
-    kind: KvKind = "window" if seen else "full"
-    return KvLayer(kind=kind, key_width=width, value_width=width, query_width=query, window_tokens=seen)
+    return KvLayer(
+        kind="shared" if shared else "window" if seen else "full",
+        key_width=width,
+        value_width=width,
+        query_width=member.heads * member.head,
+        head_width=member.head,
+        queries_per_head=member.heads / member.kv_heads,
+        window_tokens=seen,
+    )
 
 
 def _tensors(member: Member) -> Iterator[OutlineTensor]:

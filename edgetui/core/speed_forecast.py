@@ -4,8 +4,8 @@ Nothing here is fitted to a model. What a token costs:
 
 - weights of each ggml type: `max(bytes / bandwidth, weights / throughput)`, both calibrated (the roofline model of
   Williams, Waterman and Patterson, CACM 52(4), 2009);
-- attention: two products, of query with K and of scores with V, over the tokens before; `bytes / bandwidth +
-  multiplications / throughput`, the latter calibrated on a cache that the processor's own caches hold;
+- attention: two products, of query with K and of scores with V, over the tokens before, at a throughput calibrated for
+  the width of a head, the type of the KV cache and how many query heads share one KV head;
 - the graph's nodes: counted in llama.cpp's graph of a LLaMA-like layer (src/models/llama.cpp), at the
   calibrated cost of a node, and in a batch of an element.
 
@@ -89,26 +89,30 @@ def kv_bytes_read(shape: ModelShape, depth: int, kv_cache_type: str) -> int:
 
 def decode_cost(shape: ModelShape, part: ThreadCalibration, depth: int, kv_cache_type: str) -> Reading[Cost]:
     """Seconds for one token after `depth` others."""
-    missing = _missing(shape, part)
+    missing = _missing(shape, part, kv_cache_type)
     if missing:
         return unknown(missing)
     width = shape.embedding_length
     weights = [_weights_cost(read, part, width) for read in shape.read_per_token]
-    bytes_s = kv_bytes_read(shape, depth, kv_cache_type) / part.bandwidth.per_s
-    macs = sum(2 * layer.query_width * _seen(layer, depth) for layer in shape.layers)
-    # Heads that share a cache fetch it once and multiply with it each, so neither hides behind the other.
-    attention = Cost(
-        bytes_s + macs / part.attention_decode.per_s, max(part.bandwidth.spread, part.attention_decode.spread)
-    )
-    return known(_sum([*weights, attention, Cost(_nodes_cost(shape, part), part.nodes_spread)]))
+    states_s = sum(layer.state_bytes for layer in shape.layers) / part.bandwidth.per_s
+    attention = [Cost(states_s, part.bandwidth.spread)]
+    for layer in _attending(shape):
+        rate = part.attention_rate(layer.head_width, kv_cache_type.upper())
+        assert rate is not None
+        macs = 2 * layer.query_width * _seen(layer, depth)
+        seconds = macs / rate.decode_per_s(layer.queries_per_head)
+        attention.append(Cost(seconds, max(rate.alone.spread, rate.grouped.spread)))
+    return known(_sum([*weights, *attention, Cost(_nodes_cost(shape, part), part.nodes_spread)]))
 
 
-def prefill_cost(shape: ModelShape, part: ThreadCalibration, tokens: int, batch_tokens: int) -> Reading[Cost]:
+def prefill_cost(
+    shape: ModelShape, part: ThreadCalibration, tokens: int, batch_tokens: int, kv_cache_type: str
+) -> Reading[Cost]:
     """Seconds for a whole prompt of `tokens` from an empty cache, in batches of `batch_tokens`.
 
     The output layer is computed for the last token only.
     """
-    missing = _missing(shape, part)
+    missing = _missing(shape, part, kv_cache_type)
     if missing:
         return unknown(missing)
     width = shape.embedding_length
@@ -121,10 +125,14 @@ def prefill_cost(shape: ModelShape, part: ThreadCalibration, tokens: int, batch_
     ]
     last = _weights_cost(output, part, width) if output else Cost(0.0, 0.0)
     # Each token sees on average half of the prompt; a window at most its own tokens.
-    macs = sum(2 * layer.query_width * tokens * min(tokens / 2, _seen(layer, tokens)) for layer in shape.layers)
-    attention = Cost(macs / part.attention_prefill.per_s, part.attention_prefill.spread)
+    attention = []
+    for layer in _attending(shape):
+        rate = part.attention_rate(layer.head_width, kv_cache_type.upper())
+        assert rate is not None
+        macs = 2 * layer.query_width * tokens * min(tokens / 2, _seen(layer, tokens))
+        attention.append(Cost(macs / rate.prefill.per_s, rate.prefill.spread))
     rest = batches * _nodes_cost(shape, part) + tokens * _elements_cost(shape, part)
-    return known(_sum([*weights, last, attention, Cost(rest, part.nodes_spread)]))
+    return known(_sum([*weights, last, *attention, Cost(rest, part.nodes_spread)]))
 
 
 def corrected(
@@ -202,7 +210,11 @@ def _seen(layer: KvLayer, depth: int) -> int:
     return min(depth, layer.window_tokens) if layer.window_tokens else depth
 
 
-def _missing(shape: ModelShape, part: ThreadCalibration) -> str:
+def _attending(shape: ModelShape) -> list[KvLayer]:
+    return [layer for layer in shape.layers if layer.kind != "recurrent" and layer.query_width]
+
+
+def _missing(shape: ModelShape, part: ThreadCalibration, kv_cache_type: str) -> str:
     """Why nothing can be said of a model."""
     unmeasured = [
         read.type_name
@@ -211,6 +223,8 @@ def _missing(shape: ModelShape, part: ThreadCalibration) -> str:
     ]
     if unmeasured:
         return f"the calibration does not measure {', '.join(unmeasured)}"
+    if _attending(shape) and part.attention_rate(1, kv_cache_type.upper()) is None:
+        return f"the calibration does not measure a KV cache of {kv_cache_type}"
     return "" if shape.read_per_token else "the file does not tell what a token goes through"
 
 

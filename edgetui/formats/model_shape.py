@@ -45,18 +45,28 @@ def model_shape(header: GgufHeader) -> ModelShape:
 
 def _layer(header: GgufHeader, number: int, tensors: dict[str, GgufTensor]) -> KvLayer:
     shared, count = header.of_architecture("attention.shared_kv_layers"), header.of_architecture("block_count")
-    layer = _own_cache(header, tensors)
-    query = tensors.get("attn_q.weight")
-    if query is not None and layer.query_width == 0:
-        layer = msgspec.structs.replace(layer, query_width=query.shape[1])
+    layer = _with_queries(header, _own_cache(header, tensors), tensors.get("attn_q.weight"))
     window = header.of_architecture("attention.sliding_window")
     every = _FULL_EVERY.get(header.architecture or "", 1)
     seen = window if window and (number + 1) % every else 0
     if shared and count and number >= count - shared:
-        return KvLayer(kind="shared", query_width=layer.query_width, window_tokens=seen)
+        return msgspec.structs.replace(layer, kind="shared", key_width=0, value_width=0, window_tokens=seen)
     if layer.kind == "full" and seen:
         return msgspec.structs.replace(layer, kind="window", window_tokens=seen)
     return layer
+
+
+def _with_queries(header: GgufHeader, layer: KvLayer, query: GgufTensor | None) -> KvLayer:
+    """The layer with what its queries multiply."""
+    width = layer.query_width or (query.shape[1] if query is not None else 0)
+    heads = header.of_architecture("attention.head_count")
+    head = layer.key_width if layer.kind == "latent" else header.of_architecture("attention.key_length")
+    if not head and heads:
+        head = (header.of_architecture("embedding_length") or 0) // heads
+    cached = layer.key_width or (header.of_architecture("attention.head_count_kv") or 0) * (head or 0)
+    return msgspec.structs.replace(
+        layer, query_width=width, head_width=head or 0, queries_per_head=max(1.0, width / cached) if cached else 1.0
+    )
 
 
 def _own_cache(header: GgufHeader, tensors: dict[str, GgufTensor]) -> KvLayer:

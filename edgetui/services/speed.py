@@ -222,7 +222,10 @@ class Speed:
                 cost = decode_cost(shape, part, row.tokens // 2, row.kv_cache_type)
                 tokens = 1
             else:
-                cost, tokens = prefill_cost(shape, part, row.tokens, min(row.batch_tokens, PROMPT_TOKENS)), row.tokens
+                cost, tokens = (
+                    prefill_cost(shape, part, row.tokens, min(row.batch_tokens, PROMPT_TOKENS), row.kv_cache_type),
+                    row.tokens,
+                )
             if cost.value is not None:
                 found.append(
                     Observation(test=row.test, measured_tps=row.mean_tps, predicted_tps=tokens / cost.value.seconds)
@@ -255,7 +258,7 @@ def forecast_from(
 ) -> Reading[SpeedForecast]:
     """The forecast with all that it was computed from."""
     decode = decode_cost(shape, part, context_tokens, settings.kv_cache_type)
-    prefill = prefill_cost(shape, part, prompt_tokens, settings.batch_tokens)
+    prefill = prefill_cost(shape, part, prompt_tokens, settings.batch_tokens, settings.kv_cache_type)
     if decode.value is None or prefill.value is None:
         return unknown(decode.reason or prefill.reason)
     tg = corrected("tg", 1 / decode.value.seconds, decode.value.spread, observations)

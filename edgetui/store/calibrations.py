@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,8 +30,14 @@ class Calibrations:
             )
 
     def newest(self, fingerprint: Fingerprint) -> tuple[Fingerprint, Calibration] | None:
-        """The one that holds for this fingerprint, else the newest of all; None when there is none."""
+        """The one that holds for this fingerprint, else the newest of all; None when there is none.
+
+        What another version wrote otherwise, or what is damaged, counts as none.
+        """
         rows = self._database.read("SELECT fingerprint, calibration FROM calibrations ORDER BY measured_at DESC")
-        known = [(msgspec.json.decode(row["fingerprint"], type=Fingerprint), row["calibration"]) for row in rows]
-        chosen = next((entry for entry in known if entry[0] == fingerprint), known[0] if known else None)
-        return None if chosen is None else (chosen[0], msgspec.json.decode(chosen[1], type=Calibration))
+        known = []
+        for row in rows:
+            with suppress(msgspec.DecodeError):
+                of = msgspec.json.decode(row["fingerprint"], type=Fingerprint)
+                known.append((of, msgspec.json.decode(row["calibration"], type=Calibration)))
+        return next((entry for entry in known if entry[0] == fingerprint), known[0] if known else None)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 import pytest
 
-from edgetui.core.calibration import NARROW, WIDE, Calibration, Fingerprint, Rate, ThreadCalibration, TypeRate
+from edgetui.core.calibration import (
+    NARROW,
+    WIDE,
+    AttentionRate,
+    Calibration,
+    Fingerprint,
+    Rate,
+    ThreadCalibration,
+    TypeRate,
+)
 from edgetui.core.fit import KvLayer, ModelShape, WeightsRead
 from edgetui.core.speed_forecast import (
     LAST_NODES,
@@ -29,14 +36,26 @@ def exactly(per_s: float) -> Rate:
     return Rate(per_s, per_s, per_s)
 
 
+def attention(
+    *, alone: float = 1e30, grouped: float = 1e30, prefill: float = 1e30, head_width: int = 8, cache_type: str = "F16"
+) -> AttentionRate:
+    """Attention that costs nothing unless told."""
+    return AttentionRate(
+        head_width=head_width,
+        cache_type=cache_type,
+        alone=exactly(alone),
+        grouped=exactly(grouped),
+        prefill=exactly(prefill),
+    )
+
+
 PART = ThreadCalibration(
     threads=1,
     bandwidth=exactly(1000.0),
     node_s=0.0,
     matmul_node_s=0.0,
     element_s=0.0,
-    attention_decode=exactly(math.inf),
-    attention_prefill=exactly(math.inf),
+    attention=(attention(),),
     types=(
         TypeRate(type_name="F16", decode=exactly(5000.0), narrow=exactly(5000.0), prefill=exactly(20000.0)),
         TypeRate(type_name="Q4_0", decode=exactly(1000.0), narrow=exactly(1000.0), prefill=exactly(40000.0)),
@@ -70,19 +89,42 @@ def test_the_cache_is_read_to_the_depth_that_a_layer_sees() -> None:
     state = KvLayer(kind="recurrent", state_bytes=70)
     mixed = msgspec.structs.replace(SHAPE, layers=(window, state))
     assert kv_bytes_read(mixed, 64, "f16") == 3 * 16 * 2 + 70
-    deep = decode_cost(SHAPE, PART, 5, "f16").value
-    assert deep is not None and deep.seconds == pytest.approx(4.0 + 0.32)
+    fixed = decode_cost(msgspec.structs.replace(SHAPE, layers=(state,)), PART, 5, "f16").value
+    assert fixed is not None and fixed.seconds == pytest.approx(4.0 + 0.07)
 
 
-def test_attention_fetches_the_cache_and_multiplies_it_with_every_query() -> None:
-    part = msgspec.structs.replace(PART, attention_decode=exactly(100.0), attention_prefill=exactly(1000.0))
+def test_a_cache_is_fetched_once_for_all_queries_that_share_it_and_multiplied_with_each() -> None:
+    # Alone a multiplication takes 10 s, by four 4 s: 2 s of its own and 8 s to fetch.
+    rate = attention(alone=0.1, grouped=0.25)
+    assert [1 / rate.decode_per_s(group) for group in (1, 2, 4, 8)] == pytest.approx([10, 6, 4, 3])
+    # No shape makes it free.
+    steep = attention(alone=0.1, grouped=0.4)
+    assert 1 / steep.decode_per_s(100) == pytest.approx(1.25)
+    layers = tuple(msgspec.structs.replace(layer, queries_per_head=2.0) for layer in SHAPE.layers)
+    cost = decode_cost(
+        msgspec.structs.replace(SHAPE, layers=layers), msgspec.structs.replace(PART, attention=(rate,)), 5, "f16"
+    ).value
+    assert cost is not None and cost.seconds == pytest.approx(4.0 + 2 * 2 * 16 * 5 * 6)
+
+
+def test_attention_is_taken_from_the_nearest_width_of_head_and_the_very_type_of_cache() -> None:
+    rates = (attention(head_width=64), attention(head_width=128), attention(head_width=64, cache_type="Q8_0"))
+    part = msgspec.structs.replace(PART, attention=rates)
+    assert part.attention_rate(80, "F16") is rates[0] and part.attention_rate(96, "F16") is rates[1]
+    assert part.attention_rate(576, "F16") is rates[1] and part.attention_rate(128, "Q8_0") is rates[2]
+    for found in (decode_cost(SHAPE, part, 5, "q5_1"), prefill_cost(SHAPE, part, 5, 512, "q5_1")):
+        assert found.value is None and "KV cache of q5_1" in found.reason
+
+
+def test_attention_multiplies_every_query_with_what_its_layer_sees() -> None:
+    part = msgspec.structs.replace(PART, attention=(attention(alone=100.0, grouped=100.0, prefill=1000.0),))
     deep = decode_cost(SHAPE, part, 5, "f16").value
-    # Two layers of 16 query elements, with K and V of 5 tokens, at 100 a second, beside the cache's 320 bytes.
-    assert deep is not None and deep.seconds == pytest.approx(4.0 + 0.32 + 2 * 2 * 16 * 5 / 100)
+    # Two layers of 16 query elements, with K and V of 5 tokens, at 100 a second.
+    assert deep is not None and deep.seconds == pytest.approx(4.0 + 2 * 2 * 16 * 5 / 100)
     seen = msgspec.structs.replace(SHAPE.layers[0], kind="shared", key_width=0, value_width=0, window_tokens=3)
     shared = decode_cost(msgspec.structs.replace(SHAPE, layers=(seen,)), part, 5, "f16").value
     assert shared is not None and shared.seconds == pytest.approx(4.0 + 2 * 16 * 3 / 100)
-    prompt = prefill_cost(SHAPE, part, 100, 512).value
+    prompt = prefill_cost(SHAPE, part, 100, 512, "f16").value
     assert prompt is not None and prompt.seconds == pytest.approx(7.0 + 2 * 2 * 16 * 100 * 50 / 1000)
 
 
@@ -94,7 +136,7 @@ def test_nodes_are_counted_by_layer() -> None:
 
 
 def test_a_prompt_goes_through_the_output_once() -> None:
-    cost = prefill_cost(SHAPE, PART, 100, 512).value
+    cost = prefill_cost(SHAPE, PART, 100, 512, "f16").value
     # The output's 1000 weights are the F16 ones: once, at the reading's pace; Q4_0: 2000 * 100 at 40000 a second.
     assert cost is not None and cost.seconds == pytest.approx(2.0 + 5.0)
 
@@ -108,19 +150,19 @@ def test_narrow_rows_cost_more() -> None:
 
 
 def test_small_batches_read_the_weights_again_and_again() -> None:
-    cost = prefill_cost(SHAPE, PART, 100, 1).value
+    cost = prefill_cost(SHAPE, PART, 100, 1, "f16").value
     assert cost is not None and cost.seconds == pytest.approx(2.0 + 100 * 2.0)
 
 
 def test_a_batch_passes_its_elements() -> None:
     part = msgspec.structs.replace(PART, element_s=0.001)
-    cost = prefill_cost(SHAPE, part, 100, 512).value
+    cost = prefill_cost(SHAPE, part, 100, 512, "f16").value
     assert cost is not None and cost.seconds == pytest.approx(7.0 + 100 * 2 * LAYER_ELEMENTS * 10 * 0.001)
 
 
 def test_a_type_that_was_not_calibrated_leaves_no_figure_but_a_reason() -> None:
     odd = msgspec.structs.replace(SHAPE, read_per_token=(WeightsRead("IQ2_XS", 10, 3), WeightsRead("F32", 10, 40)))
-    for found in (decode_cost(odd, PART, 0, "f16"), prefill_cost(odd, PART, 10, 512)):
+    for found in (decode_cost(odd, PART, 0, "f16"), prefill_cost(odd, PART, 10, 512, "f16")):
         assert found.value is None and found.reason == "the calibration does not measure IQ2_XS"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgetui.core.calibration import ATTENTION_CACHE_TYPES, HEAD_WIDTHS
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp.calibrate import FEWEST_ROUNDS, calibrate, thread_counts
 from edgetui.engines.stopping import StopFlag
@@ -19,7 +20,10 @@ def test_every_type_and_number_of_threads_gets_figures_that_hold_together() -> N
     assert tuple(part.threads for part in made.threads) == thread_counts()
     for part in made.threads:
         assert [entry.type_name for entry in part.types] == ["F16", "Q4_K"]
-        rates = [part.bandwidth, part.attention_decode, part.attention_prefill]
+        assert {(entry.head_width, entry.cache_type) for entry in part.attention} == {
+            (width, name) for width in HEAD_WIDTHS for name in ATTENTION_CACHE_TYPES
+        }
+        rates = [part.bandwidth, *(rate for entry in part.attention for rate in (entry.alone, entry.prefill))]
         rates += [rate for entry in part.types for rate in (entry.decode, entry.prefill)]
         assert all(0 < rate.low <= rate.per_s <= rate.high for rate in rates)
         assert part.node_s > 0 and part.matmul_node_s > 0 and part.element_s > 0

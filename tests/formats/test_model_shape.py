@@ -16,7 +16,8 @@ from tests.gguf_files import write_gguf
 def test_the_demo_models_shape_is_the_published_one(demo_model: Path) -> None:
     shape = model_shape(read_gguf(demo_model))
     # 30 layers, 9 heads of 64 of which 3 for keys and values, hidden size 576, vocabulary 49152.
-    assert shape.layers == (KvLayer(kind="full", key_width=192, value_width=192, query_width=576),) * 30
+    layer = KvLayer(kind="full", key_width=192, value_width=192, query_width=576, head_width=64, queries_per_head=3.0)
+    assert shape.layers == (layer,) * 30
     assert (shape.embedding_length, shape.vocabulary_size, shape.trained_context_tokens) == (576, 49152, 8192)
     # The embedding is the output too, so that a token goes through every weight.
     assert shape.active_weights == shape.parameter_count == 134_515_008

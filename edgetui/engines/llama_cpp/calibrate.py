@@ -11,13 +11,18 @@ import random
 import time
 from array import array
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeAlias
 
 from edgetui.core.calibration import (
+    ATTENTION_CACHE_TYPES,
+    ATTENTION_GROUP,
     CALIBRATED_TYPES,
+    HEAD_WIDTHS,
     NARROW,
     PREFILL_COLUMNS,
     WIDE,
+    AttentionRate,
     Calibration,
     Rate,
     ThreadCalibration,
@@ -28,6 +33,7 @@ from edgetui.core.ggml import TENSOR_TYPES
 from edgetui.core.statistics import median
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.attention_graphs import attention_graphs, attention_name
 from edgetui.engines.llama_cpp.ggml_graph import F16, F32, I32, Arena, Graph, bindings, cpu_device, weight_buffer_kinds
 from edgetui.engines.llama_cpp.repack import rearranged_types
 
@@ -36,12 +42,15 @@ if TYPE_CHECKING:
 
     from edgetui.engines.stopping import StopFlag
 
+Works: TypeAlias = "dict[str, tuple[Graph, float]]"
+"""Graphs by name, each with how much of its thing it does."""
+
 FEWEST_ROUNDS = 2
 MOST_ROUNDS = 15
 _SOURCE_ROWS = 32
 """Rows that are really quantized; a matrix repeats them."""
 _NODES = 400
-_HEADS, _HEAD_WIDTH, _DEPTH = 8, 64, 1024
+_HEADS, _HEAD_WIDTH = 8, 64
 _TYPE_NUMBERS = {kind.name: number for number, kind in TENSOR_TYPES.items()}
 
 
@@ -64,12 +73,13 @@ def calibrate(
     with ExitStack() as stack:
         arena = Arena()
         stack.callback(arena.close)
-        works: dict[str, tuple[Graph, float]] = _small_works(arena)
+        weights: Works = {}
         for number, name in enumerate(type_names):
             _check(stop)
             for width in (WIDE, NARROW):
-                works |= _type_works(arena, name, width, buffer_bytes)
+                weights |= _type_works(arena, name, width, buffer_bytes)
             on_progress(0.4 * (number + 1) / len(type_names))
+        works = _small_works(arena) | _in_turn(attention_graphs(arena), weights)
         samples: dict[tuple[int, str], list[float]] = {}
         for graph, _ in works.values():
             graph.seconds()
@@ -83,8 +93,9 @@ def calibrate(
                 arena.set_threads(count)
                 for name, (graph, _) in works.items():
                     _check(stop)
-                    # As a decode finds the caches: filled by the very weights that it reads again.
-                    if not name.endswith("prefill"):
+                    # As a decode finds the caches: filled by the very weights that it reads again. A KV cache is
+                    # found pushed out by them.
+                    if not name.endswith("prefill") and not name.startswith("attention"):
                         graph.seconds()
                     samples.setdefault((count, name), []).append(graph.seconds())
             longest = max(longest, time.perf_counter() - began)
@@ -110,6 +121,12 @@ def calibrate(
             for count in counts
         ),
     )
+
+
+def _in_turn(first: Works, second: Works) -> Works:
+    """Those of both in their order, one of these after one of those: no two KV caches follow one another."""
+    pairs = zip_longest(first.items(), second.items())
+    return dict(item for pair in pairs for item in pair if item is not None)
 
 
 def thread_counts() -> tuple[int, ...]:
@@ -157,14 +174,23 @@ def _thread_calibration(
         matmul_node_s=matmul_node_s,
         element_s=median(samples["elements"]) / amounts["elements"],
         nodes_spread=max(rate.spread for rate in small),
-        attention_decode=rate("attention decode"),
-        attention_prefill=rate("attention prefill"),
+        attention=tuple(
+            AttentionRate(
+                head_width=width,
+                cache_type=cache_type,
+                alone=rate(attention_name(width, cache_type, 1)),
+                grouped=rate(attention_name(width, cache_type, ATTENTION_GROUP)),
+                prefill=rate(attention_name(width, cache_type, 0)),
+            )
+            for width in HEAD_WIDTHS
+            for cache_type in ATTENTION_CACHE_TYPES
+        ),
         types=tuple(types),
     )
 
 
-def _small_works(arena: Arena) -> dict[str, tuple[Graph, float]]:
-    """Graphs of everything but weights, each with how much of its thing it does."""
+def _small_works(arena: Arena) -> Works:
+    """Graphs of what stands between products and attention, each with how much of its thing it does."""
     ggml = bindings()
     inputs = arena.context()
     vector = ggml.ggml_new_tensor_2d(inputs, F32, 64, 1)
@@ -173,10 +199,6 @@ def _small_works(arena: Arena) -> dict[str, tuple[Graph, float]]:
     position = ggml.ggml_new_tensor_1d(inputs, I32, 1)
     batch = ggml.ggml_new_tensor_2d(inputs, F32, WIDE, PREFILL_COLUMNS)
     scale = ggml.ggml_new_tensor_2d(inputs, F32, WIDE, 1)
-    queries, query = (ggml.ggml_new_tensor_3d(inputs, F32, _HEAD_WIDTH, n, _HEADS) for n in (PREFILL_COLUMNS, 1))
-    near = [ggml.ggml_new_tensor_3d(inputs, F16, _HEAD_WIDTH, PREFILL_COLUMNS, _HEADS) for _ in range(2)]
-    far = [ggml.ggml_new_tensor_3d(inputs, F16, _HEAD_WIDTH, _DEPTH, _HEADS) for _ in range(2)]
-    mask = ggml.ggml_new_tensor_2d(inputs, F16, PREFILL_COLUMNS, PREFILL_COLUMNS)
     arena.allocate(inputs)
     _fill(position, array("i", [7]))
     for tensor, floats in (
@@ -184,19 +206,9 @@ def _small_works(arena: Arena) -> dict[str, tuple[Graph, float]]:
         (heads, _HEAD_WIDTH * _HEADS),
         (batch, WIDE * PREFILL_COLUMNS),
         (scale, WIDE),
-        (query, 512),
     ):
         _fill(tensor, array("f", [1.0]) * floats)
-    _fill(queries, array("f", [1.0]) * (_HEAD_WIDTH * PREFILL_COLUMNS * _HEADS))
-    for tensor, halves in ((matrix, 64 * 64), *((t, _HEAD_WIDTH * PREFILL_COLUMNS * _HEADS) for t in near)):
-        _fill(tensor, array("H", [_ONE_HALF]) * halves)
-    for tensor in far:
-        _fill(tensor, array("H", [_ONE_HALF]) * (_HEAD_WIDTH * _DEPTH * _HEADS))
-    # A query sees the tokens before it.
-    causal = array("H")
-    for row in range(PREFILL_COLUMNS):
-        causal += array("H", [0]) * (row + 1) + array("H", [_MINUS_INFINITY]) * (PREFILL_COLUMNS - row - 1)
-    _fill(mask, causal)
+    _fill(matrix, array("H", [_ONE_HALF]) * (64 * 64))
 
     context = arena.context()
     node, product = heads, vector
@@ -211,19 +223,14 @@ def _small_works(arena: Arena) -> dict[str, tuple[Graph, float]]:
     for _ in range(4):
         element = ggml.ggml_mul(context, ggml.ggml_rms_norm(context, element, 1e-5), scale)
         element = ggml.ggml_silu(context, ggml.ggml_add(context, element, batch))
-    one = [ggml.ggml_flash_attn_ext(context, query, *far, None, 0.125, 0.0, 0.0) for _ in range(8)]
-    many = ggml.ggml_flash_attn_ext(context, queries, *near, mask, 0.125, 0.0, 0.0)
-    macs = 2 * _HEAD_WIDTH * _HEADS
     return {
         "node": (arena.graph(context, [node]), _NODES // 6 * 6),
         "matmul node": (arena.graph(context, [product]), _NODES),
         "elements": (arena.graph(context, [element]), 16.0 * WIDE * PREFILL_COLUMNS),
-        "attention decode": (arena.graph(context, one), 8.0 * macs * _DEPTH),
-        "attention prefill": (arena.graph(context, [many]), macs * PREFILL_COLUMNS * PREFILL_COLUMNS / 2),
     }
 
 
-def _type_works(arena: Arena, name: str, width: int, buffer_bytes: int) -> dict[str, tuple[Graph, float]]:
+def _type_works(arena: Arena, name: str, width: int, buffer_bytes: int) -> Works:
     """Products of square matrices of one type with one column, and one of the wide ones with many columns."""
     ggml = bindings()
     number = _TYPE_NUMBERS[name]
@@ -290,4 +297,3 @@ def _check(stop: StopFlag) -> None:
 
 _ONE_HALF = 0x3800
 """0.5 as F16."""
-_MINUS_INFINITY = 0xFC00

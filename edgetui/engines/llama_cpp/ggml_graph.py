@@ -140,6 +140,7 @@ def bindings() -> Any:
         "ggml_silu": ([pointer, pointer], pointer),
         "ggml_rms_norm": ([pointer, pointer, real], pointer),
         "ggml_flash_attn_ext": ([pointer, pointer, pointer, pointer, pointer, real, real, real], pointer),
+        "ggml_view_3d": ([pointer, pointer, number, number, number, size, size, size], pointer),
         "ggml_quantize_chunk": ([integer, pointer, pointer, number, number, number, pointer], size),
         "ggml_row_size": ([integer, number], size),
         "ggml_backend_tensor_set": ([pointer, pointer, size, size], None),
