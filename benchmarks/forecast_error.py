@@ -117,18 +117,18 @@ def _predict(calibration: Calibration, model: Path, threads: int) -> SpeedForeca
 
 def bench_rates(model: Path, threads: int) -> tuple[float, float]:
     """tok/s of one repetition of llama-bench's prefill and decode."""
-    rows = {row["n_gen"] == 0: float(row["avg_ts"]) for row in _bench(model, threads)}
+    rows = {row["n_gen"] == 0: float(row["avg_ts"]) for row in _bench(model, threads, PROMPT_TOKENS)}
     return rows[True], rows[False]
 
 
 def deep_decode_rate(model: Path, threads: int, depth: int) -> float:
     """tok/s of one repetition of llama-bench's decode after so many tokens, with flash attention as edgetui has it."""
-    (row,) = _bench(model, threads, "-p", "0", "-d", str(depth), "-fa", "1")
+    (row,) = _bench(model, threads, 0, "-d", str(depth), "-fa", "1")
     return float(row["avg_ts"])
 
 
-def _bench(model: Path, threads: int, *more: str) -> list[dict[str, float]]:
-    tests = ["-p", str(PROMPT_TOKENS), "-n", str(GENERATED_TOKENS), "-r", "1", "-t", str(threads), "-o", "json", *more]
+def _bench(model: Path, threads: int, prompt_tokens: int, *more: str) -> list[dict[str, float]]:
+    tests = ["-p", str(prompt_tokens), "-n", str(GENERATED_TOKENS), "-r", "1", "-t", str(threads), "-o", "json", *more]
     answer = subprocess.run([llama_bench(), "-m", model, *tests], check=True, capture_output=True, text=True)
     rows: list[dict[str, float]] = json.loads(answer.stdout)
     return rows

@@ -34,6 +34,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Most repaints a second while tokens stream; 0 takes many where a processor is free, few where none is."""
     disk_headroom_bytes: Annotated[int, Meta(ge=0)] = GIB
     """Free space that must remain on a disk after a file is written to it."""
+    downloads_at_once: Annotated[int, Meta(ge=1, le=16)] = 2
+    """So many downloads run side by side; further ones wait."""
+    download_bytes_per_s: Annotated[int, Meta(ge=0)] = 0
+    """Limit for each download on a shared link; 0 for none."""
     system_prompt: str = ""
     """System message of a new conversation."""
     load: LoadSettings = LoadSettings()

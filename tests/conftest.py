@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.hub.fixtures import access, hub  # noqa: F401  (fixtures)
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 

@@ -31,7 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS = ("hw", "models", "fit", "calibrate", "recommend", "quantize", "run", "bench", "jobs", "doctor")
+COMMANDS = (
+    "hw", "models", "fit", "calibrate", "recommend", "search", "show", "download", "login", "quantize", "run", "bench",
+    "jobs", "doctor",
+)  # fmt: skip
 """In the order of the help; each is a function or an app of its name in a module of its name."""
 
 

@@ -55,8 +55,20 @@ def cancel(job_id: JobId, as_json: AsJson = False) -> None:
 
 
 @jobs.command()
+def pause(job_id: JobId, as_json: AsJson = False) -> None:
+    """End a download for now; restart goes on with it."""
+    _print_one(_with_jobs(lambda service: service.pause(job_id)), as_json)
+
+
+@jobs.command()
+def first(job_id: JobId, as_json: AsJson = False) -> None:
+    """Let a download that waits be the next."""
+    _print_one(_with_jobs(lambda service: service.put_first(job_id)), as_json)
+
+
+@jobs.command()
 def restart(job_id: JobId, as_json: AsJson = False) -> None:
-    """Run a job again that was interrupted, cancelled or failed."""
+    """Run a job again that was interrupted, paused, cancelled or failed."""
     _print_one(_with_jobs(lambda service: service.restart(job_id)), as_json)
 
 

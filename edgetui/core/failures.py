@@ -22,6 +22,8 @@ FailureKind = Literal[
     "crashed",
     "engine_missing",
     "network",
+    "gated",
+    "paused",
     "internal",
 ]
 

@@ -15,6 +15,7 @@ STATE_SIGNS: dict[JobState, str] = {
     "failed": "!",
     "cancelled": "x",
     "interrupted": "?",
+    "paused": "=",
 }
 """One character a state, so that colour is never the only sign."""
 STATE_WORDS: dict[JobState, str] = {
@@ -23,6 +24,7 @@ STATE_WORDS: dict[JobState, str] = {
     "failed": "failed",
     "cancelled": "cancelled",
     "interrupted": "interrupted",
+    "paused": "paused",
 }
 
 
@@ -44,9 +46,12 @@ def job_rate(record: JobRecord) -> str:
 
 
 def steps_done(record: JobRecord) -> str:
-    """`125/272 tensors`."""
+    """`125/272 tensors`, `1.2 GiB/2.3 GiB`."""
     if record.done is None:
         return MISSING
+    if record.unit == "bytes":
+        of = f"/{format_bytes(record.total)}" if record.total is not None else ""
+        return f"{format_bytes(record.done)}{of}"
     total = f"/{record.total:.0f}" if record.total is not None else ""
     return f"{record.done:.0f}{total} {record.unit}"
 

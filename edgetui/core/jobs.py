@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted"]
-JobKind = Literal["quantize", "bench"]
+JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted", "paused"]
+JobKind = Literal["quantize", "bench", "download"]
 
 REPETITIONS = "repetitions"
 """Of a measurement: a prefill takes far less time than a decode, so the share done says nothing of the time left."""
@@ -39,6 +39,8 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What it does just now."""
     bytes_done: int | None = None
     bytes_total: int | None = None
+    rate_bytes_per_s: float | None = None
+    """Of the last seconds, where the job tells it."""
     progress_at: float | None = None
     """When the figures above were reported."""
 
@@ -58,12 +60,18 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def bytes_per_s(self) -> float | None:
-        """Mean rate since the run began."""
+        """As the job tells it, else the mean since the run began."""
+        if self.rate_bytes_per_s is not None:
+            return self.rate_bytes_per_s
         elapsed = self._reported_after_s
         return self.bytes_done / elapsed if self.bytes_done and elapsed else None
 
     def remaining_s(self, now: float) -> float | None:
-        """Time left at the mean rate so far; None while nothing can be said."""
+        """Time left at the rate of now, or the mean so far; None while nothing can be said."""
+        if self.is_running and self.rate_bytes_per_s and self.bytes_done is not None and self.bytes_total:
+            return (self.bytes_total - self.bytes_done) / self.rate_bytes_per_s
+        if self.rate_bytes_per_s is not None:
+            return None
         elapsed, fraction = self._reported_after_s, self.fraction
         if not self.is_running or not elapsed or not fraction or self.progress_at is None:
             return None

@@ -122,6 +122,15 @@ def name_for_type(source_name: str, type_name: str) -> str:
     return f"{stem[: match.start()]}{match['mark']}{new}"
 
 
+def quant_type_in_name(stem: str) -> str | None:
+    """The type that a file's name (without `.gguf`) ends with, by llama.cpp's spelling; None when it tells none."""
+    match = _TYPE_SUFFIX.search(_SPLIT_SUFFIX.sub("", stem))
+    if match is None:
+        return None
+    name = match["type"].upper()
+    return {"FP16": "F16", "FP32": "F32"}.get(name, name)
+
+
 def plan_note(problem: str | None, needs_imatrix: bool, fallback_tensors: int) -> str:
     """What is special about making a type of a certain model, in a few words; empty when nothing is."""
     if problem is not None:

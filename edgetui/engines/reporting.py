@@ -31,6 +31,7 @@ class Reporter(Protocol):
         *,
         bytes_done: int | None = None,
         bytes_total: int | None = None,
+        bytes_per_s: float | None = None,
     ) -> None:
         """How far the work is; more reports than anyone can read are thinned out, the last one kept."""
 

@@ -42,6 +42,22 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     return Path(os.path.expanduser(base)) / "huggingface" / "hub"
 
 
+def repo_folder(cache: Path, repo: str) -> Path:
+    """Where a model repository lies in a cache."""
+    return cache / (_PREFIX + repo.replace("/", "--"))
+
+
+def partial_blob(blob: Path) -> Path:
+    """Where edgetui gathers a blob before it has its name; other programs take no notice of it."""
+    return blob.with_name(f"{blob.name}.edgetui-partial")
+
+
+def partial_blob_files(blob: Path) -> tuple[Path, Path]:
+    """`partial_blob` and the mark beside it of how much of it is safe on disk."""
+    partial = partial_blob(blob)
+    return partial, partial.with_name(f"{partial.name}.safe")
+
+
 def cached_revisions(folder: Path) -> Iterator[CachedRevision]:
     """Every snapshot of every model repository; raises `OSError` when the cache itself cannot be read."""
     if not folder.is_dir():

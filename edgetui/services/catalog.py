@@ -197,7 +197,7 @@ class Catalog:
         if known is not None and known[0] == mark and len(known[1].parts) == 1:
             entry = known[1]
         else:
-            entry = _read_entry(path, source, mark[0])
+            entry = read_entry(path, source, mark[0])
             self._known[path] = (mark, entry)
         origin = self._origins.origin_of(path) if source == "folder" else None
         if origin is None:
@@ -210,7 +210,8 @@ def _is_gguf(name: str) -> bool:
     return name.lower().endswith(".gguf") and not name.startswith(".")
 
 
-def _read_entry(path: Path, source: ModelSource, size_bytes: int) -> ModelEntry:
+def read_entry(path: Path, source: ModelSource, size_bytes: int) -> ModelEntry:
+    """A row for a GGUF file, with a `problem` where it cannot be used."""
     name = split_parts(path)[0].stem
     if len(split_parts(path)) > 1:
         name = name.rsplit("-", 3)[0]

@@ -121,7 +121,7 @@ class JobList:
         self._read_journal(folder, followed)
         if not running and followed.record.is_running:
             self._interrupt(folder, followed)
-        elif not running and followed.record.state in ("cancelled", "failed"):
+        elif not running and _leaves_rubbish(followed.record):
             # Native code may have begun its file between the job's own cleaning up and its end.
             _remove_leftover(folder)
         self._records[job_id] = followed.record
@@ -151,13 +151,19 @@ class JobList:
             # Another edgetui has just started it again, or is cleaning up.
             return
         try:
-            folder.remove_partial()
+            if followed.record.kind != "download":
+                folder.remove_partial()
             ended = followed.record.progress_at or followed.record.started_at or time.time()
             followed.record = msgspec.structs.replace(
                 followed.record, state="interrupted", summary=INTERRUPTED, ended_at=ended
             )
         finally:
             os.close(lock)
+
+
+def _leaves_rubbish(record: JobRecord) -> bool:
+    """Whether an ended run may have left what no other goes on with."""
+    return record.state == "cancelled" or (record.state == "failed" and record.kind != "download")
 
 
 def _remove_leftover(folder: JobFolder) -> None:

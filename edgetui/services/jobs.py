@@ -103,6 +103,24 @@ class Jobs:
         await asyncio.to_thread(self._end_as_cancelled, folder)
         return await self.get(record.job_id)
 
+    async def pause(self, job_id: str) -> JobRecord:
+        """End a download for now; `restart` goes on with it. Raises `bad_request` for any other job."""
+        record = await self.get(job_id)
+        if not record.is_running or record.kind != "download":
+            raise EdgetuiError("bad_request", f"Job {record.job_id} is no download that is running: cancel it instead.")
+        if not await self._signal_and_wait(self._folder(record.job_id), signal.SIGUSR1):
+            raise EdgetuiError("busy", f"Job {record.job_id} does not end: cancel it instead.")
+        return await self.get(record.job_id)
+
+    async def put_first(self, job_id: str) -> JobRecord:
+        """Let a download that waits for others be the next; raises `bad_request` for any other job."""
+        from edgetui.store.download_queue import put_first
+
+        record = await self.get(job_id)
+        if not await asyncio.to_thread(put_first, self._jobs_dir.parent / "downloads", record.job_id):
+            raise EdgetuiError("bad_request", f"Job {record.job_id} does not wait for other downloads.")
+        return record
+
     async def restart(self, job_id: str) -> JobRecord:
         """Run a job again that did not do its work; raises `bad_request`, `busy`."""
         record = await self.get(job_id)

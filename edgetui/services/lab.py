@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from edgetui.services.bench import Bench
     from edgetui.services.catalog import Catalog
+    from edgetui.services.downloads import Downloads
     from edgetui.services.engine_devices import EngineProbe
     from edgetui.services.fit import Fit
     from edgetui.services.hardware import HardwareMonitor
+    from edgetui.services.hub import Hub
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
     from edgetui.services.quantizer import Quantizer
@@ -76,6 +78,20 @@ class Lab:
         from edgetui.services.jobs import Jobs
 
         return Jobs(self.paths, self.database)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """Models that are not here yet."""
+        from edgetui.services.hub import Hub
+
+        return Hub(self.paths, self.database)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """Bringing them."""
+        from edgetui.services.downloads import Downloads
+
+        return Downloads(self.settings, self.jobs, self.hub)
 
     @cached_property
     def quantizer(self) -> Quantizer:

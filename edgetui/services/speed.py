@@ -80,9 +80,13 @@ class Speed:
     ) -> Calibration:
         """Measure this machine and keep it; `on_progress` gets shares from 0 to 1.
 
-        Raises `EdgetuiError`: `busy` when others computed meanwhile, unless it is to be kept `anyway`. Cancelling the
+        Raises `EdgetuiError`: `busy` when others computed meanwhile, unless it is to be kept `anyway`; `unsupported`
+        when this build of the engine computes on a GPU. Cancelling the
         task ends the measurement. In either case the calibration that was there stays.
         """
+        elsewhere = _offload(await self._engine_info())
+        if elsewhere:
+            raise EdgetuiError("unsupported", f"Not calibrated: {elsewhere}; measure a model instead: edgetui bench.")
         command = Calibrate(budget_s=budget_s, buffer_bytes=await self._buffer_bytes())
         fingerprint = await self.fingerprint()
         async with (
@@ -106,6 +110,9 @@ class Speed:
 
     async def calibration(self) -> Reading[Calibration]:
         """What holds for this machine and engine now, or why there is none."""
+        elsewhere = _offload(await self._engine_info())
+        if elsewhere:
+            return unknown(elsewhere)
         fingerprint = await self.fingerprint()
         found = await asyncio.to_thread(self._store.newest, fingerprint)
         if found is None:
@@ -244,6 +251,14 @@ class Speed:
             except EdgetuiError:
                 self._shapes[key] = None
         return self._shapes[key]
+
+
+def _offload(engine: EngineInfo) -> str:
+    """Why this build has no calibration: it gives the layers to a GPU, and only a processor's products are timed."""
+    gpus = [name for name in (device.split(":")[0] for device in engine.devices) if name not in ("CPU", "BLAS")]
+    if not engine.supports_gpu_offload or not gpus:
+        return ""
+    return f"this build of {engine.name} computes on {', '.join(gpus)}, which no calibration measures"
 
 
 def forecast_from(

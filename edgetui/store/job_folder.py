@@ -15,7 +15,16 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_text
-from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobRequest, JobSucceeded, QuantizeRequest
+from edgetui.formats.hub_cache import partial_blob_files, repo_folder
+from edgetui.worker.protocol import (
+    DownloadRequest,
+    JobEvent,
+    JobFailed,
+    JobProgress,
+    JobRequest,
+    JobSucceeded,
+    QuantizeRequest,
+)
 
 LOG_TAIL_BYTES = 64 * 1024
 """How much of a log's end is read to show its last lines."""
@@ -144,7 +153,10 @@ class JobFolder:
     def remove_partial(self) -> None:
         """Remove what an unfinished run left beside its target; the lock must be held."""
         with suppress(EdgetuiError, OSError):
-            partial = partial_path(self.order().request, self.job_id)
+            request = self.order().request
+            if isinstance(request, DownloadRequest):
+                _remove_partial_blobs(request)
+            partial = partial_path(request, self.job_id)
             if partial is not None:
                 partial.unlink(missing_ok=True)
 
@@ -203,6 +215,30 @@ class Journal:
 def is_last(event: JobEvent) -> bool:
     """Whether an event ends a run."""
     return isinstance(event, JobSucceeded | JobFailed)
+
+
+def goes_on(request: JobRequest) -> bool:
+    """Whether a run that fails, is paused or killed leaves what the next one goes on with."""
+    return isinstance(request, DownloadRequest)
+
+
+def _remove_partial_blobs(request: DownloadRequest) -> None:
+    cache = Path(request.cache)
+    folder = repo_folder(cache, request.repo)
+    for file in request.files:
+        name = file.sha256 or file.git_id
+        if not name.isalnum():
+            continue
+        lock = cache / ".locks" / folder.name / f"{name}.lock"
+        with suppress(OSError):
+            descriptor = os.open(lock, os.O_RDWR)
+            try:
+                # Another download of the same content goes on with it.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for partial in partial_blob_files(folder / "blobs" / name):
+                    partial.unlink(missing_ok=True)
+            finally:
+                os.close(descriptor)
 
 
 def partial_path(request: JobRequest, job_id: str) -> Path | None:

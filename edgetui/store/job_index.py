@@ -9,6 +9,7 @@ import msgspec
 from edgetui.core.jobs import JobKind, JobRecord
 from edgetui.worker.protocol import (
     BenchRequest,
+    DownloadRequest,
     JobEvent,
     JobFailed,
     JobProgress,
@@ -59,6 +60,7 @@ def advance(record: JobRecord, events: Iterable[JobEvent]) -> JobRecord:
                 "note": event.note,
                 "bytes_done": event.bytes_done,
                 "bytes_total": event.bytes_total,
+                "rate_bytes_per_s": event.bytes_per_s,
                 "progress_at": event.at,
             }
         elif isinstance(event, JobSucceeded):
@@ -66,9 +68,9 @@ def advance(record: JobRecord, events: Iterable[JobEvent]) -> JobRecord:
             if event.output is not None:
                 changes["output"] = event.output
         elif isinstance(event, JobFailed):
-            cancelled = event.failure.kind == "cancelled"
+            kind = event.failure.kind
             changes |= {
-                "state": "cancelled" if cancelled else "failed",
+                "state": kind if kind in ("cancelled", "paused") else "failed",
                 "ended_at": event.at,
                 "summary": event.failure.message,
             }
@@ -103,6 +105,8 @@ def _of_request(request: JobRequest) -> tuple[JobKind, str, str, str | None]:
     if isinstance(request, QuantizeRequest):
         name = request.parent_name or request.source.rsplit("/", 1)[-1].removesuffix(".gguf")
         return "quantize", name, request.type_name, request.target
+    if isinstance(request, DownloadRequest):
+        return "download", request.repo, request.name, None
     assert isinstance(request, BenchRequest)
     settings = request.settings
     tests = [("pp", settings.prompt_tokens), ("tg", settings.generated_tokens)]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.store.database import Database
-from edgetui.store.job_folder import JobFolder, Journal
+from edgetui.store.job_folder import JobFolder, Journal, goes_on
 from edgetui.worker.process_mark import process_mark
 from edgetui.worker.protocol import (
     BenchRequest,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NICENESS = 5
 """A job yields to the screen and to a chat."""
+PAUSED = "It was paused; what has come so far is kept."
 POLL_S = 0.1
 """How soon a cancellation is seen."""
 PROGRESS_INTERVAL_S = 0.25
@@ -58,11 +59,14 @@ class JobProcess:
         self._pending: JobProgress | None = None
         self._written_at = 0.0
         self._cancelled = threading.Event()
+        self._paused = threading.Event()
         self._finishing = False
 
     def run(self) -> int:
         """Work until the last event is written; returns the exit status."""
         signal.signal(signal.SIGTERM, self._on_terminate)
+        # Only what can go on later is ever paused; anything else takes no notice.
+        signal.signal(signal.SIGUSR1, self._on_pause if goes_on(self._request) else signal.SIG_IGN)
         self._journal.append(
             JobStarted(pid=os.getpid(), process_start=process_mark(os.getpid()) or 0.0, at=time.time())
         )
@@ -73,6 +77,8 @@ class JobProcess:
             self._write_progress()
             if self.cancelled:
                 self._end_cancelled()
+            elif self._paused.is_set():
+                self._end_paused()
         return 0
 
     # --- what a runner sees -------------------------------------------------------------------------------
@@ -86,6 +92,7 @@ class JobProcess:
         *,
         bytes_done: int | None = None,
         bytes_total: int | None = None,
+        bytes_per_s: float | None = None,
     ) -> None:
         """Remember how far the work is; the main thread writes it."""
         self._pending = JobProgress(
@@ -96,6 +103,7 @@ class JobProcess:
             note=note,
             bytes_done=bytes_done,
             bytes_total=bytes_total,
+            bytes_per_s=bytes_per_s,
         )
 
     def row(self, row: BenchRow) -> None:
@@ -136,12 +144,25 @@ class JobProcess:
             self._journal.append(last)
 
     def _failed(self, failure: Failure) -> JobFailed:
-        """The last event of a run that left nothing."""
-        self.folder.remove_partial()
+        """The last event of a run that failed, and left nothing but what its next run goes on with."""
+        if not goes_on(self._request):
+            self.folder.remove_partial()
         return JobFailed(at=time.time(), failure=failure)
 
     def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
         self._cancelled.set()
+
+    def _on_pause(self, _number: int, _frame: FrameType | None) -> None:
+        self._paused.set()
+
+    def _end_paused(self) -> None:
+        """End the process, and keep what it has brought."""
+        with self._lock:
+            if self._finishing:
+                return
+            self._write_progress(now=True)
+            self._journal.append(JobFailed(at=time.time(), failure=Failure("paused", PAUSED)))
+            os._exit(0)
 
     def _end_cancelled(self) -> None:
         """End the process, and native code with it, unless the work is as good as done."""

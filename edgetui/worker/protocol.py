@@ -11,6 +11,7 @@ from edgetui.core.bench import BenchRow, BenchSettings, Machine
 from edgetui.core.calibration import Calibration
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
+from edgetui.core.hub import HubFile
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
 
@@ -300,7 +301,30 @@ class BenchRequest(_Tagged, frozen=True, kw_only=True):
     machine: Machine = Machine()
 
 
-JobRequest = QuantizeRequest | BenchRequest
+class DownloadRequest(_Tagged, frozen=True, kw_only=True):
+    """Bring files of one commit of a hub repository into the hub's cache."""
+
+    repo: str
+    revision: str
+    """Branch, tag or commit that was asked for."""
+    commit: str
+    name: str
+    """Of the model that the files make up."""
+    files: tuple[HubFile, ...]
+    endpoint: str
+    cache: str
+    """Folder of the hub's cache."""
+    bytes_per_s: int = 0
+    """Limit of the rate; 0 for none."""
+    headroom_bytes: int = 0
+    """Free space that must remain on the disk."""
+    at_once: int = 2
+    """So many downloads run side by side; further ones wait."""
+    priority: int = 5
+    """From 0, the first in the queue, to 9."""
+
+
+JobRequest = QuantizeRequest | BenchRequest | DownloadRequest
 
 
 # --- events: a job's journal ----------------------------------------------------------------------------
@@ -329,6 +353,8 @@ class JobProgress(_Tagged, frozen=True, kw_only=True):
     """What is being done now, such as a tensor's name and types."""
     bytes_done: int | None = None
     bytes_total: int | None = None
+    bytes_per_s: float | None = None
+    """Of the last seconds, where the whole run says nothing of it."""
 
 
 class JobBenchRow(_Tagged, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from edgetui.store.history import History
 if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
+    from edgetui.worker.protocol import EngineInfo
 
 ONE_THREAD = LoadSettings(threads=1)
 
@@ -124,3 +125,23 @@ async def test_a_cancelled_calibration_keeps_nothing(lab: Lab) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await lab.speed.calibration()).value is None
+
+
+async def test_a_build_that_computes_on_a_gpu_gets_no_forecast_from_the_processor(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    await lab.speed.calibrate(budget_s=0.1, anyway=True)
+
+    async def with_gpu() -> EngineInfo:
+        return msgspec.structs.replace(
+            await lab.inference.engine_info(),
+            devices=("CUDA0: NVIDIA Orin", "BLAS: OpenBLAS", "CPU: ARMv8"),
+            supports_gpu_offload=True,
+        )
+
+    speed = Speed(lab.paths.log_dir, lab.database, lab.hardware, with_gpu, lab.bench)
+    found = await speed.forecast_of(demo_entry, ONE_THREAD)
+    assert found.value is None and "computes on CUDA0, which no calibration measures" in found.reason
+    with pytest.raises(EdgetuiError, match=r"Not calibrated: .* CUDA0") as caught:
+        await speed.calibrate(budget_s=0.1, anyway=True)
+    assert caught.value.failure.kind == "unsupported"

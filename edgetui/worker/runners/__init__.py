@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
-from edgetui.worker.protocol import BenchRequest, JobRequest, QuantizeRequest
+from edgetui.worker.protocol import BenchRequest, DownloadRequest, JobRequest, QuantizeRequest
 
 if TYPE_CHECKING:
     from edgetui.store.database import Database
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RUNNERS: dict[type[JobRequest], str] = {
     QuantizeRequest: "edgetui.worker.runners.quantize",
     BenchRequest: "edgetui.worker.runners.bench",
+    DownloadRequest: "edgetui.worker.runners.download",
 }
 """Request to module; a module is imported only when its job runs."""
 

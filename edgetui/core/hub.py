@@ -1,0 +1,212 @@
+"""What the hub tells of models and their files, and how files make up the variants that a person chooses from."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Literal
+
+import msgspec
+
+from edgetui.core.quant_types import quant_type_in_name
+
+HubFormat = Literal["gguf", "onnx", "mlx", "safetensors"]
+HUB_FORMATS: tuple[HubFormat, ...] = ("gguf", "onnx", "mlx", "safetensors")
+HubSort = Literal["trending", "downloads", "likes", "date"]
+HUB_SORTS: tuple[HubSort, ...] = ("trending", "downloads", "likes", "date")
+
+_SPLIT = re.compile(r"-(\d{5})-of-(\d{5})$")
+_NOT_WEIGHTS = re.compile(r"(^|[/._-])(mmproj|imatrix|lora)", re.IGNORECASE)
+_EXTERNAL_DATA = re.compile(r"\.onnx([._]data.*)?$|\.onnx_data(_\d+)?$")
+_COMPANIONS = frozenset(
+    {
+        "config.json",
+        "generation_config.json",
+        "genai_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "tokenizer.model",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "merges.txt",
+        "chat_template.jinja",
+        "chat_template.json",
+        "preprocessor_config.json",
+        "processor_config.json",
+        "model.safetensors.index.json",
+    }
+)
+"""Small files that weights of safetensors, MLX and ONNX need beside them."""
+
+
+class HubQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What is searched for; empty fields ask for nothing."""
+
+    text: str = ""
+    """Part of a repository's name."""
+    author: str = ""
+    formats: tuple[HubFormat, ...] = ()
+    task: str = ""
+    """The hub's pipeline tag, such as `text-generation`."""
+    language: str = ""
+    """Two-letter code."""
+    licence: str = ""
+    """The hub's name of it, such as `apache-2.0`."""
+    gated: bool | None = None
+    sort: HubSort = "trending"
+
+
+class HubModel(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a search."""
+
+    repo: str
+    downloads: int | None = None
+    """Of the last 30 days."""
+    likes: int | None = None
+    last_modified: str = ""
+    """ISO 8601; empty where the hub does not tell."""
+    gated: bool = False
+    tags: tuple[str, ...] = ()
+    task: str = ""
+    parameter_count: int | None = None
+    architecture: str = ""
+
+    @property
+    def formats(self) -> tuple[HubFormat, ...]:
+        """As the tags say."""
+        return tuple(each for each in HUB_FORMATS if each in self.tags)
+
+    @property
+    def licence(self) -> str:
+        """As the tags say; empty where none does."""
+        return next((tag.removeprefix("license:") for tag in self.tags if tag.startswith("license:")), "")
+
+
+class HubFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of a repository at one commit."""
+
+    path: str
+    size_bytes: int | None = None
+    sha256: str = ""
+    """Of a file that the hub keeps outside Git; empty for a small one, which `git_id` names."""
+    git_id: str = ""
+
+
+class HubVariant(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person takes or leaves: the files that make up one model."""
+
+    name: str
+    format: HubFormat
+    quant_type: str = ""
+    """llama.cpp's name; empty where the name does not tell."""
+    files: tuple[HubFile, ...]
+    missing: tuple[str, ...] = ()
+    """Parts that the repository lacks."""
+
+    @property
+    def size_bytes(self) -> int | None:
+        """All files together; None when one's size is not told."""
+        sizes = [file.size_bytes for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+class HubPage(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the hub tells of one repository."""
+
+    model: HubModel
+    commit: str
+    revision: str
+    """Branch, tag or commit that was asked for."""
+    card: str
+    """Markdown as its author wrote it: untrusted."""
+    files: tuple[HubFile, ...]
+    variants: tuple[HubVariant, ...]
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether a file's path in a repository stays inside any folder that it is put into, on every system."""
+    parts = path.split("/")
+    return (
+        bool(path)
+        and all(part not in ("", ".", "..") and not part.endswith((" ", ".")) for part in parts)
+        and not any(char in '\\:*?"<>|' or ord(char) < 32 or ord(char) == 127 for char in path)
+        and len(path) <= 400
+    )
+
+
+def variants_of(files: tuple[HubFile, ...], tags: tuple[str, ...] = ()) -> tuple[HubVariant, ...]:
+    """The models in a repository's files, smallest first; files with unsafe paths belong to none."""
+    safe = [file for file in files if is_safe_path(file.path)]
+    found = [*_gguf(safe), *_onnx(safe), *_safetensors(safe, tags)]
+    return tuple(sorted(found, key=lambda variant: (variant.size_bytes or 0, variant.name)))
+
+
+def _gguf(files: list[HubFile]) -> list[HubVariant]:
+    groups: dict[str, list[HubFile]] = {}
+    totals: dict[str, int] = {}
+    for file in files:
+        stem = file.path.removesuffix(".gguf")
+        if stem == file.path or _NOT_WEIGHTS.search(file.path):
+            continue
+        split = _SPLIT.search(stem)
+        if split:
+            stem = stem[: split.start()]
+            totals[stem] = int(split[2])
+        groups.setdefault(stem, []).append(file)
+    variants = []
+    for stem, members in groups.items():
+        members.sort(key=lambda file: file.path)
+        total = totals.get(stem, 0)
+        there = {file.path for file in members}
+        # A hostile name may tell of any number of parts; nobody splits a model into more than a few hundred.
+        parts = (f"{stem}-{number:05d}-of-{total:05d}.gguf" for number in range(1, min(total, 999) + 1))
+        name = PurePosixPath(stem).name
+        variants.append(
+            HubVariant(
+                name=name,
+                format="gguf",
+                quant_type=quant_type_in_name(name) or quant_type_in_name(stem) or "",
+                files=tuple(members),
+                missing=tuple(part for part in parts if part not in there),
+            )
+        )
+    return variants
+
+
+def _onnx(files: list[HubFile]) -> list[HubVariant]:
+    folders: dict[str, list[HubFile]] = {}
+    for file in files:
+        folders.setdefault(str(PurePosixPath(file.path).parent), []).append(file)
+    variants = []
+    for folder, members in folders.items():
+        graphs = [file for file in members if file.path.endswith(".onnx")]
+        if not graphs:
+            continue
+        base = [] if folder == "." else folders.get(".", [])
+        companions = [file for file in (*members, *base) if PurePosixPath(file.path).name in _COMPANIONS]
+        if any(PurePosixPath(file.path).name == "genai_config.json" for file in members):
+            data = [file for file in members if _EXTERNAL_DATA.search(file.path)]
+            name = PurePosixPath(folder).name if folder != "." else "onnx"
+            variants.append(HubVariant(name=name, format="onnx", files=_unique(data, companions)))
+            continue
+        for graph in graphs:
+            data = [file for file in members if _EXTERNAL_DATA.search(file.path) and file.path.startswith(graph.path)]
+            name = graph.path.removesuffix(".onnx")
+            variants.append(HubVariant(name=name, format="onnx", files=_unique([graph], data, companions)))
+    return variants
+
+
+def _safetensors(files: list[HubFile], tags: tuple[str, ...]) -> list[HubVariant]:
+    weights = [file for file in files if file.path.endswith(".safetensors") and "/" not in file.path]
+    # An adapter or one part of a pipeline is no model by itself.
+    weights = [file for file in weights if file.path.startswith(("model", "weights", "consolidated"))]
+    if not weights:
+        return []
+    companions = [file for file in files if file.path in _COMPANIONS]
+    made_for: HubFormat = "mlx" if "mlx" in tags else "safetensors"
+    return [HubVariant(name=made_for, format=made_for, files=_unique(weights, companions))]
+
+
+def _unique(*groups: list[HubFile]) -> tuple[HubFile, ...]:
+    return tuple({file.path: file for group in groups for file in group}.values())

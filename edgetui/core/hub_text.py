@@ -1,0 +1,50 @@
+"""What the hub tells, as words."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+from edgetui.core.units import MISSING, format_bytes, format_count
+
+if TYPE_CHECKING:
+    from edgetui.core.hub import HubModel, HubPage, HubVariant
+
+
+def short_date(iso: str) -> str:
+    """`2026-11-23`, or `-`."""
+    return iso[:10] if iso else MISSING
+
+
+def short_count(count: int | None) -> str:
+    """`1.2 M`, or `-`."""
+    return MISSING if count is None else format_count(count)
+
+
+def model_marks(model: HubModel) -> str:
+    """`gguf, apache-2.0, asks for consent`; what is not told is left out."""
+    parts = [*model.formats, model.licence, "asks for consent" if model.gated else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def variant_size(variant: HubVariant) -> str:
+    """`2.3 GiB`, `2.3 GiB in 2 files`."""
+    size = variant.size_bytes
+    words = MISSING if size is None else format_bytes(size)
+    return words if len(variant.files) == 1 else f"{words} in {len(variant.files)} files"
+
+
+def offline_line(problem: str, fetched_at: float) -> str:
+    """Why, and from when, what is shown is not of now."""
+    if not fetched_at:
+        return f"{problem} This is from what was seen before."
+    seen = datetime.datetime.fromtimestamp(fetched_at).astimezone()
+    return f"{problem} This was seen on {seen:%Y-%m-%d %H:%M}."
+
+
+def chosen_variant(page: HubPage, wanted: str) -> HubVariant | None:
+    """The variant of that name or quantization type, or the only one whose name has it; None when there is none."""
+    lower = wanted.lower()
+    exact = [each for each in page.variants if lower in (each.name.lower(), each.quant_type.lower())]
+    found = exact or [each for each in page.variants if lower in each.name.lower()]
+    return found[0] if len(found) == 1 else None

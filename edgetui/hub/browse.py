@@ -1,0 +1,125 @@
+"""Searching the hub and reading what it tells of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgetui.core.hub import HubFile, HubModel, HubPage, HubQuery, variants_of
+from edgetui.core.plain_text import plain_line, plain_text
+from edgetui.hub.access import ANSWER_LIMIT_S
+from edgetui.hub.failures import hub_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgetui.hub.access import HubAccess
+
+PAGE_ROWS = 100
+_SORTS = {"trending": "trending_score", "downloads": "downloads", "likes": "likes", "date": "last_modified"}
+_TOLD = ["downloads", "likes", "lastModified", "gated", "tags", "pipeline_tag", "gguf", "safetensors"]
+MOST_CARD_BYTES = 256 * 1024
+
+
+def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
+    """Rows page by page, each fetched when it is asked for; raises `EdgetuiError` as `hub_failure` says."""
+    access.require_online()
+    filters = [
+        *query.formats,
+        *([query.language] if query.language else []),
+        *([f"license:{query.licence}"] if query.licence else []),
+    ]
+    try:
+        found = iter(
+            access.api().list_models(
+                search=query.text.strip() or None,
+                author=query.author or None,
+                filter=filters or None,
+                pipeline_tag=query.task or None,
+                gated=query.gated,
+                sort=_SORTS[query.sort],
+                expand=_TOLD,
+            )
+        )
+        while True:
+            page = []
+            for info in found:
+                page.append(_model(info))
+                if len(page) == PAGE_ROWS:
+                    break
+            yield page
+            if len(page) < PAGE_ROWS:
+                return
+    except Exception as error:
+        raise hub_failure(error, access) from error
+
+
+def page(access: HubAccess, repo: str, revision: str = "main") -> HubPage:
+    """Everything about one model at its newest commit of a revision; raises `EdgetuiError`."""
+    access.require_online()
+    try:
+        info = access.api().model_info(repo, revision=revision, files_metadata=True, timeout=ANSWER_LIMIT_S)
+        files = tuple(_file(sibling) for sibling in info.siblings or ())
+        commit = str(info.sha or "")
+        card = _card(access, repo, commit, files)
+    except Exception as error:
+        raise hub_failure(error, access, repo) from error
+    tags = tuple(info.tags or ())
+    return HubPage(
+        model=_model(info),
+        commit=commit,
+        revision=revision,
+        card=card,
+        files=files,
+        variants=variants_of(files, tags),
+    )
+
+
+def _card(access: HubAccess, repo: str, commit: str, files: tuple[HubFile, ...]) -> str:
+    """The README without its header of YAML; empty when there is none or it is out of all proportion."""
+    readme = next((file for file in files if file.path == "README.md"), None)
+    if readme is None or (readme.size_bytes or 0) > MOST_CARD_BYTES:
+        return ""
+    from huggingface_hub import get_session, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+
+    answer = get_session().get(
+        hf_hub_url(repo, "README.md", revision=commit, endpoint=access.endpoint),
+        headers=build_hf_headers(token=access.token() or False),
+        timeout=ANSWER_LIMIT_S,
+        # Nobody else than the hub gets the token.
+        follow_redirects=False,
+    )
+    if answer.status_code in (401, 403) or answer.is_redirect:
+        # A gated model's page is open, its files are not.
+        return ""
+    hf_raise_for_status(answer)
+    text = plain_text(answer.content[:MOST_CARD_BYTES].decode("utf-8", "replace"))
+    if text.startswith("---\n"):
+        _, end, rest = text[4:].partition("\n---\n")
+        text = rest if end else text
+    return text.strip()
+
+
+def _model(info: Any) -> HubModel:
+    gguf = info.gguf if isinstance(info.gguf, dict) else {}
+    total = gguf.get("total") or (info.safetensors.total if info.safetensors else None)
+    return HubModel(
+        repo=plain_line(str(info.id)),
+        downloads=info.downloads,
+        likes=info.likes,
+        last_modified=info.last_modified.isoformat() if info.last_modified else "",
+        gated=bool(info.gated),
+        tags=tuple(plain_line(str(tag)) for tag in info.tags or ()),
+        task=plain_line(info.pipeline_tag or ""),
+        parameter_count=total if isinstance(total, int) and total > 0 else None,
+        architecture=plain_line(str(gguf.get("architecture") or "")),
+    )
+
+
+def _file(sibling: Any) -> HubFile:
+    return HubFile(
+        path=sibling.rfilename,
+        size_bytes=sibling.lfs.size if sibling.lfs else sibling.size,
+        sha256=sibling.lfs.sha256 if sibling.lfs else "",
+        git_id="" if sibling.lfs else sibling.blob_id or "",
+    )

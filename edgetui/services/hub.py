@@ -1,0 +1,152 @@
+"""The hub for screens and commands: searches, pages and headers, from what was told before where there is no link."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.hub.access import HubAccess
+from edgetui.store.hub_answers import HubAnswers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from pathlib import Path
+
+    from edgetui.config import Paths
+    from edgetui.core.hub import HubModel, HubPage, HubQuery, HubVariant
+    from edgetui.core.models import ModelEntry
+    from edgetui.store.database import Database
+
+T = TypeVar("T")
+FRESH_S = 300.0
+"""A search that was answered so recently is not asked again."""
+_OFFLINE_KINDS = ("network",)
+
+
+@dataclass(frozen=True)
+class Told(Generic[T]):
+    """What the hub says, or said."""
+
+    value: T
+    fetched_at: float
+    """Unix time in seconds."""
+    problem: str = ""
+    """Why it is not asked now; empty for an answer of today's hub."""
+
+
+class Hub:
+    """One endpoint, seen through huggingface_hub."""
+
+    def __init__(
+        self, paths: Paths, database: Database, access: Callable[[], HubAccess] = HubAccess.of_environment
+    ) -> None:
+        self._headers_dir = paths.state_dir / "headers"
+        self._access = access
+        self._answers = HubAnswers(database, access().endpoint)
+        self._fresh: dict[HubQuery, tuple[list[HubModel], bool, float]] = {}
+
+    @property
+    def access(self) -> HubAccess:
+        """Endpoint and cache."""
+        return self._access()
+
+    async def search(self, query: HubQuery) -> AsyncGenerator[Told[list[HubModel]], None]:
+        """Page after page; the next is fetched when it is asked for.
+
+        Without a link it is one page of what was seen before, with the reason. Raises `EdgetuiError` where there is
+        neither.
+        """
+        from edgetui.hub import browse
+
+        fresh = self._fresh.get(query)
+        if fresh is not None and fresh[1] and time.time() - fresh[2] < FRESH_S:
+            yield Told(fresh[0], fresh[2])
+            return
+        pages = await asyncio.to_thread(browse.search, self.access, query)
+        is_first = True
+        while True:
+            try:
+                rows = await asyncio.to_thread(next, pages, None)
+            except EdgetuiError as error:
+                if not is_first or error.failure.kind not in _OFFLINE_KINDS:
+                    raise
+                yield await asyncio.to_thread(self._remembered, query, error)
+                return
+            if rows is None:
+                return
+            if is_first:
+                is_whole = len(rows) < browse.PAGE_ROWS
+                self._fresh[query] = (rows, is_whole, time.time())
+                await asyncio.to_thread(self._answers.keep_search, query, rows)
+            is_first = False
+            yield Told(rows, time.time())
+
+    async def page(self, repo: str, revision: str = "main") -> Told[HubPage]:
+        """Everything about a model; raises `EdgetuiError` where neither the hub nor an earlier answer tells."""
+        from edgetui.hub import browse
+
+        try:
+            page = await asyncio.to_thread(browse.page, self.access, repo, revision)
+        except EdgetuiError as error:
+            found = await asyncio.to_thread(self._answers.page, repo, revision)
+            if found is None or error.failure.kind not in _OFFLINE_KINDS:
+                raise
+            return Told(found[0], found[1], str(error))
+        await asyncio.to_thread(self._answers.keep_page, page)
+        return Told(page, time.time())
+
+    async def inside(self, page: HubPage, variant: HubVariant) -> ModelEntry:
+        """A variant as if it were here: an entry whose file has the remote header and a hole for the weights.
+
+        Raises `EdgetuiError`: `unsupported` for anything but a GGUF of one part, and as `fetch_header` does.
+        """
+        from edgetui.hub.header import fetch_header
+
+        if variant.format != "gguf" or len(variant.files) != 1:
+            raise EdgetuiError(
+                "unsupported", f"Only the header of a GGUF in one file is read before the download, not {variant.name}."
+            )
+        (file,) = variant.files
+        target = self._headers_dir / f"{file.sha256 or file.git_id}.gguf"
+        path = await asyncio.to_thread(fetch_header, self.access, page.model.repo, page.commit, file, target)
+        return await asyncio.to_thread(_entry, path, page, variant)
+
+    async def login(self, token: str) -> str:
+        """Keep a token that the hub knows; returns the account's name. Raises `EdgetuiError`."""
+        from edgetui.hub.account import login
+
+        return await asyncio.to_thread(login, self.access, token)
+
+    def _remembered(self, query: HubQuery, error: EdgetuiError) -> Told[list[HubModel]]:
+        found = self._answers.search(query)
+        if found is not None:
+            return Told(found[0], found[1], str(error))
+        models = [model for model in self._answers.all_models() if _answers(model, query)]
+        if not models:
+            raise error
+        return Told(models, 0.0, str(error))
+
+
+def _answers(model: HubModel, query: HubQuery) -> bool:
+    """Whether a model that was seen would be found by a search."""
+    return (
+        query.text.strip().lower() in model.repo.lower()
+        and (not query.author or model.repo.split("/")[0] == query.author)
+        and all(each in model.formats for each in query.formats)
+        and (not query.task or model.task == query.task)
+        and (not query.language or query.language in model.tags)
+        and (not query.licence or model.licence == query.licence)
+        and (query.gated is None or model.gated == query.gated)
+    )
+
+
+def _entry(path: Path, page: HubPage, variant: HubVariant) -> ModelEntry:
+    from edgetui.services.catalog import read_entry
+
+    entry = read_entry(path, "hub", variant.size_bytes or 0)
+    return msgspec.structs.replace(entry, name=variant.name, repo=page.model.repo, revision=page.commit)
