@@ -26,6 +26,7 @@ def bench(
     ] = None,
     prompt: Annotated[int, typer.Option("-p", "--n-prompt", help="Prefill test of so many tokens; 0: none.")] = 512,
     generate: Annotated[int, typer.Option("-n", "--n-gen", help="Decode test of so many tokens; 0: none.")] = 128,
+    depth: Annotated[int, typer.Option("-d", "--n-depth", help="Tokens in the KV cache before each test.")] = 0,
     repetitions: Annotated[int, typer.Option("-r", "--repetitions")] = 5,
     threads: Annotated[int, typer.Option("-t", "--threads", help="0: one a physical core.")] = 0,
     batch: Annotated[int, typer.Option("-b", "--batch", help="Prompt tokens handed over at once.")] = 2048,
@@ -37,14 +38,16 @@ def bench(
     if history:
         status = asyncio.run(_print_history(models or [], as_json))
     elif models:
-        settings = _settings(prompt, generate, repetitions, threads, batch, kv)
+        settings = _settings(prompt, generate, depth, repetitions, threads, batch, kv)
         status = asyncio.run(_measure(models, settings, as_json))
     else:
         raise EdgetuiError("bad_request", "Name a model to measure (edgetui models lists them), or ask for --history.")
     raise typer.Exit(status)
 
 
-def _settings(prompt: int, generate: int, repetitions: int, threads: int, batch: int, kv: str) -> BenchSettings:
+def _settings(
+    prompt: int, generate: int, depth: int, repetitions: int, threads: int, batch: int, kv: str
+) -> BenchSettings:
     import msgspec
 
     from edgetui.core.bench import BenchSettings
@@ -54,6 +57,7 @@ def _settings(prompt: int, generate: int, repetitions: int, threads: int, batch:
             {
                 "prompt_tokens": prompt,
                 "generated_tokens": generate,
+                "depth_tokens": depth,
                 "repetitions": repetitions,
                 "threads": threads,
                 "batch_tokens": batch,

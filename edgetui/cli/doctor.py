@@ -34,6 +34,8 @@ def doctor(
                 group = check.group
             _print_check(check)
         print(f"\n{report.verdict.capitalize()}.")
+        if not self_test:
+            print("--self-test proves each engine by running it.")
     raise typer.Exit(report.exit_code)
 
 

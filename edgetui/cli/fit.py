@@ -56,6 +56,7 @@ async def _ask(
     model: str, chosen: Mapping[str, object]
 ) -> tuple[ModelEntry, MemoryFit, Reading[SpeedForecast], MeasuredRows]:
     from edgetui.services.lab import Lab
+    from edgetui.services.speed import depth_measured
 
     lab = Lab()
     try:
@@ -64,6 +65,7 @@ async def _ask(
         memory = await lab.fit.memory(entry, settings)
         depth = memory.context_tokens if chosen["context_tokens"] else None
         speed = await lab.speed.forecast_of(entry, settings, depth)
-        return entry, memory, speed, await lab.speed.measured(entry, settings.threads)
+        deep = 0 if depth is None else depth_measured(depth)
+        return entry, memory, speed, await lab.speed.measured(entry, settings, deep)
     finally:
         await lab.close()

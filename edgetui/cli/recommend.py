@@ -16,13 +16,28 @@ if TYPE_CHECKING:
     from edgetui.core.recommendation import Limits, Ranked
 
 
+_OPTIONS = {
+    "least_tps": "tps",
+    "most_ttft_s": "ttft",
+    "prompt_tokens": "prompt",
+    "context_tokens": "context",
+    "memory_gib": "memory",
+    "most_joules_per_token": "joules",
+}
+"""Options that are not called as the limit is."""
+
+
 def recommend(
     task: Annotated[str | None, typer.Option("--task", help="chat, reasoning, code or vision.")] = None,
-    tps: Annotated[float | None, typer.Option("--tps", help="Least tok/s of decode; 6 if not given, 0: any.")] = None,
-    ttft: Annotated[float | None, typer.Option("--ttft", help="Most seconds to the first token.")] = None,
-    prompt: Annotated[int | None, typer.Option("--prompt", help="Tokens of the prompt for --ttft.")] = None,
+    tps: Annotated[
+        float | None, typer.Option("--tps", help="Least tok/s of decode, the context full; 6 if not given, 0: any.")
+    ] = None,
+    ttft: Annotated[float | None, typer.Option("--ttft", help="Most seconds to the first token; 0: any.")] = None,
+    prompt: Annotated[
+        int | None, typer.Option("--prompt", help="Tokens of the prompt for --ttft; 512 if not given.")
+    ] = None,
     context: Annotated[int | None, typer.Option("-c", "--context", help="Tokens; 4096 if not given.")] = None,
-    memory: Annotated[float | None, typer.Option("--memory", help="Most memory in GiB.")] = None,
+    memory: Annotated[float | None, typer.Option("--memory", help="Most memory in GiB; 0: all there is.")] = None,
     joules: Annotated[float | None, typer.Option("--joules", help="Most joules a token; needs --watts.")] = None,
     watts: Annotated[float | None, typer.Option("--watts", help="What the machine draws while it decodes.")] = None,
     multilingual: Annotated[bool | None, typer.Option("--multilingual", help="More than English.")] = None,
@@ -62,7 +77,7 @@ def recommend(
     }
     from edgetui.core.recommendation import Limits
 
-    limits = override(Limits(), chosen)
+    limits = override(Limits(), chosen, _OPTIONS)
     machine, rows = asyncio.run(_ask(limits, board, bandwidth))
     kept = [row for row in rows if not row.choice.broken]
     if as_json:

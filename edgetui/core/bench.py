@@ -19,12 +19,14 @@ PHYSICAL_BATCH_TOKENS = 512
 
 
 class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to measure: llama-bench's -p, -n, -r, -t, -b, -ctk/-ctv."""
+    """What to measure: llama-bench's -p, -n, -d, -r, -t, -b, -ctk/-ctv."""
 
     prompt_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 512
     """pp N; 0 leaves prefill out."""
     generated_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 128
     """tg N; 0 leaves decode out."""
+    depth_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    """Tokens that are in the KV cache before each test begins."""
     repetitions: Annotated[int, Meta(ge=1, le=1000)] = 5
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 takes one a physical core that this process may use."""
@@ -57,11 +59,13 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """One-minute load of the machine before the test began."""
     backend: str = ""
     """What computed: `CPU`, or the engine's names of the accelerators; empty in rows of an edgetui that did not say."""
+    depth_tokens: int = 0
+    """Tokens in the KV cache before the test."""
 
     @property
     def name(self) -> str:
-        """llama-bench's name of the test: `pp512`, `tg128`."""
-        return f"{self.test}{self.tokens}"
+        """llama-bench's name of the test: `pp512`, `tg128`, `tg128 @ d4096`."""
+        return f"{self.test}{self.tokens}" + (f" @ d{self.depth_tokens}" if self.depth_tokens else "")
 
     @property
     def samples_tps(self) -> tuple[float, ...]:

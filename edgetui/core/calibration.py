@@ -18,6 +18,9 @@ ATTENTION_CACHE_TYPES = ("F16", "Q8_0", "Q4_0")
 WIDE, NARROW = 2048, 512
 """Widths of the calibrated matrices; every type's block divides them."""
 
+STEADY_SPREAD = 0.2
+"""A measured rate may vary by so much between repetitions, as a share of itself to either side: a machine that is left
+alone stays far below."""
 CALM_CORES = 0.25
 """Others may keep so much of a core busy before a calibration is worth nothing: with a thread on every core, the
 whole product waits for the one that was held up."""
@@ -133,9 +136,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def disturbance(self) -> str:
         """What makes the figures doubtful, in words; empty for a calm machine."""
-        if self.others_cores is None or self.others_cores <= CALM_CORES:
-            return ""
-        return f"other programs kept {self.others_cores:.1f} cores busy while this machine was measured"
+        if self.others_cores is not None and self.others_cores > CALM_CORES:
+            return f"other programs kept {self.others_cores:.1f} cores busy while this machine was measured"
+        spread = max(part.bandwidth.spread for part in self.threads)
+        if spread > STEADY_SPREAD:
+            return f"memory was read at rates that differ by {2 * spread:.0%} while this machine was measured"
+        return ""
 
     def with_threads(self, count: int) -> ThreadCalibration | None:
         """Figures for a number of threads; None when it was not measured."""

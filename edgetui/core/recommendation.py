@@ -82,6 +82,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """Limits that it breaks, in words."""
     unchecked: tuple[str, ...] = ()
     """Limits that nothing here can tell about, in words."""
+    barely: str = ""
+    """How the forecast's interval reaches beyond a limit that its figure keeps."""
 
     @property
     def score(self) -> float | None:
@@ -193,7 +195,8 @@ def _place(choice: Choice, before: Choice | None, worths: Mapping[str, _Worth]) 
     else:
         count = format_count(choice.member.parameters)
         own = (
-            f"no {BENCHMARK} score of it or of a smaller one of its family is known here; its {count} parameters count"
+            f"no {BENCHMARK} score of it or of a smaller one of its family is known here, so it stands behind all that"
+            f" have one, in order of parameters ({count})"
         )
     if before is None:
         return (f"first: keeps all limits, and {own}",)
@@ -214,13 +217,19 @@ def _type_reason(choice: Choice, options: Sequence[Choice]) -> tuple[str, ...]:
 
 def _facts(choice: Choice) -> tuple[str, ...]:
     parts = choice.memory
-    copied = f" + {format_bytes(parts.weights_copied)} rearranged" if parts.weights_copied else ""
+    copied = (
+        f" + {format_bytes(parts.weights_copied)} of them once more, rearranged for this processor"
+        if parts.weights_copied
+        else ""
+    )
     lines = [
         f"memory {choice.verdict}: ~{format_bytes(parts.total)} = weights {format_bytes(parts.weights_mapped)}{copied},"
         f" KV cache {format_bytes(parts.kv_cache)}, buffers {format_bytes(parts.compute + parts.output)},"
         f" process {format_bytes(parts.runtime)}"
     ]
     pace = choice.pace.value
+    if pace is not None and pace.is_bound:
+        lines.append("without what its processor may hold a second time, rearranged: only a calibration there tells")
     if pace is None:
         lines.append(f"speed unknown: {choice.pace.reason}")
     else:
@@ -233,5 +242,7 @@ def _facts(choice: Choice) -> tuple[str, ...]:
         lines.append(f"first token after ~{choice.ttft_s:.1f} s")
     if choice.joules_per_token is not None:
         lines.append(f"about {choice.joules_per_token:.1f} J a token at the power given")
+    if choice.barely:
+        lines.append(f"barely: {choice.barely}")
     lines += [f"not checked: {words}" for words in choice.unchecked]
     return tuple(lines)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edgetui.core.boards import Board
     from edgetui.core.recommendation import Choice, Limits, Ranked
 
-COLUMNS = ("#", "Model", "Type", "Params", "Memory", "tok/s", "TTFT", "Score", "Licence", "")
+COLUMNS = ("#", "Model", "Type", "Params", "Memory", "tok/s", "TTFT", "MMLU-Pro", "Licence", "Note")
 """Headings; the last one holds what is to be said of the row in a few words."""
 
 
@@ -27,7 +27,7 @@ def row_cells(row: Ranked, *, with_interval: bool = True) -> tuple[str, ...]:
         f"~{choice.ttft_s:.1f} s" if choice.ttft_s is not None else MISSING,
         f"{choice.score:.1f}" if choice.score is not None else MISSING,
         choice.member.licence,
-        note(row),
+        note(row) if with_interval or row.choice.broken else note(row).replace("* frontier", "*").replace(", ", " "),
     )
 
 
@@ -43,11 +43,15 @@ def rate_text(choice: Choice) -> str:
 
 def note(row: Ranked) -> str:
     """The limit that it breaks, or that it is on the frontier."""
-    if row.choice.broken:
-        return row.choice.broken[0]
-    if row.on_frontier:
-        return "* frontier"
-    return "tight" if row.choice.verdict == "tight" else ""
+    broken = row.choice.broken
+    if broken:
+        return broken[0] + (f" (and {len(broken) - 1} more)" if len(broken) > 1 else "")
+    words = (
+        "tight" if row.choice.verdict == "tight" else "",
+        "barely" if row.choice.barely else "",
+        "* frontier" if row.on_frontier else "",
+    )
+    return ", ".join(word for word in words if word)
 
 
 def asked_text(limits: Limits, board: Board) -> str:
@@ -78,11 +82,8 @@ def asked_text(limits: Limits, board: Board) -> str:
 
 
 def download_command(choice: Choice) -> str:
-    """The hub's own command that brings the file into the cache, where Models finds it; empty without a known build."""
-    if not choice.member.gguf:
-        return ""
-    patterns = " ".join(f"'*{name}*'" for name in (choice.type_name, choice.type_name.lower()))
-    return f"hf download {choice.member.gguf} --include {patterns}"
+    """The command that brings the file into the hub's cache, where Models finds it; empty without a known build."""
+    return f"edgetui download {choice.member.gguf} {choice.type_name}" if choice.member.gguf else ""
 
 
 def details(row: Ranked) -> list[tuple[str, str]]:
@@ -91,6 +92,8 @@ def details(row: Ranked) -> list[tuple[str, str]]:
     experts = f", {member.active_experts} of {member.experts} experts active" if member.experts else ""
     window = f", window of {member.window} but every {member.full_every}th layer" if member.window else ""
     facts = [("WHY" if number == 0 else "", reason) for number, reason in enumerate(row.reasons)]
+    if row.on_frontier:
+        facts.append(("", "on the frontier (*): no other one that keeps the limits is both faster and better"))
     facts += [
         ("MODEL", f"{member.name} of {row.choice.family}, made for {', '.join(member.tasks)}; {member.languages}"),
         (

@@ -26,7 +26,7 @@ def speed_facts(
     return [
         (
             "SPEED",
-            f"~{found.decode_tps:.1f} tok/s predicted decode"
+            f"~{found.decode_tps:.1f} tok/s predicted decode after {found.context_tokens} tokens"
             f" ({found.decode_low_tps:.1f} to {found.decode_high_tps:.1f}){decode}",
         ),
         (
@@ -37,8 +37,8 @@ def speed_facts(
         (
             "from",
             f"{format_bytes(found.bytes_per_token)} a token at {format_bytes(int(found.bandwidth_bytes_per_s))}/s,"
-            f" {found.efficiency:.0%} of it reached; {found.threads} thread{'' if found.threads == 1 else 's'},"
-            f" depth {found.context_tokens}; {_rows(found.measured_rows)}",
+            f" {found.efficiency:.0%} of it reached; {found.threads} thread{'' if found.threads == 1 else 's'};"
+            f" {_rows(found.measured_rows)}",
         ),
         *((("doubtful", found.doubt),) if found.doubt else ()),
         *(("verify", command) for command in found.commands),

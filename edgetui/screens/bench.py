@@ -24,6 +24,7 @@ from edgetui.services.bench import compare
 from edgetui.widgets.bars import default_glyphs, meter
 from edgetui.widgets.bench_bars import BenchBars
 from edgetui.widgets.filter_input import FilterInput
+from edgetui.widgets.row_table import RowTable
 from edgetui.worker.protocol import JobFailed
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class BenchScreen(LabScreen):
             markup=False,
         )
         with Container(id="history"):
-            yield DataTable(cursor_type="row")
+            yield RowTable()
             yield Static(id="more", markup=False)
         yield BenchBars()
 
@@ -174,6 +175,7 @@ class BenchScreen(LabScreen):
             ("generated_tokens", "Decode", "tg N: generated tokens; 0: none"),
             ("repetitions", "Repetitions", "of each test, after the warm-up"),
             ("threads", "Threads", "0: one a physical core"),
+            ("depth_tokens", "Depth", "tokens in the KV cache before each test"),
             ("batch_tokens", "Batch", "prompt tokens handed over at once"),
             ("kv_cache_type", "KV cache", " ".join(KV_CACHE_TYPES)),
         )

@@ -105,6 +105,10 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
                             yield Static(Content(field.note), classes="note")
                     yield Static(classes="problem", id=f"{field.name}-problem", markup=False)
 
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """What was said of a value does not hold for another."""
+        self.query_one(f"#{event.input.id}-problem", Static).display = False
+
     async def action_apply(self) -> None:
         """Check every field; go on only when all are good."""
         for entered in self.query(Input):

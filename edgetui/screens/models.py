@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+import msgspec
 from rich.text import Text
 from textual import work
 from textual.binding import Binding
@@ -19,6 +20,7 @@ from edgetui.core.units import MISSING, format_bytes, format_count
 from edgetui.screens.base import LabScreen
 from edgetui.widgets.filter_input import FilterInput
 from edgetui.widgets.model_details import ModelDetailsPane
+from edgetui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,12 +54,13 @@ class ModelsScreen(LabScreen):
     ModelsScreen #summary { height: 1; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
     ModelsScreen #empty { display: none; height: auto; padding: 1 2; }
     ModelsScreen #both { height: 1fr; layout: vertical; }
-    ModelsScreen DataTable { height: 1fr; min-height: 4; background: $background; scrollbar-size-horizontal: 1; }
-    ModelsScreen ModelDetailsPane { height: 45%; border-top: solid $primary; }
+    ModelsScreen DataTable { height: auto; max-height: 55%; min-height: 4; }
+    ModelsScreen ModelDetailsPane { height: 1fr; border-top: solid $primary; }
     ModelsScreen.-wide #both { layout: horizontal; }
-    ModelsScreen.-wide DataTable { width: 3fr; height: 1fr; }
+    ModelsScreen.-wide DataTable { width: 3fr; height: 1fr; max-height: 100%; }
     ModelsScreen.-wide ModelDetailsPane { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
     ModelsScreen.-no-details ModelDetailsPane { display: none; }
+    ModelsScreen.-no-details DataTable { height: 1fr; max-height: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open('run')", "Run", priority=True, id="models.run"),
@@ -88,7 +91,7 @@ class ModelsScreen(LabScreen):
         yield FilterInput("filter by name, type or architecture; esc clears")
         yield Static(id="empty", markup=False)
         with Container(id="both"):
-            yield DataTable(cursor_type="row", zebra_stripes=False)
+            yield RowTable()
             yield ModelDetailsPane()
 
     def on_mount(self) -> None:
@@ -306,7 +309,8 @@ class ModelsScreen(LabScreen):
         try:
             fit = await self.lab.fit.memory(entry, settings)
             speed = await self.lab.speed.forecast_of(entry, settings)
-            measured = await self.lab.speed.measured(entry, speed.value.threads if speed.value else settings.threads)
+            threads = speed.value.threads if speed.value else settings.threads
+            measured = await self.lab.speed.measured(entry, msgspec.structs.replace(settings, threads=threads))
         except EdgetuiError as error:
             self.show_failure(error)
             self._show_details_again()

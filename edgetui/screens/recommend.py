@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.binding import Binding
@@ -18,6 +19,7 @@ from edgetui.screens.base import LabScreen
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.recommendation_chart import draw_ranking
+from edgetui.widgets.row_table import RowTable
 from edgetui.widgets.scatter_chart import ScatterChart
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ _FIELDS = (
     ("most_joules_per_token", "Energy", "joules a token at most; 0: any"),
 )
 _NARROW = 110
-_NARROW_COLUMNS = ("#", "Model", "Type", "Memory", "tok/s", "Score", "")
-_RIGHT = frozenset({"#", "Params", "Memory", "tok/s", "TTFT", "Score"})
+_NARROW_WITH_ALL = ("#", "Model", "Note")
+_NARROW_COLUMNS = ("#", "Model", "Type", "Memory", "tok/s", "MMLU-Pro", "Note")
+_RIGHT = frozenset({"#", "Params", "Memory", "tok/s", "TTFT", "MMLU-Pro"})
 
 
 class RecommendScreen(LabScreen):
@@ -59,13 +62,14 @@ class RecommendScreen(LabScreen):
     DEFAULT_CSS = """
     RecommendScreen #asked { height: auto; max-height: 3; color: $text-muted; padding: 0 1; }
     RecommendScreen #both { height: 1fr; layout: vertical; }
-    RecommendScreen DataTable { height: 1fr; min-height: 4; background: $background; scrollbar-size-horizontal: 1; }
-    RecommendScreen #why { height: 45%; border-top: solid $primary; padding: 0 1; }
-    RecommendScreen ScatterChart { height: 60%; border-top: solid $primary; display: none; }
+    RecommendScreen DataTable { height: auto; max-height: 55%; min-height: 4; }
+    RecommendScreen #why { height: 1fr; border-top: solid $primary; padding: 0 1; }
+    RecommendScreen ScatterChart { height: 1fr; border-top: solid $primary; display: none; }
     RecommendScreen.-chart ScatterChart { display: block; }
+    RecommendScreen.-chart DataTable { max-height: 40%; }
     RecommendScreen.-chart #why { display: none; }
     RecommendScreen.-wide #both { layout: horizontal; }
-    RecommendScreen.-wide DataTable { width: 3fr; height: 1fr; }
+    RecommendScreen.-wide DataTable { width: 3fr; height: 1fr; max-height: 100%; }
     RecommendScreen.-wide #why { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
     RecommendScreen.-wide ScatterChart { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
     """
@@ -95,7 +99,7 @@ class RecommendScreen(LabScreen):
         """What was asked, the ranking, and its reasons."""
         yield Static("Ranking models for this machine...", id="asked", markup=False)
         with Container(id="both"):
-            yield DataTable(cursor_type="row", zebra_stripes=False)
+            yield RowTable()
             with VerticalScroll(id="why", can_focus=False):
                 yield FactsPanel()
             yield ScatterChart()
@@ -176,6 +180,8 @@ class RecommendScreen(LabScreen):
         if any(worker.group == "calibrate" and worker.is_running for worker in self.workers):
             self.workers.cancel_group(self, "calibrate")
             self._say_asked()
+        elif self.has_class("-chart") and not self.clear_failure():
+            self.action_chart()
         else:
             super().action_back()
 
@@ -224,15 +230,20 @@ class RecommendScreen(LabScreen):
         self._shown = list(self._rows) if self._lists_all else kept
         table = self.query_one(DataTable)
         table.clear(columns=True)
-        self._columns = _NARROW_COLUMNS if self.size.width < _NARROW else COLUMNS
-        for column in self._columns:
-            table.add_column(column)
+        narrow = _NARROW_WITH_ALL if self._lists_all else _NARROW_COLUMNS
+        self._columns = narrow if self.size.width < _NARROW else COLUMNS
+        listed = []
         for row in self._shown:
             cells = dict(zip(COLUMNS, row_cells(row, with_interval=len(self._columns) == len(COLUMNS)), strict=True))
+            listed.append([plain_line(cells[column]) for column in self._columns])
+        for column, *cells_below in zip(self._columns, *listed, strict=True):
+            # Widths that the table finds by itself are late when it is filled while the window changes.
+            table.add_column(column, width=max(map(cell_len, (column, *cells_below))))
+        for texts in listed:
             table.add_row(
                 *(
-                    Text(plain_line(cells[column]), justify="right" if column in _RIGHT else "left")
-                    for column in self._columns
+                    Text(text, justify="right" if column in _RIGHT else "left")
+                    for column, text in zip(self._columns, texts, strict=True)
                 )
             )
         self._mark(marked.choice.member.name if marked else "")

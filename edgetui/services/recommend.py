@@ -100,6 +100,10 @@ class Recommender:
         return known(_pace_of(forecast.value)) if forecast.value is not None else unknown(forecast.reason)
 
 
+SYSTEM_GIB = 0.75
+"""What firmware and a system without a desktop are taken to hold of a board's memory; nothing of it was measured."""
+
+
 @cache
 def board_profiles() -> tuple[BoardProfile, ...]:
     """Boards known by their data sheets."""
@@ -120,13 +124,13 @@ async def board_named(name: str) -> Board:
     fitting = [profile for profile in board_profiles() if wanted and wanted in _plain_name(profile.name)]
     exact = [profile for profile in fitting if _plain_name(profile.name) == wanted]
     if len(exact or fitting) != 1:
-        names = ", ".join(profile.name for profile in fitting or board_profiles())
+        names = ", ".join(profile.name for profile in fitting)
         if fitting:
             raise EdgetuiError("bad_request", f"{name!r} fits several boards: {names}; write more of the name.")
         raise EdgetuiError(
             "not_found",
-            f"No board is called {name!r}; known are {names}. For another one give --memory and --bandwidth, or the"
-            " file of `edgetui calibrate --json` run on it.",
+            f"No board is called {name!r}; --boards lists those that are known. For another one give --memory and"
+            " --bandwidth, or the file of `edgetui calibrate --json` run on it.",
         )
     return board_of((exact or fitting)[0])
 
@@ -135,15 +139,15 @@ def board_of(profile: BoardProfile) -> Board:
     """A board by its data sheet."""
     return Board(
         name=profile.name,
-        memory_bytes=round(profile.memory_gib * GIB),
-        memory_words="all that the board has",
+        memory_bytes=round((profile.memory_gib - SYSTEM_GIB) * GIB),
+        memory_words=f"of {profile.memory_gib:g} GiB, {SYSTEM_GIB:g} taken to be its system's",
         bandwidth_bytes_per_s=profile.bandwidth_gb_per_s * 1e9,
         source=profile.source,
     )
 
 
 def _plain_name(name: str) -> str:
-    return " ".join(name.lower().replace("(", " ").replace(")", " ").split())
+    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def _board_from_file(name: str) -> Board:
@@ -198,7 +202,10 @@ def _choice(
         broken=(),
     )
     broken, unchecked = _held_against(choice, limits, room)
-    return msgspec.structs.replace(choice, broken=broken, unchecked=unchecked)
+    barely = ""
+    if found is not None and not found.is_bound and found.low < limits.least_tps <= found.tps:
+        barely = f"~{found.tps:.1f} tok/s is forecast, but {found.low:.1f} may come, under {limits.least_tps:g}"
+    return msgspec.structs.replace(choice, broken=broken, unchecked=unchecked, barely=barely)
 
 
 def _held_against(choice: Choice, limits: Limits, room: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -222,7 +229,9 @@ def _held_against(choice: Choice, limits: Limits, room: int) -> tuple[tuple[str,
             unchecked.append(f"at least {limits.least_tps:g} tok/s ({choice.pace.reason})")
         elif pace.tps < limits.least_tps:
             most = "at most " if pace.is_bound else ""
-            broken.append(f"{most}~{pace.tps:.1f} tok/s, under {limits.least_tps:g}")
+            # A rate just below must not read like the limit itself.
+            digits = next(n for n in range(1, 9) if n == 8 or float(f"{pace.tps:.{n}f}") < limits.least_tps)
+            broken.append(f"{most}~{pace.tps:.{digits}f} tok/s, under {limits.least_tps:g}")
     for limit, value, words in (
         (limits.most_ttft_s, choice.ttft_s, "s to the first token"),
         (limits.most_joules_per_token, choice.joules_per_token, "J a token"),
@@ -243,7 +252,7 @@ def _pace_of(forecast: SpeedForecast) -> Pace:
         high=forecast.decode_high_tps,
         prefill_tps=forecast.prefill_tps,
         inputs=f"{format_bytes(forecast.bytes_per_token)} a token at"
-        f" {format_bytes(int(forecast.bandwidth_bytes_per_s))}/s, {forecast.efficiency:.0%} of it reached,"
+        f" {format_bytes(int(forecast.bandwidth_bytes_per_s))}/s, {forecast.efficiency:.0%} of that rate reached,"
         f" {forecast.threads} threads, after {forecast.context_tokens} tokens;"
         f" {forecast.measured_rows or 'no'} measurements of its type correct it",
         doubt=forecast.doubt,
@@ -264,6 +273,7 @@ def _bound(shape: ModelShape, settings: LoadSettings, board: Board) -> Reading[P
             prefill_tps=None,
             is_bound=True,
             inputs=f"{format_bytes(read)} a token at {board.bandwidth_bytes_per_s / 1e9:.1f} GB/s by the data sheet,"
-            " which no machine reaches; calibrate it there for a forecast",
+            " whichever of its processors reads it, and none reaches all of it;"
+            " calibrate it there (edgetui calibrate --json) for a forecast",
         )
     )

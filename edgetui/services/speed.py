@@ -44,6 +44,8 @@ MOST_BUFFER_BYTES = 256 * 1024**2
 GENERATED_TOKENS = 128
 """llama-bench's tg128, whose mean depth is half of it."""
 BENCH_DEPTH = GENERATED_TOKENS // 2
+_STEADY_SHARE = 0.1
+"""A measurement whose repetitions scatter more, as beside other work, corrects nothing."""
 _MOST_ROWS = 20
 """Rows of the history that correct a forecast."""
 
@@ -69,6 +71,7 @@ class Speed:
         self._engine_info = engine_info
         self._bench = bench
         self._fingerprint: Fingerprint | None = None
+        self._engine_known: EngineInfo | None = None
         self._shapes: dict[str, ModelShape | None] = {}
 
     async def calibrate(
@@ -84,7 +87,7 @@ class Speed:
         when this build of the engine computes on a GPU. Cancelling the
         task ends the measurement. In either case the calibration that was there stays.
         """
-        elsewhere = _offload(await self._engine_info())
+        elsewhere = _offload(await self._engine())
         if elsewhere:
             raise EdgetuiError("unsupported", f"Not calibrated: {elsewhere}; measure a model instead: edgetui bench.")
         command = Calibrate(budget_s=budget_s, buffer_bytes=await self._buffer_bytes())
@@ -101,8 +104,8 @@ class Speed:
                     if doubt and not anyway:
                         raise EdgetuiError(
                             "busy",
-                            f"Not calibrated: {doubt}, so forecasts would be wrong; end or wait for them and calibrate"
-                            " again (edgetui calibrate --anyway keeps the figures).",
+                            f"Not calibrated: {doubt}, so forecasts would be wrong; end what else runs, or wait for it,"
+                            " and calibrate again (edgetui calibrate --anyway keeps the figures).",
                         )
                     await asyncio.to_thread(self._store.put, fingerprint, event.calibration)
                     return event.calibration
@@ -110,7 +113,7 @@ class Speed:
 
     async def calibration(self) -> Reading[Calibration]:
         """What holds for this machine and engine now, or why there is none."""
-        elsewhere = _offload(await self._engine_info())
+        elsewhere = _offload(await self._engine())
         if elsewhere:
             return unknown(elsewhere)
         fingerprint = await self.fingerprint()
@@ -125,7 +128,7 @@ class Speed:
     async def fingerprint(self) -> Fingerprint:
         """This machine and engine build, as far as they decide speed; raises `EdgetuiError` without an engine."""
         if self._fingerprint is None:
-            info, engine = await self._hardware.describe(), await self._engine_info()
+            info, engine = await self._hardware.describe(), await self._engine()
             self._fingerprint = Fingerprint(
                 processor=info.cpu.model.value or info.system.architecture.value or "unknown",
                 physical_cores=str(info.cpu.limits.usable_cpus.value or info.cpu.physical_cores.value or "unknown"),
@@ -183,17 +186,28 @@ class Speed:
             prompt_tokens,
         )
 
-    async def measured(self, entry: ModelEntry, threads: int) -> MeasuredRows:
-        """The newest prefill and decode rows of a model's file with so many threads; 0 takes any number."""
+    async def measured(self, entry: ModelEntry, settings: LoadSettings, depth_tokens: int = 0) -> MeasuredRows:
+        """The newest row of prefill, and that of decode after so many tokens, of a model's file with these settings.
+
+        0 threads take any number.
+        """
         rows = [
             record.row
             for record in await self._bench.history()
-            if record.row.model_path == str(entry.path) and threads in (0, record.row.threads)
+            if record.row.model_path == str(entry.path)
+            and settings.threads in (0, record.row.threads)
+            and record.row.kv_cache_type == settings.kv_cache_type
         ]
-        prefill = next((row for row in rows if row.test == "pp"), None)
-        return prefill, next((row for row in rows if row.test == "tg"), None)
+        prefill = next((row for row in rows if row.test == "pp" and row.depth_tokens == 0), None)
+        return prefill, next((row for row in rows if row.test == "tg" and row.depth_tokens == depth_tokens), None)
 
     # --- how ----------------------------------------------------------------------------------------------
+
+    async def _engine(self) -> EngineInfo:
+        """Asked once: it takes a process."""
+        if self._engine_known is None:
+            self._engine_known = await self._engine_info()
+        return self._engine_known
 
     async def _buffer_bytes(self) -> int:
         """Twice what the last caches hold together, within limits."""
@@ -214,6 +228,7 @@ class Speed:
             and record.row.engine_version == calibration.engine_version
             and record.row.threads == part.threads
             and record.row.kv_cache_type == settings.kv_cache_type
+            and (record.row.sd_tps or 0.0) <= _STEADY_SHARE * record.row.mean_tps
         ]
         return rows[:_MOST_ROWS]
 
@@ -226,8 +241,11 @@ class Speed:
             if shape is None or shape.parameter_count != row.model_parameter_count:
                 continue
             if row.test == "tg":
-                cost = decode_cost(shape, part, row.tokens // 2, row.kv_cache_type)
+                cost = decode_cost(shape, part, row.depth_tokens + row.tokens // 2, row.kv_cache_type)
                 tokens = 1
+            elif row.depth_tokens:
+                # Prefill is predicted from an empty cache.
+                continue
             else:
                 cost, tokens = (
                     prefill_cost(shape, part, row.tokens, min(row.batch_tokens, PROMPT_TOKENS), row.kv_cache_type),
@@ -306,11 +324,20 @@ def _commands(
     if model is None:
         return ()
     name, path = model
-    tests = f"-p {PROMPT_TOKENS} -n {GENERATED_TOKENS} -t {part.threads}"
-    kind = settings.kv_cache_type
-    depth = max(0, context_tokens - BENCH_DEPTH)
-    native = f"llama-bench -m {shlex.quote(str(path))} {tests} -ctk {kind} -ctv {kind}"
-    return (
-        f"edgetui bench {shlex.quote(name)} {tests} --kv {kind}",
-        native + (f" -d {depth}" if depth else ""),
-    )
+    kind, threads = settings.kv_cache_type, part.threads
+    depth = depth_measured(context_tokens)
+    # Prefill is predicted from an empty cache, whatever the depth at which it decodes.
+    together = [f"-p {PROMPT_TOKENS} -n {GENERATED_TOKENS}"]
+    apart = [f"-p 0 -n {GENERATED_TOKENS} -d {depth}", f"-p {PROMPT_TOKENS} -n 0"]
+    commands = []
+    for tests in apart if depth else together:
+        commands += [
+            f"edgetui bench {shlex.quote(name)} {tests} -t {threads} --kv {kind}",
+            f"llama-bench -m {shlex.quote(str(path))} {tests} -t {threads} -ctk {kind} -ctv {kind}",
+        ]
+    return tuple(commands)
+
+
+def depth_measured(context_tokens: int) -> int:
+    """llama-bench's -d for a decode whose middle stands at this context."""
+    return max(0, context_tokens - BENCH_DEPTH)

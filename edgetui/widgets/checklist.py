@@ -64,6 +64,8 @@ class Checklist(LinePanel, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
+        Binding("pageup", "move(-10)", "Page up", show=False),
+        Binding("pagedown", "move(10)", "Page down", show=False),
         Binding("home", "move(-100)", "First", show=False),
         Binding("end", "move(100)", "Last", show=False),
     ]
@@ -129,11 +131,15 @@ class Checklist(LinePanel, can_focus=True):
         before, self._cursor = self._cursor, min(max(self._cursor + rows, 0), len(self._keys) - 1)
         if before != self._cursor:
             self._changed(self._keys[self._cursor])
-            if isinstance(self.parent, Widget):
-                row = self._cursor_row
-                # With its heading, where that stands right above.
-                top = row - 1 if row and not self._rows[row - 1] else row
-                self.parent.scroll_to_region(Region(0, top, 1, row - top + 1), animate=False)
+            # Rows that were added just now have no place yet.
+            self.call_after_refresh(self._scroll_to_cursor)
+
+    def _scroll_to_cursor(self) -> None:
+        if isinstance(self.parent, Widget):
+            row = self._cursor_row
+            # With its heading, where that stands right above.
+            top = row - 1 if row and not self._rows[row - 1] else row
+            self.parent.scroll_to_region(Region(0, top, 1, row - top + 1), animate=False)
 
     @property
     def _cursor_row(self) -> int:

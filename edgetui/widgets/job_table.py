@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual.widgets import DataTable
 
 from edgetui.core.job_text import STATE_SIGNS, STATE_WORDS, job_rate, share_done, time_left
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import MISSING, format_duration
+from edgetui.widgets.row_table import RowTable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ _FIGURES = ("Done", "Rate", "Time")
 _ROOM_FOR_RATE = 100
 
 
-class JobTable(DataTable[Text]):
+class JobTable(RowTable):
     """Keeps the marked job marked when others come and go."""
 
     DEFAULT_CSS = """
@@ -35,7 +35,7 @@ class JobTable(DataTable[Text]):
     """
 
     def __init__(self) -> None:
-        super().__init__(cursor_type="row", zebra_stripes=False, cell_padding=0)
+        super().__init__(cell_padding=0)
         self._records: tuple[JobRecord, ...] = ()
         self._listed: list[str] = []
         self._widths: dict[str, int] = {}

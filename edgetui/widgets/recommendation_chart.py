@@ -24,7 +24,9 @@ def draw_ranking(chart: ScatterChart, rows: Sequence[Ranked], marked: str, *, by
     points.sort(key=lambda point: ".o*@".index(point.mark))
     bound = any(row.choice.pace.value is not None and row.choice.pace.value.is_bound for row in rows)
     unscored = sum(row.choice.pace.value is not None and row.choice.score is None for row in rows)
-    left_out = f" ({unscored} without one are left out; v: by parameters)" if unscored else ""
+    is_left_out = any(row.choice.member.name == marked and row.choice.score is None for row in rows)
+    whose = ", the marked one too" if is_left_out else ""
+    left_out = f" ({unscored} without one are left out{whose}; v: by parameters)" if unscored else ""
     chart.show(
         points,
         "tok/s, at most" if bound else "tok/s, predicted decode",

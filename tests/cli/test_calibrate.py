@@ -22,8 +22,8 @@ async def test_a_forecast_of_speed_follows_a_calibration() -> None:
     status, out, err = await edgetui("fit", MODEL, "--context", "4096")
     lines = out.splitlines()
     assert (status, err) == (0, "")
-    assert any(line.startswith("SPEED     ~") and "predicted" in line for line in lines)
-    assert any(line.startswith("verify    llama-bench -m ") and line.endswith("-d 4032") for line in lines)
+    assert any(line.startswith("SPEED     ~") and "predicted decode after 4096 tokens" in line for line in lines)
+    assert any(line.startswith("verify    llama-bench -m ") and "-n 128 -d 4032 " in line for line in lines)
     status, out, _ = await edgetui("fit", MODEL, "--json", "--threads", "1")
     speed = json.loads(out)["speed"]
     assert speed["threads"] == 1 and 0 < speed["decode_low_tps"] < speed["decode_tps"]

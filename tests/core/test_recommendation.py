@@ -93,7 +93,7 @@ def test_what_is_tight_stands_after_what_leaves_room_and_what_breaks_a_limit_las
     found = ranking(rows)
     assert found[1].reasons[0].startswith("after all that leave room in memory: ")
     assert found[3].reasons[:2] == ("breaks: too slow", "breaks: too large")
-    assert note(found[3]) == "too slow"
+    assert note(found[3]) == "too slow (and 1 more)"
 
 
 def test_the_most_faithful_type_that_keeps_the_limits_is_taken_and_says_why_no_better_one() -> None:
@@ -125,3 +125,8 @@ def test_no_speed_is_shown_where_none_is_known_and_a_bound_is_marked() -> None:
     bound = known(Pace(tps=7.0, low=0.0, high=7.0, prefill_tps=None, is_bound=True))
     assert rate_text(msgspec.structs.replace(row.choice, pace=bound)) == "<7.0"
     assert ("original", _MEMBER.original) in details(row)
+
+
+def test_a_limit_that_the_forecasts_interval_crosses_is_kept_barely_and_says_so() -> None:
+    (row,) = ranking((msgspec.structs.replace(choice("a"), barely="~6.1 tok/s is forecast, but 5.0 may come"),))
+    assert note(row).startswith("barely") and any(line.startswith("barely: ~6.1 tok/s") for line in row.reasons)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edgetui.core.bench import BenchSettings
@@ -31,6 +32,24 @@ def test_the_work_of_a_repetition_is_llama_benchs(demo_model: Path, monkeypatch:
     prefill = [(0, 16), (16, 16), (32, 8)]
     decoding = [(0, 1), (1, 1), (2, 1)]
     assert calls == [*prefill * 3, (0, 1), *decoding * 2]
+
+
+def test_a_depth_is_filled_once_and_what_a_repetition_added_is_taken_back(
+    demo_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lib = library.load()
+    decode, calls = lib.llama_decode, []
+
+    def watched(context: Any, batch: Any) -> Any:
+        cached = lib.llama_memory_seq_pos_max(lib.llama_get_memory(context), 0) + 1
+        calls.append((cached, batch.n_tokens))
+        return decode(context, batch)
+
+    monkeypatch.setattr(lib, "llama_decode", watched)
+    deep = msgspec.structs.replace(SMALL, prompt_tokens=0, depth_tokens=20)
+    (row,) = measure(demo_model, "demo", deep, lambda repetition: None)
+    assert row.name == "tg3 @ d20" and row.depth_tokens == 20
+    assert calls == [(0, 16), (16, 4), (20, 1), *[(20, 1), (21, 1), (22, 1)] * 2]
 
 
 def test_a_row_a_test_with_a_duration_a_repetition(demo_model: Path) -> None:

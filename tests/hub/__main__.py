@@ -1,4 +1,4 @@
-"""`python -m tests.hub`: a hub for a demonstration without the internet, with the embedded model cut into a repository."""
+"""`python -m tests.hub`: a hub for a demonstration without the internet, with the embedded model in a repository."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ async def test_one_key_calibrates_and_predicts_the_speed_of_the_marked_model(
         assert (await lab.speed.calibration()).value is None
         await pilot.press("c")
         await shown(pilot, lambda: "SPEED     ~" in details(app))
-        assert "tok/s predicted decode (" in details(app) and "verify    edgetui bench " in details(app)
+        assert "tok/s predicted decode after 64 tokens" in details(app) and "verify    edgetui bench " in details(app)
 
 
 async def test_a_model_that_cannot_be_simulated_gets_one_sentence(lab: Lab) -> None:

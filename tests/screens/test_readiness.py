@@ -128,3 +128,17 @@ async def test_t_proves_each_engine_by_running_it_and_adds_the_lines(lab: Lab) -
         await pilot.press("r")
         await finished(app, pilot)
         assert "Self-tests" in rows(app) and "8 tokens came" in rows(app)
+
+
+async def test_self_tests_are_in_view_where_the_list_is_longer_than_the_screen(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await finished(app, pilot)
+        await pilot.press("t")
+        await until(lambda: "Proving the engines" in verdict(app), pilot.pause)
+        await finished(app, pilot)
+        await pilot.pause()
+        scrolled = app.screen.query_one("#checks")
+        lines = rows(app).splitlines()
+        first = lines.index("Self-tests")
+        assert scrolled.scroll_y <= first and first + 1 < scrolled.scroll_y + scrolled.size.height

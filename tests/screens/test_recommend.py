@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -50,8 +51,8 @@ async def test_models_are_ranked_with_reasons_and_no_speed_that_nobody_knows(lab
         await pilot.press("down")
         await shown(pilot, lambda: reasons(app) != first)
         await pilot.press("enter")
-        await shown(pilot, lambda: asked(app).startswith("Copied: hf download "))
-        assert app.clipboard.startswith("hf download ") and "--include '*Q" in app.clipboard
+        await shown(pilot, lambda: asked(app).startswith("Copied: edgetui download "))
+        assert re.fullmatch(r"edgetui download \S+/\S+ Q\w+", app.clipboard)
 
 
 async def test_a_board_is_asked_about_by_its_data_sheet_and_its_limits_changed(lab: Lab) -> None:
@@ -59,7 +60,9 @@ async def test_a_board_is_asked_about_by_its_data_sheet_and_its_limits_changed(l
     async with app.run_test(size=(120, 40)) as pilot:
         await shown(pilot, lambda: len(rows(app)) > 3)
         await choose_board(app, pilot, 3)
-        await shown(pilot, lambda: asked(app).startswith("Raspberry Pi 5 (8 GB): 8.00 GiB all that the board has"))
+        await shown(
+            pilot, lambda: asked(app).startswith("Raspberry Pi 5 (8 GB): 7.25 GiB of 8 GiB, 0.75 taken to be its")
+        )
         assert all(row[5].startswith("<") for row in rows(app))
         count = len(rows(app))
         await pilot.press("c")
@@ -121,3 +124,17 @@ async def test_a_chart_without_speeds_says_so(lab: Lab) -> None:
         await shown(pilot, lambda: "Nothing to draw: no speed is known." in chart.text)
         chart.show([Point(10, 5, "o"), Point(10, 5, "@")], "x", "y", "", str, y_is_log=False)
         assert chart.text.count("@") == 1 and "o" not in chart.text
+
+
+async def test_columns_are_whole_again_when_the_window_has_grown(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="recommend")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) > 3)
+        for size in ((50, 12), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        table = app.screen.query_one(DataTable)
+        names = [row[1] for row in rows(app)]
+        assert table.ordered_columns[1].width == max(map(len, names))
+        drawn = "\n".join(table.render_line(y).text for y in range(4))
+        assert names[0] in drawn and names[1] in drawn

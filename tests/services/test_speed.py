@@ -50,9 +50,16 @@ async def test_a_calibration_is_kept_and_gives_forecasts_with_their_inputs(lab: 
     assert deeper is not None and deeper.bytes_per_token - found.bytes_per_token == 256 * 30 * 2 * 192 * 2
     assert deeper.decode_tps < found.decode_tps
     assert found.commands == (
-        f"edgetui bench {demo_entry.name} -p 512 -n 128 -t 1 --kv f16",
-        f"llama-bench -m {demo_entry.path} -p 512 -n 128 -t 1 -ctk f16 -ctv f16 -d 192",
+        f"edgetui bench {demo_entry.name} -p 0 -n 128 -d 192 -t 1 --kv f16",
+        f"llama-bench -m {demo_entry.path} -p 0 -n 128 -d 192 -t 1 -ctk f16 -ctv f16",
+        f"edgetui bench {demo_entry.name} -p 512 -n 0 -t 1 --kv f16",
+        f"llama-bench -m {demo_entry.path} -p 512 -n 0 -t 1 -ctk f16 -ctv f16",
     )
+    shallow = (await lab.speed.forecast_of(demo_entry, ONE_THREAD)).value
+    assert shallow is not None and [command.split(" -t ")[0].split(" -p ")[1] for command in shallow.commands] == [
+        "512 -n 128",
+        "512 -n 128",
+    ]
 
 
 async def test_measurements_of_this_machine_correct_a_forecast(lab: Lab, demo_entry: ModelEntry) -> None:
@@ -84,7 +91,7 @@ async def test_measurements_of_this_machine_correct_a_forecast(lab: Lab, demo_en
     assert after.decode_tps == pytest.approx(before.decode_tps * 0.9, rel=0.001)
     assert after.prefill_tps == before.prefill_tps
     assert after.decode_high_tps / after.decode_tps < before.decode_high_tps / before.decode_tps
-    prefill, decode = await lab.speed.measured(demo_entry, 1)
+    prefill, decode = await lab.speed.measured(demo_entry, ONE_THREAD)
     assert prefill is None and decode == row
 
 
@@ -125,6 +132,21 @@ async def test_a_cancelled_calibration_keeps_nothing(lab: Lab) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await lab.speed.calibration()).value is None
+
+
+async def test_the_engine_is_asked_once_however_many_forecasts_are_made(lab: Lab, demo_entry: ModelEntry) -> None:
+    asked = 0
+
+    async def counted() -> EngineInfo:
+        nonlocal asked
+        asked += 1
+        return await lab.inference.engine_info()
+
+    speed = Speed(lab.paths.log_dir, lab.database, lab.hardware, counted, lab.bench)
+    await speed.calibrate(budget_s=0.1, anyway=True)
+    for _ in range(3):
+        assert (await speed.forecast_of(demo_entry, ONE_THREAD)).value is not None
+    assert asked == 1
 
 
 async def test_a_build_that_computes_on_a_gpu_gets_no_forecast_from_the_processor(

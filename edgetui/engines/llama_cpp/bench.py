@@ -49,7 +49,7 @@ def measure(
     for test, tokens in tests:
         # A context of the test's own size, as llama-bench makes it.
         load = LoadSettings(
-            context_tokens=tokens,
+            context_tokens=tokens + settings.depth_tokens,
             batch_tokens=settings.batch_tokens,
             threads=settings.threads,
             kv_cache_type=settings.kv_cache_type,
@@ -57,7 +57,7 @@ def measure(
         model = LoadedModel.load(path, load, adjust_context=_as_llama_bench)
         try:
             load_average = _load_average()
-            bench = _Bench(model)
+            bench = _Bench(model, settings.depth_tokens)
             run = bench.prefill if test == "pp" else bench.decode
             # llama-bench warms prefill up with the whole prompt, decode with one token.
             run(tokens if test == "pp" else 1)
@@ -82,6 +82,7 @@ def measure(
                 measured_at=time.time(),
                 load_average=load_average,
                 backend=library.backend(),
+                depth_tokens=settings.depth_tokens,
             )
         finally:
             model.close()
@@ -97,23 +98,21 @@ def _as_llama_bench(params: Any) -> None:
 class _Bench:
     """Runs one test once over a loaded model."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, depth_tokens: int = 0) -> None:
         self._lib: Any = library.load()
         self._model = model
         self._vocabulary_size = int(self._lib.llama_vocab_n_tokens(model.vocab))
         # Which tokens are decoded does not change the work; fixed ones make runs alike.
         self._random = random.Random(0)
+        self._depth_tokens = depth_tokens
+        self._is_filled = False
 
     def prefill(self, tokens: int) -> int:
-        """Nanoseconds to decode `tokens` random tokens in batches, from an empty cache."""
+        """Nanoseconds to decode `tokens` random tokens in batches, after the depth."""
         lib, context = self._lib, self._model.context
-        batch_tokens = self._model.batch_tokens
-        arrays = []
-        for start in range(0, tokens, batch_tokens):
-            count = min(batch_tokens, tokens - start)
-            arrays.append((lib.llama_token * count)(*(self._token() for _ in range(count))))
+        arrays = self._batches(tokens)
         self._put_first_token(arrays[0])
-        self._empty()
+        self._go_to_depth()
         started = time.perf_counter_ns()
         for array in arrays:
             self._decode(lib.llama_batch_get_one(array, len(array)))
@@ -121,13 +120,13 @@ class _Bench:
         return time.perf_counter_ns() - started
 
     def decode(self, tokens: int) -> int:
-        """Nanoseconds to decode `tokens` random tokens one by one, from an empty cache."""
+        """Nanoseconds to decode `tokens` random tokens one by one, after the depth."""
         lib, context = self._lib, self._model.context
         chosen = [self._token() for _ in range(tokens)]
         array = (lib.llama_token * 1)(chosen[0])
         self._put_first_token(array)
         batch = lib.llama_batch_get_one(array, 1)
-        self._empty()
+        self._go_to_depth()
         started = time.perf_counter_ns()
         for token in (array[0], *chosen[1:]):
             array[0] = token
@@ -142,8 +141,23 @@ class _Bench:
         if self._lib.llama_vocab_get_add_bos(self._model.vocab):
             array[0] = self._lib.llama_vocab_bos(self._model.vocab)
 
-    def _empty(self) -> None:
-        self._lib.llama_memory_clear(self._model.memory, False)
+    def _batches(self, tokens: int) -> list[Any]:
+        """Random tokens in arrays of a batch each."""
+        batch_tokens = self._model.batch_tokens
+        counts = [min(batch_tokens, tokens - start) for start in range(0, tokens, batch_tokens)]
+        return [(self._lib.llama_token * count)(*(self._token() for _ in range(count))) for count in counts]
+
+    def _go_to_depth(self) -> None:
+        """Have the depth in the cache and nothing else."""
+        memory = self._model.memory
+        # A cache that keeps no more than a window cannot take its last tokens back.
+        if self._is_filled and self._lib.llama_memory_seq_rm(memory, 0, self._depth_tokens, -1):
+            return
+        self._lib.llama_memory_clear(memory, False)
+        for array in self._batches(self._depth_tokens):
+            self._decode(self._lib.llama_batch_get_one(array, len(array)))
+        self._lib.llama_synchronize(self._model.context)
+        self._is_filled = self._depth_tokens > 0
 
     def _decode(self, batch: Any) -> None:
         status = self._lib.llama_decode(self._model.context, batch)
