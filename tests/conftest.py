@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hub.fixtures import access, hub  # noqa: F401  (fixtures)
+from tests.hub.fixtures import access, hub, hub_lab  # noqa: F401  (fixtures)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -33,9 +33,9 @@ def doctor(
                 print(f"{chr(10) if group else ''}{check.group}")
                 group = check.group
             _print_check(check)
-        print(f"\n{report.verdict.capitalize()}.")
         if not self_test:
-            print("--self-test proves each engine by running it.")
+            print("\nThat each engine computes is proved by --self-test.")
+        print(f"\n{report.verdict.capitalize()}.")
     raise typer.Exit(report.exit_code)
 
 

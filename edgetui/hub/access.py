@@ -11,7 +11,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.formats.hub_cache import cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 ANSWER_LIMIT_S = 15.0
@@ -43,6 +43,7 @@ class HubAccess:
         """The person's token, which goes to the endpoint and to nobody else."""
         from huggingface_hub import get_token
 
+        _hush()
         return get_token()
 
     def api(self) -> Any:
@@ -50,3 +51,32 @@ class HubAccess:
         from huggingface_hub import HfApi
 
         return HfApi(endpoint=self.endpoint, token=self.token() or False)
+
+    def ask(self, address: str, params: Sequence[tuple[str, str]] = (), *, token: str | None = None) -> Any:
+        """The hub's answer to a question at its own address, once, whatever its status; as the network raises."""
+        from huggingface_hub import get_session
+        from huggingface_hub.utils import build_hf_headers
+
+        return get_session().get(
+            address,
+            params=list(params) or None,
+            headers=build_hf_headers(token=token or self.token() or False),
+            timeout=ANSWER_LIMIT_S,
+            # Nobody else than the hub gets the token.
+            follow_redirects=False,
+        )
+
+    def get(self, address: str, params: Sequence[tuple[str, str]] = ()) -> Any:
+        """The same, where a status that is no success is raised as huggingface_hub does."""
+        from huggingface_hub.utils import hf_raise_for_status
+
+        answer = self.ask(address, params)
+        hf_raise_for_status(answer)
+        return answer
+
+
+def _hush() -> None:
+    """The library writes its troubles to the terminal, where a screen is; we say them ourselves."""
+    import logging
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

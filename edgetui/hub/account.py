@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
-from edgetui.hub.access import ANSWER_LIMIT_S
 from edgetui.hub.failures import hub_failure
 
 if TYPE_CHECKING:
@@ -23,16 +22,10 @@ def login(access: HubAccess, token: str) -> str:
         raise EdgetuiError("bad_request", "That is no token: copy it whole from the hub's settings page.")
     from pathlib import Path
 
-    from huggingface_hub import constants, get_session
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub import constants
 
     try:
-        answer = get_session().get(
-            f"{access.endpoint}/api/whoami-v2",
-            headers=build_hf_headers(token=token),
-            timeout=ANSWER_LIMIT_S,
-            follow_redirects=False,
-        )
+        answer = access.ask(f"{access.endpoint}/api/whoami-v2", token=token)
         if answer.status_code in (401, 403):
             raise EdgetuiError(
                 "gated", f"{access.endpoint} does not know this token: make a new one on its settings page."

@@ -15,39 +15,41 @@ if TYPE_CHECKING:
     from edgetui.hub.access import HubAccess
 
 PAGE_ROWS = 100
-_SORTS = {"trending": "trending_score", "downloads": "downloads", "likes": "likes", "date": "last_modified"}
+_SORTS = {"trending": "trendingScore", "downloads": "downloads", "likes": "likes", "date": "lastModified"}
 _TOLD = ["downloads", "likes", "lastModified", "gated", "tags", "pipeline_tag", "gguf", "safetensors"]
 MOST_CARD_BYTES = 256 * 1024
 
 
 def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
-    """Rows page by page, each fetched when it is asked for; raises `EdgetuiError` as `hub_failure` says."""
+    """Rows page by page, each fetched when it is asked for; raises `EdgetuiError` as `hub_failure` says.
+
+    The library's own search would try a dead link for half a minute, and without a time limit.
+    """
+    from huggingface_hub import ModelInfo
+
     access.require_online()
-    filters = [
-        *query.formats,
-        *([query.language] if query.language else []),
-        *([f"license:{query.licence}"] if query.licence else []),
-    ]
+    parsed: Any = ModelInfo
+    params: list[tuple[str, str]] = [("sort", _SORTS[query.sort]), ("limit", str(PAGE_ROWS))]
+    params += [("filter", each) for each in query.formats]
+    for name, value in (
+        ("search", query.text.strip()),
+        ("author", query.author),
+        ("filter", query.language),
+        ("filter", f"license:{query.licence}" if query.licence else ""),
+        ("pipeline_tag", query.task),
+        ("gated", "" if query.gated is None else str(query.gated).lower()),
+    ):
+        if value:
+            params.append((name, value))
+    params += [("expand", name) for name in _TOLD]
     try:
-        found = iter(
-            access.api().list_models(
-                search=query.text.strip() or None,
-                author=query.author or None,
-                filter=filters or None,
-                pipeline_tag=query.task or None,
-                gated=query.gated,
-                sort=_SORTS[query.sort],
-                expand=_TOLD,
-            )
-        )
-        while True:
-            page = []
-            for info in found:
-                page.append(_model(info))
-                if len(page) == PAGE_ROWS:
-                    break
-            yield page
-            if len(page) < PAGE_ROWS:
+        address: str | None = f"{access.endpoint}/api/models"
+        while address is not None:
+            answer = access.get(address, params)
+            yield [_model(parsed(**item)) for item in answer.json()]
+            # It holds all that was asked.
+            address, params = answer.links.get("next", {}).get("url"), []
+            if address is not None and not address.startswith(f"{access.endpoint}/"):
                 return
     except Exception as error:
         raise hub_failure(error, access) from error
@@ -79,16 +81,10 @@ def _card(access: HubAccess, repo: str, commit: str, files: tuple[HubFile, ...])
     readme = next((file for file in files if file.path == "README.md"), None)
     if readme is None or (readme.size_bytes or 0) > MOST_CARD_BYTES:
         return ""
-    from huggingface_hub import get_session, hf_hub_url
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.utils import hf_raise_for_status
 
-    answer = get_session().get(
-        hf_hub_url(repo, "README.md", revision=commit, endpoint=access.endpoint),
-        headers=build_hf_headers(token=access.token() or False),
-        timeout=ANSWER_LIMIT_S,
-        # Nobody else than the hub gets the token.
-        follow_redirects=False,
-    )
+    answer = access.ask(hf_hub_url(repo, "README.md", revision=commit, endpoint=access.endpoint))
     if answer.status_code in (401, 403) or answer.is_redirect:
         # A gated model's page is open, its files are not.
         return ""

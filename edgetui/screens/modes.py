@@ -34,4 +34,5 @@ LAB_MODES = (
     Mode("jobs", "6", "Jobs", "Job"),
     Mode("readiness", "7", "Readiness", "Rdy"),
     Mode("recommend", "8", "Choose", "Cho"),
+    Mode("hub", "9", "Hub", "Hub"),
 )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-HELP_WHILE_TYPING = "f9"
+HELP_WHILE_TYPING = "f12"
 """Opens the help where `?` is a character that is typed."""
 
 

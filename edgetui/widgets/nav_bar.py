@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from textual import events
 
@@ -52,9 +52,9 @@ class NavBar(Widget):
         jobs = f"{self.running_jobs} job{'' if self.running_jobs == 1 else 's'}" if self.running_jobs else ""
         labels: list[str] = []
         brand = ""
-        for brand, form in (("edgetui  ", 0), ("edgetui ", 0), ("", 0), ("", 1), ("", 2)):
-            labels = [self._label(item, form) for item in self._items]
-            needed = len(brand) + sum(len(label) + 1 for label in labels) + len(jobs)
+        for brand, forms in self._forms():
+            labels = [self._label(item, form) for item, form in zip(self._items, forms, strict=True)]
+            needed = len(brand) + sum(len(label) + 1 for label in labels) + (len(jobs) or -1)
             if needed <= width:
                 break
         current_style = self.get_visual_style("nav-bar--current")
@@ -68,6 +68,18 @@ class NavBar(Widget):
             self._ends.append((column, item.name))
         parts.append(jobs.rjust(width - column))
         return Content.assemble(*parts)
+
+    def _forms(self) -> Iterator[tuple[str, list[int]]]:
+        """From the longest to the shortest: the brand goes first, then titles, those that give most room first."""
+        forms = [0] * len(self._items)
+        for brand in ("edgetui  ", "edgetui ", ""):
+            yield brand, forms
+        others = [number for number, item in enumerate(self._items) if item.name != self._current]
+        for number in sorted(others, key=lambda n: len(self._items[n].short) - len(self._items[n].title)):
+            forms[number] = 1
+            yield "", forms
+        yield "", [1] * len(forms)
+        yield "", [2] * len(forms)
 
     def on_click(self, event: events.Click) -> None:
         """Say which item was hit."""

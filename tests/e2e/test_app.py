@@ -28,7 +28,7 @@ def test_every_mode_opens_by_its_number_and_quitting_restores_the_terminal(open_
         terminal.wait_for(f"[{key} {mode}]")
         if mode == "Run":
             # Its prompt takes digits; escape leaves it, and help is on one key again.
-            terminal.wait_for("f9 Help")
+            terminal.wait_for("f12 Help")
             terminal.press("escape")
             terminal.wait_for("? Help")
     terminal.press("ctrl+q")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edgetui.services.lab import Lab
+
 WEIGHTS = random.Random(7).randbytes(3_000_000)
 """Content of a large file."""
 
@@ -38,3 +40,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub
 def access(hub: LoopbackHub) -> HubAccess:
     """What the environment says."""
     return HubAccess.of_environment()
+
+
+@pytest.fixture
+def hub_lab(home: Path, hub: LoopbackHub) -> Lab:
+    """Services whose hub is the loopback one; `home` comes first, since it clears the hub's variables."""
+    from edgetui.services.lab import Lab
+
+    return Lab()

@@ -71,7 +71,8 @@ class _Progress:
         if len(self._last) < 2:
             return None
         (began, first), (now, last) = self._last[0], self._last[-1]
-        return (last - first) / (now - began) if now > began else None
+        # Before that it says nothing.
+        return (last - first) / (now - began) if now - began >= 0.5 else None
 
 
 def run(request: DownloadRequest, job: RunningJob) -> Outcome:

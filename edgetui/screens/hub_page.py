@@ -1,0 +1,348 @@
+"""A model's page: its variants with what they would be here, its card, and the way to have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.widgets import DataTable, Markdown, Static
+
+from edgetui.core.card_text import honest_card
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.fit import verdict_of
+from edgetui.core.hub_text import model_marks, offline_line, short_count, short_date, variant_size
+from edgetui.core.job_text import STATE_WORDS, progress_line
+from edgetui.core.plain_text import plain_line
+from edgetui.core.units import MISSING, format_bytes
+from edgetui.screens.base import LabScreen
+from edgetui.widgets.row_table import RowTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from edgetui.core.fit import MemoryFit, SpeedForecast
+    from edgetui.core.hardware import Reading
+    from edgetui.core.hub import HubPage, HubVariant
+    from edgetui.core.jobs import JobRecord
+
+_COLUMNS = {"Variant": 34, "Format": 11, "Size": 20, "Memory here": 19, "tok/s here": 14, "Note": 50}
+_NARROW_COLUMNS = {"Variant": 30, "Size": 10, "Memory here": 19, "tok/s here": 10}
+_NARROW = 110
+
+
+class HubPageScreen(LabScreen):
+    """Variants above, card below."""
+
+    MODE = "hub"
+    HELP = (
+        "d downloads the marked variant as a job that survives the terminal; once it is here, enter runs it. i reads"
+        " the header of the marked GGUF from the hub, a few MiB at most, and says exactly what it would take here and"
+        " how fast it would be. ~ marks what is guessed from sizes, or forecast."
+    )
+    AUTO_FOCUS = "DataTable"
+    DEFAULT_CSS = """
+    HubPageScreen #about { height: auto; max-height: 4; padding: 0 1; }
+    HubPageScreen DataTable { height: auto; max-height: 50%; min-height: 3; }
+    HubPageScreen #note { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
+    HubPageScreen #card { height: 1fr; border-top: solid $primary; padding: 0 1; }
+    HubPageScreen Markdown { background: $background; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "run", "Run", priority=True, id="hub_page.run"),
+        Binding("d", "download", "Download", id="hub_page.download"),
+        Binding("p", "pause", "Pause", id="hub_page.pause"),
+        Binding("i", "inside", "Look inside", id="hub_page.inside"),
+        Binding("r", "again", "Again", show=False, id="hub_page.again"),
+    ]
+
+    def __init__(self, repo: str) -> None:
+        super().__init__()
+        self._repo = repo
+        self._page: HubPage | None = None
+        self._problem = ""
+        self._inside: dict[str, tuple[MemoryFit, Reading[SpeedForecast]]] = {}
+        self._looking = ""
+        self._available = 0
+        self._jobs: tuple[JobRecord, ...] = ()
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    def compose_body(self) -> ComposeResult:
+        """About it, variants, card."""
+        yield Static(plain_line(f"{self._repo}: asking the hub..."), id="about", markup=False)
+        yield RowTable()
+        yield Static("", id="note", markup=False)
+        with VerticalScroll(id="card"):
+            # Links are written out; none is followed by a click.
+            yield Markdown(open_links=False)
+
+    def on_mount(self) -> None:
+        """Read the page, and follow the jobs."""
+        self._unsubscribe = self.lab.jobs.changed.subscribe(self._take_jobs)
+        self._read()
+
+    def on_unmount(self) -> None:
+        """Stop following."""
+        self._unsubscribe()
+
+    # --- keys ---------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what the marked variant allows."""
+        variant = self._marked if self.is_mounted else None
+        if action in ("run", "pause", "download", "inside"):
+            if variant is None:
+                return False
+            job = self._job_of(variant)
+            running = job is not None and job.is_running
+            if action == "run":
+                return job is not None and job.state == "succeeded" and variant.format == "gguf"
+            if action == "pause":
+                return running
+            if action == "download":
+                is_here = job is not None and job.state == "succeeded" and Path(job.output or "").exists()
+                return not running and not self._problem and not is_here
+            return variant.format == "gguf" and len(variant.files) == 1
+        return True
+
+    def action_download(self) -> None:
+        """Bring the marked variant, or go on where its last download ended."""
+        if self._marked is not None:
+            self._download(self._marked)
+
+    @work(group="download", exclusive=True)
+    async def action_pause(self) -> None:
+        """End the download for now."""
+        job = self._job_of(self._marked) if self._marked else None
+        if job is not None:
+            try:
+                await self.lab.jobs.pause(job.job_id)
+            except EdgetuiError as error:
+                self.show_failure(error)
+
+    def action_inside(self) -> None:
+        """Read the marked variant's header."""
+        if self._marked is not None:
+            self._look_inside(self._marked)
+
+    def action_again(self) -> None:
+        """Ask the hub again."""
+        self._read()
+
+    @work(group="run", exclusive=True)
+    async def action_run(self) -> None:
+        """Run what was downloaded."""
+        job = self._job_of(self._marked) if self._marked else None
+        if job is None or job.output is None:
+            return
+        try:
+            entries = await self.lab.catalog.scan()
+            made = next((entry for entry in entries if entry.path == Path(job.output)), None)
+            entry = made or await self.lab.catalog.find(job.output)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        await self.lab_app.open_model_in("run", entry)
+
+    def action_back(self) -> None:
+        """Dismiss a failure, else back to the list."""
+        if not self.clear_failure():
+            self.app.pop_screen()
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Other keys for another row."""
+        self._show_note()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Fewer columns where there is little room."""
+        self._fill()
+
+    # --- work ---------------------------------------------------------------------------------------------
+
+    @work(group="read", exclusive=True)
+    async def _read(self) -> None:
+        try:
+            told = await self.lab.hub.page(self._repo)
+        except EdgetuiError as error:
+            self.query_one("#about", Static).update(plain_line(f"{self._repo}: nothing is known of it here."))
+            self.show_failure(error)
+            return
+        self._page = told.value
+        self._problem = offline_line(told.problem, told.fetched_at) if told.problem else ""
+        self._available = (await self.lab.hardware.sample()).memory.available_bytes.value or 0
+        self._jobs = await self.lab.jobs.list()
+        self._fill()
+        best = self._best()
+        if best is not None:
+            self.query_one(DataTable).move_cursor(row=told.value.variants.index(best))
+        await self.query_one(Markdown).update(honest_card(told.value.card) or "*This model has no card.*")
+        if best is not None and best.format == "gguf" and len(best.files) == 1 and not self._problem:
+            self._look_inside(best)
+
+    @work(group="inside", exclusive=True)
+    async def _look_inside(self, variant: HubVariant) -> None:
+        page = self._page
+        if page is None or variant.name in self._inside:
+            return
+        self._looking = variant.name
+        self._fill()
+        try:
+            entry = await self.lab.hub.inside(page, variant)
+            if entry.problem:
+                raise EdgetuiError("bad_file", entry.problem)
+            settings = self.lab.settings.load
+            memory = await self.lab.fit.memory(entry, settings)
+            speed = await self.lab.speed.forecast_of(entry, settings)
+        except EdgetuiError as error:
+            self.show_failure(error)
+        else:
+            self._inside[variant.name] = (memory, speed)
+        finally:
+            self._looking = ""
+            if self.is_mounted:
+                self._fill()
+
+    @work(group="download", exclusive=True)
+    async def _download(self, variant: HubVariant) -> None:
+        page = self._page
+        if page is None:
+            return
+        job = self._job_of(variant)
+        try:
+            if job is not None and job.state in ("paused", "interrupted", "failed"):
+                await self.lab.jobs.restart(job.job_id)
+            else:
+                await self.lab.downloads.start(page, variant)
+        except EdgetuiError as error:
+            self.show_failure(error)
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    def _take_jobs(self, records: tuple[JobRecord, ...]) -> None:
+        before = [self._job_of(variant) for variant in (self._page.variants if self._page else ())]
+        self._jobs = records
+        if self._page and before != [self._job_of(variant) for variant in self._page.variants]:
+            self._fill()
+            for job in records:
+                if job in before or job.subject != self._repo or job.state != "failed":
+                    continue
+                self.show_failure(Failure("network", job.summary))
+
+    def _job_of(self, variant: HubVariant) -> JobRecord | None:
+        """The newest download of a variant."""
+        for job in self._jobs:
+            if job.kind == "download" and job.subject == self._repo and job.goal == variant.name:
+                return job
+        return None
+
+    def _best(self) -> HubVariant | None:
+        """The largest variant whose file leaves room in memory; the smallest where none does."""
+        variants = [
+            each for each in (self._page.variants if self._page else ()) if each.size_bytes and not each.missing
+        ]
+        fitting = [each for each in variants if verdict_of(each.size_bytes or 0, self._available) == "fits"]
+        quantized = [each for each in fitting if each.quant_type not in ("F32", "F16", "BF16")]
+        return max(quantized or fitting, key=lambda each: each.size_bytes or 0, default=None) or (
+            variants[0] if variants else None
+        )
+
+    @property
+    def _marked(self) -> HubVariant | None:
+        row = self.query_one(DataTable).cursor_row
+        variants = self._page.variants if self._page else ()
+        return variants[row] if 0 <= row < len(variants) else None
+
+    def _fill(self) -> None:
+        page = self._page
+        if page is None:
+            return
+        table = self.query_one(DataTable)
+        row = table.cursor_row
+        table.clear(columns=True)
+        columns = _NARROW_COLUMNS if self.size.width < _NARROW else _COLUMNS
+        for column, width in columns.items():
+            table.add_column(column, width=width)
+        for variant in page.variants:
+            cells = dict(zip(_COLUMNS, self._cells(variant), strict=True))
+            if len(variant.files) > 1 and "Format" not in columns:
+                cells["Size"] = cells["Size"].partition(" in ")[0]
+            texts = (plain_line(cells[column]) for column in columns)
+            table.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in texts))
+        table.move_cursor(row=row)
+        model = page.model
+        about = [
+            f"{model.repo}  {model_marks(model)}",
+            f"{short_count(model.parameter_count)} parameters, {short_count(model.downloads)} downloads,"
+            f" changed {short_date(model.last_modified)}, commit {page.commit[:7]}",
+            self._advice(),
+        ]
+        if self._problem:
+            about.append(self._problem)
+        self.query_one("#about", Static).update("\n".join(plain_line(line) for line in about if line))
+        self._show_note()
+
+    def _show_note(self) -> None:
+        """What stands in the last column, for the marked row and wherever there is no such column."""
+        variant = self._marked
+        note = self._note(variant) if variant else ""
+        self.query_one("#note", Static).update(plain_line(f"{variant.name}: {note}" if variant and note else ""))
+        self.refresh_bindings()
+
+    def _advice(self) -> str:
+        """What to take, once its header has been read."""
+        page = self._page
+        if page is not None and not page.variants:
+            return "No files that edgetui knows as a model (GGUF, ONNX, safetensors, MLX)."
+        best = self._best()
+        if best is None or best.name not in self._inside:
+            return ""
+        memory, speed = self._inside[best.name]
+        forecast = speed.value
+        rate = (
+            f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f} tok/s here"
+            if forecast
+            else f"speed unknown: {speed.reason}"
+        )
+        size = format_bytes(best.size_bytes or 0)
+        if memory.verdict in ("fits", "tight"):
+            return f"take {best.quant_type or best.name}: {size}, {memory.verdict}, {rate}"
+        return f"{best.quant_type or best.name} needs {format_bytes(memory.parts.total)}, more than is free now"
+
+    def _cells(self, variant: HubVariant) -> tuple[str, ...]:
+        return (variant.name, variant.format, variant_size(variant), *self._here(variant), self._note(variant))
+
+    def _here(self, variant: HubVariant) -> tuple[str, str]:
+        """Memory and rate: known after a look inside, else memory guessed from the size and from what is known."""
+        if variant.name in self._inside:
+            memory, speed = self._inside[variant.name]
+            forecast = speed.value
+            rate = f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f}" if forecast else MISSING
+            return f"{format_bytes(memory.parts.total)} {memory.verdict}", rate
+        if variant.name == self._looking:
+            return "reading...", MISSING
+        if variant.size_bytes is None or not self._available:
+            return MISSING, MISSING
+        known = next(iter(self._inside.values()), None)
+        beside = known[0].parts.total - known[0].parts.weights_mapped - known[0].parts.weights_copied if known else 0
+        total = variant.size_bytes + beside
+        return f"~{format_bytes(total)} {verdict_of(total, self._available)}", MISSING
+
+    def _note(self, variant: HubVariant) -> str:
+        if variant.missing:
+            return f"{len(variant.missing)} of its parts are missing"
+        job = self._job_of(variant)
+        if job is None:
+            return ""
+        if job.is_running:
+            waits = job.note.partition(": ")[2]
+            return waits or progress_line(job, job.progress_at or job.created_at)
+        if job.state == "succeeded":
+            return "here: enter runs it" if variant.format == "gguf" else "here"
+        return f"{STATE_WORDS[job.state]}: d goes on"

@@ -1,0 +1,114 @@
+"""Browsing and downloading by keys, against the loopback hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from textual.widgets import DataTable, Static
+
+from edgetui.app import EdgetuiApp
+from edgetui.screens.hub_page import HubPageScreen
+from tests.hub.content import Repo
+from tests.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.pilot import Pilot
+
+    from edgetui.services.lab import Lab
+    from tests.hub.server import LoopbackHub
+
+
+def rows(app: EdgetuiApp) -> list[list[str]]:
+    table = app.screen.query_one(DataTable)
+    return [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
+
+
+def text(app: EdgetuiApp, name: str) -> str:
+    return str(app.screen.query_one(name, Static).content)
+
+
+def screen_text(app: EdgetuiApp) -> str:
+    return " ".join(strip.text.strip() for strip in app.screen._compositor.render_strips())
+
+
+async def shown(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    await until(condition, pilot.pause)
+
+
+@pytest.fixture
+def many(hub: LoopbackHub, demo_model: Path) -> LoopbackHub:
+    """The demo model, and 250 names."""
+    repo = hub.add(Repo("maker/demo-GGUF", tags=("gguf", "license:mit"), trending=999, gguf={"total": 134_515_008}))
+    repo.put("demo-Q4_1.gguf", demo_model)
+    repo.put("README.md", b"# Demo\n[leads](https://elsewhere.example) elsewhere\n")
+    for number in range(250):
+        size = (10**12, 10**9)[number % 2]
+        hub.add(Repo(f"many/model-{number:03d}", tags=("gguf",), trending=250 - number, gguf={"total": size}))
+    return hub
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+async def test_a_model_is_searched_opened_downloaded_and_run_by_keys(
+    hub_lab: Lab,
+    many: LoopbackHub,
+    size: tuple[int, int],
+) -> None:
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=size) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        assert rows(app)[0][0] == "maker/demo-GGUF" and rows(app)[0][2] == "~fits"
+        await pilot.press("slash", *"demo")
+        await shown(pilot, lambda: len(rows(app)) == 1)
+        assert "with 'demo' in the name" in text(app, "#asked")
+        await pilot.press("enter", "enter")
+        await shown(pilot, lambda: isinstance(app.screen, HubPageScreen) and len(rows(app)) == 1)
+        await shown(pilot, lambda: "take Q4_1: 93.8 MiB, fits" in text(app, "#about"))
+        await pilot.press("d")
+        await shown(pilot, lambda: "here: enter runs it" in text(app, "#note"))
+        await pilot.press("enter")
+        await shown(pilot, lambda: app.current_mode == "run")
+
+
+async def test_moving_down_fetches_more_and_an_order_of_our_own_sorts_all(hub_lab: Lab, many: LoopbackHub) -> None:
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        first = len(rows(app))
+        await pilot.press("end")
+        await shown(pilot, lambda: len(rows(app)) > first)
+        assert app.screen.query_one(DataTable).cursor_row == first - 1
+        await pilot.press("s", "s", "s", "s")
+        await shown(pilot, lambda: "by what fits here" in text(app, "#asked") and len(rows(app)) >= 50)
+        fits = [row[2] for row in rows(app)]
+        assert fits == sorted(fits, key=["~fits", "~tight", "-", "~too big"].index)
+
+
+async def test_a_dead_hub_is_said_and_what_was_seen_stays(
+    hub_lab: Lab,
+    many: LoopbackHub,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        await pilot.press("slash", *"model-00")
+        await shown(pilot, lambda: "HF_HUB_OFFLINE is set" in text(app, "#asked"))
+        assert rows(app) and all("model-00" in row[0] for row in rows(app))
+        await pilot.press("escape", "p")
+        await shown(pilot, lambda: "HF_HUB_OFFLINE" in screen_text(app))
+
+
+async def test_a_gated_model_says_what_to_do_where_one_looks(hub_lab: Lab, many: LoopbackHub) -> None:
+    many.repos["maker/demo-GGUF"].gated = "manual"
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: "accept its conditions at" in screen_text(app))
+        await pilot.press("escape", "escape")
+        await shown(pilot, lambda: not isinstance(app.screen, HubPageScreen))
