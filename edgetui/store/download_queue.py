@@ -26,7 +26,7 @@ def turn(folder: Path, job_id: str, priority: int, at_once: int, on_wait: Callab
     `on_wait` gets how many others are before it, again and again; raises `OSError` when the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    place = _hold(folder / f"{priority}-{job_id}")
+    place = _hold(folder / f"{priority}-{time.time_ns():020d}-{job_id}")
     assert place is not None, "nobody else has this job's name"
     slot = None
     try:
@@ -49,9 +49,9 @@ def turn(folder: Path, job_id: str, priority: int, at_once: int, on_wait: Callab
 
 def put_first(folder: Path, job_id: str) -> bool:
     """Let a waiting job be the next; False when it does not wait."""
-    for path in folder.glob(f"[0-9]-{job_id}"):
+    for path in folder.glob(f"[0-9]-*-{job_id}"):
         with suppress(OSError):
-            path.rename(folder / f"0-{job_id}")
+            path.rename(folder / f"0{path.name[1:]}")
             return True
     return False
 
