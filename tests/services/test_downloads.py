@@ -129,8 +129,8 @@ async def test_only_so_many_run_at_once_and_the_first_in_the_queue_is_the_next(h
     for name in ("a", "b", "c", "d"):
         page = await page_of(hub_lab, f"many/{name}")
         jobs.append(await hub_lab.downloads.start(page, page.variants[0]))
-        if name != "d":
-            await asyncio.sleep(0.3)
+        if name in "ab":
+            await brought(hub_lab, jobs[-1].job_id, 1)
 
     async def notes(jobs: list[JobRecord]) -> list[str]:
         await asyncio.sleep(0.02)
@@ -141,9 +141,8 @@ async def test_only_so_many_run_at_once_and_the_first_in_the_queue_is_the_next(h
     assert not any("waiting" in note for note in await notes(jobs[:2]))
     await hub_lab.jobs.put_first(jobs[3].job_id)
     faults[0].bytes_per_s = None
-    await hub_lab.jobs.cancel(jobs[0].job_id)
     records = [await ended(hub_lab, job.job_id) for job in jobs]
-    assert [record.state for record in records] == ["cancelled", *["succeeded"] * 3]
+    assert [record.state for record in records] == ["succeeded"] * 4
     started = [seen.path for seen in hub.requests if seen.method == "HEAD" and "/many/" in seen.path]
     order = [path.split("/")[2] for path in dict.fromkeys(started)]
     assert order.index("d") < order.index("c")
