@@ -10,6 +10,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from edgetui.core.failures import EdgetuiError
@@ -17,6 +18,7 @@ from edgetui.core.hub import HubQuery
 from edgetui.core.run_settings import LoadSettings
 from edgetui.formats.hub_cache import partial_blob_files, repo_folder
 from edgetui.hub.access import HubAccess
+from edgetui.services.downloads import Downloads
 from edgetui.services.hub import Hub
 from edgetui.store.job_folder import JobFolder
 from edgetui.worker.protocol import JobStarted
@@ -51,6 +53,17 @@ async def brought(hub_lab: Lab, job_id: str, least: int) -> None:
         await asyncio.sleep(seconds)
 
     while ((await hub_lab.jobs.get(job_id)).bytes_done or 0) < least:
+        await pause()
+
+
+async def waiting(lab: Lab, job_id: str) -> None:
+    """Wait until it stands in the queue."""
+
+    async def pause(seconds: float = 0.02) -> None:
+        await lab.jobs.list()
+        await asyncio.sleep(seconds)
+
+    while "waiting for other downloads" not in (await lab.jobs.get(job_id)).note:
         await pause()
 
 
@@ -122,32 +135,25 @@ async def test_a_job_that_fails_says_why_and_keeps_what_came(hub_lab: Lab, hub: 
 
 
 async def test_only_so_many_run_at_once_and_the_first_in_the_queue_is_the_next(hub_lab: Lab, hub: LoopbackHub) -> None:
-    for name in ("a", "b", "c", "d"):
-        hub.add(Repo(f"many/{name}", tags=("gguf",))).put(f"{name}-Q4_0.gguf", name.encode() * 1_500_000)
-    faults = [hub.fail("/blobs/", bytes_per_s=800_000, times=-1)]
+    one_by_one = Downloads(msgspec.structs.replace(hub_lab.settings, downloads_at_once=1), hub_lab.jobs, hub_lab.hub)
+    slow = hub.fail("/blobs/", bytes_per_s=100_000, times=-1)
     jobs = []
-    for name in ("a", "b", "c", "d"):
+    for name in ("a", "b", "c"):
+        hub.add(Repo(f"many/{name}", tags=("gguf",))).put(f"{name}-Q4_0.gguf", name.encode() * 1_500_000)
         page = await page_of(hub_lab, f"many/{name}")
-        jobs.append(await hub_lab.downloads.start(page, page.variants[0]))
-        if name in "ab":
-            await brought(hub_lab, jobs[-1].job_id, 1)
-
-    async def notes(jobs: list[JobRecord]) -> list[str]:
-        await asyncio.sleep(0.02)
-        return [(await hub_lab.jobs.get(job.job_id)).note for job in jobs]
-
-    while not all("waiting for other downloads" in note for note in await notes(jobs[2:])):
-        pass
-    assert not any("waiting" in note for note in await notes(jobs[:2]))
-    await hub_lab.jobs.put_first(jobs[3].job_id)
-    faults[0].bytes_per_s = None
-    records = [await ended(hub_lab, job.job_id) for job in jobs]
-    assert [record.state for record in records] == ["succeeded"] * 4
-    started = [seen.path for seen in hub.requests if seen.method == "HEAD" and "/many/" in seen.path]
-    order = [path.split("/")[2] for path in dict.fromkeys(started)]
-    assert order.index("d") < order.index("c")
+        jobs.append(await one_by_one.start(page, page.variants[0]))
+        if name == "a":
+            await brought(hub_lab, jobs[0].job_id, 1)
+        else:
+            await waiting(hub_lab, jobs[-1].job_id)
+    assert "waiting" not in (await hub_lab.jobs.get(jobs[0].job_id)).note
+    await hub_lab.jobs.put_first(jobs[2].job_id)
     with pytest.raises(EdgetuiError, match="does not wait"):
-        await hub_lab.jobs.put_first(jobs[1].job_id)
+        await hub_lab.jobs.put_first(jobs[0].job_id)
+    slow.bytes_per_s = None
+    assert [(await ended(hub_lab, job.job_id)).state for job in jobs] == ["succeeded"] * 3
+    heads = [seen.path for seen in hub.requests if seen.method == "HEAD" and "/many/" in seen.path]
+    assert list(dict.fromkeys(path.split("/")[2] for path in heads)) == ["a", "c", "b"]
 
 
 async def test_too_little_room_and_missing_parts_start_no_job(
