@@ -8,12 +8,14 @@ from pathlib import Path
 from benchmarks import (
     decode_ratio,
     doctor_time,
+    download_ratio,
     family_error,
     first_frame,
     forecast_error,
     idle_cost,
     memory_error,
     quantize_ratio,
+    resume_rounds,
     streaming_cost,
 )
 from benchmarks.machine import describe
@@ -23,6 +25,8 @@ PARTS = (
     decode_ratio,
     first_frame,
     doctor_time,
+    download_ratio,
+    resume_rounds,
     family_error,
     streaming_cost,
     idle_cost,
