@@ -100,6 +100,7 @@ async def play() -> None:
         await scene.jobs()
         await scene.readiness()
         await scene.recommend()
+        await scene.hub()
         await pilot.press("ctrl+q")
 
 
@@ -191,6 +192,27 @@ class Scene:
         await self._press("g")
         await self._shows("tok/s, predicted decode")
         self._draw("recommend")
+
+    async def hub(self) -> None:
+        """The demo model's page on a hub of this machine, its download on the way."""
+        from tests.hub.__main__ import publish
+        from tests.hub.server import LoopbackHub
+
+        with LoopbackHub() as hub:
+            publish(hub)
+            os.environ["HF_ENDPOINT"] = hub.endpoint
+            await self._press("9")
+            await self._shows("so far")
+            await self._press("slash", *"smol")
+            await self._shows("demo/SmolLM2")
+            await self._press("enter", "enter")
+            await self._shows("take Q4_1")
+            hub.fail("/blobs/", bytes_per_s=20e6, times=-1)
+            await self._press("d")
+            await self._shows("MiB/s")
+            await self._pilot.pause(2)
+            self._draw("hub")
+            await self._shows("enter runs it")
 
     # --- how ------------------------------------------------------------------------------------------------
 

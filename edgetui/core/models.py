@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-ModelSource = Literal["embedded", "folder", "hub"]
+ModelSource = Literal["embedded", "folder", "hub", "Ollama", "LM Studio", "GPT4All", "Jan", "llama.cpp"]
 ModelFormat = Literal["gguf", "safetensors"]
 
 

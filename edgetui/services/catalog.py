@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import UNQUANTIZED
 from edgetui.core.models import MetadataItem, ModelDetails, ModelEntry, TensorItem
+from edgetui.core.plain_text import plain_line
 from edgetui.formats.gguf import check_loadable, read_gguf, split_parts
 from edgetui.formats.gguf_header import GgufArray
 from edgetui.formats.hub_cache import cache_folder, cached_revisions
+from edgetui.formats.other_stores import ollama_folders, ollama_models, other_stores
 from edgetui.formats.safetensors import read_safetensors
 from edgetui.services.signals import Signal
 
@@ -109,7 +112,18 @@ class Catalog:
                 add(self._safetensors(revision.files(".safetensors"), revision.repo, revision.revision))
         except OSError as error:
             problems.append(f"The hub cache {cache_folder()} cannot be read ({error.strerror}): check its permissions.")
+        add(self._of_other_programs())
         return _with_unique_names(entries), problems
+
+    def _of_other_programs(self) -> Iterator[ModelEntry]:
+        """Used where they are; what cannot be read there is the other program's business."""
+        for store in other_stores():
+            for entry in self._in_folder(store.folder, [], wanted=False):
+                yield msgspec.structs.replace(entry, source=cast("ModelSource", store.program))
+        for folder in ollama_folders():
+            with suppress(OSError):
+                for named in ollama_models(folder):
+                    yield msgspec.structs.replace(self._gguf_entry(named.path, "Ollama"), name=plain_line(named.name))
 
     def _embedded(self) -> Iterator[ModelEntry]:
         spec = importlib.util.find_spec(EMBEDDED_PACKAGE)

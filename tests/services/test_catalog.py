@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -217,3 +219,45 @@ async def test_a_model_that_vanishes_leaves_the_list(lab: Lab, models_dir: Path)
     assert "tiny" in await names(lab)
     shutil.rmtree(models_dir)
     assert "tiny" not in await names(lab)
+
+
+async def test_models_of_other_programs_are_used_where_they_are(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "person"))
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "OLLAMA_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LLAMA_CACHE", str(tmp_path / "llama"))
+    person = tmp_path / "person"
+    places = {
+        "LM Studio": person / ".lmstudio/models/maker/repo/studio.gguf",
+        "GPT4All": person / ".local/share/nomic.ai/GPT4All/four.gguf",
+        "Jan": person / "jan/models/jan/janus.gguf",
+        "llama.cpp": tmp_path / "llama/maker_repo_cached.gguf",
+    }
+    for path in places.values():
+        path.parent.mkdir(parents=True)
+        write_gguf(path)
+    ollama = person / ".ollama/models"
+    digest = "ab" * 32
+    (ollama / "blobs").mkdir(parents=True)
+    write_gguf(ollama / "blobs" / f"sha256-{digest}")
+    layers = [
+        {"mediaType": "application/vnd.ollama.image.license", "digest": "sha256:" + "0" * 64},
+        {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{digest}"},
+    ]
+    library = ollama / "manifests/registry.ollama.ai/library/qwen3"
+    other = ollama / "manifests/hf.co/maker/repo"
+    for folder in (library, other):
+        folder.mkdir(parents=True)
+    (library / "0.6b").write_text(json.dumps({"layers": layers}))
+    (library / "gone").write_text(json.dumps({"layers": [{**layers[1], "digest": "sha256:" + "c" * 64}]}))
+    (library / "evil").write_text(json.dumps({"layers": [{**layers[1], "digest": "sha256:../../../etc/passwd"}]}))
+    for number, damaged in enumerate(("[" * 5000, "{}", '{"layers": 3}', "\xff", '{"layers": [3]}')):
+        (library / f"damaged{number}").write_text(damaged)
+    os.mkfifo(library / "pipe")
+    entries = {entry.source: entry for entry in await lab.catalog.scan()}
+    assert {program: entries[program].path for program in places} == places  # type: ignore[index]
+    assert entries["Ollama"].name == "qwen3:0.6b" and entries["Ollama"].problem is None
+    assert lab.catalog.folder_problems == ()
+    assert (await lab.catalog.find("qwen3:0.6b")).path == entries["Ollama"].path
