@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgetui.services.hub import Hub
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
+    from edgetui.services.library import Library
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
     from edgetui.services.recommend import Recommender
@@ -92,6 +93,13 @@ class Lab:
         from edgetui.services.downloads import Downloads
 
         return Downloads(self.settings, self.jobs, self.hub)
+
+    @cached_property
+    def library(self) -> Library:
+        """Keeping the models here in order."""
+        from edgetui.services.library import Library
+
+        return Library(self.paths, lambda: self.hub.access.cache)
 
     @cached_property
     def quantizer(self) -> Quantizer:

@@ -1,0 +1,171 @@
+"""Keeping the models of this machine in order: checked against their hashes, deleted with a preview, pruned."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.units import format_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetui.config import Paths
+    from edgetui.core.models import ModelEntry
+
+_BLOCK_BYTES = 1024 * 1024
+_HASH_CHARACTERS = 64
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """One file's hash, and whether it is the one that the hub promised."""
+
+    path: Path
+    sha256: str
+    promised: str
+    """Empty where nobody told what it should be."""
+
+    @property
+    def is_right(self) -> bool | None:
+        """None where nothing is promised."""
+        return self.sha256 == self.promised if self.promised else None
+
+
+class Removal(msgspec.Struct, frozen=True, kw_only=True):
+    """What deleting would take away; nothing is deleted yet."""
+
+    what: str
+    """In words."""
+    paths: tuple[Path, ...]
+    """Files that would go, by the names that models are listed under."""
+    freed_bytes: int
+    repo: str = ""
+    """Of the hub's cache, with the revisions that go; empty for files in a folder."""
+    revisions: tuple[str, ...] = ()
+
+
+class Library:
+    """Over the models folder and the hub's cache; what belongs to other programs is left to them."""
+
+    def __init__(self, paths: Paths, cache: Callable[[], Path]) -> None:
+        self._paths = paths
+        self._cache = cache
+
+    async def verify(self, entry: ModelEntry, on_bytes: Callable[[int], None] = lambda count: None) -> list[Verified]:
+        """Hash every file of a model; `on_bytes` gets how many were read. Raises `EdgetuiError("bad_file")`."""
+        return await asyncio.to_thread(lambda: [_hashed(path, on_bytes) for path in entry.parts])
+
+    async def removal(self, entry: ModelEntry) -> Removal:
+        """What deleting a model would mean; raises `EdgetuiError("no_permission")` where it is not ours to delete."""
+        if entry.source == "hub" and entry.repo and entry.revision:
+            return await asyncio.to_thread(self._of_revision, entry.repo, entry.revision)
+        if entry.source == "folder" and self._paths.models_dir in entry.path.parents:
+            size = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in entry.parts))
+            return Removal(what=f"{entry.name}, {format_bytes(size)}", paths=entry.parts, freed_bytes=size)
+        owner = {"embedded": "the demo model's package", "folder": "a folder that edgetui only reads"}.get(
+            entry.source, entry.source
+        )
+        raise EdgetuiError("no_permission", f"{entry.name} belongs to {owner}: delete it there.")
+
+    async def unreferenced(self) -> list[Removal]:
+        """Revisions in the hub's cache that no branch or tag stands for any more, one a repository."""
+        return await asyncio.to_thread(self._unreferenced)
+
+    async def remove(self, removal: Removal) -> int:
+        """Delete what a preview named; returns the bytes freed. Raises `EdgetuiError("no_permission")`."""
+        return await asyncio.to_thread(self._remove, removal)
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    def _of_revision(self, repo: str, revision: str) -> Removal:
+        from huggingface_hub import scan_cache_dir
+
+        info = scan_cache_dir(self._cache())
+        found = next(
+            (
+                each
+                for cached in info.repos
+                if cached.repo_id == repo and cached.repo_type == "model"
+                for each in cached.revisions
+                if each.commit_hash == revision
+            ),
+            None,
+        )
+        if found is None:
+            raise EdgetuiError("not_found", f"{repo} is not in the cache {self._cache()} any more: rescan.")
+        freed = info.delete_revisions(revision).expected_freed_size
+        names = sorted(file.file_name for file in found.files)
+        return Removal(
+            what=f"revision {revision[:7]} of {repo} with {', '.join(names)}",
+            paths=tuple(file.file_path for file in found.files),
+            freed_bytes=freed,
+            repo=repo,
+            revisions=(revision,),
+        )
+
+    def _unreferenced(self) -> list[Removal]:
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+
+        try:
+            info = scan_cache_dir(self._cache())
+        except CacheNotFound:
+            return []
+        found = []
+        for cached in sorted(info.repos, key=lambda each: each.repo_id):
+            loose = sorted(each.commit_hash for each in cached.revisions if not each.refs)
+            # A repository without any reference was fetched by its commits alone: nothing of it is superseded.
+            if cached.repo_type == "model" and loose and len(loose) < len(cached.revisions):
+                found.append(
+                    Removal(
+                        what=f"{len(loose)} superseded revision{'' if len(loose) == 1 else 's'} of {cached.repo_id}",
+                        paths=tuple(
+                            file.file_path
+                            for each in cached.revisions
+                            if each.commit_hash in loose
+                            for file in each.files
+                        ),
+                        freed_bytes=info.delete_revisions(*loose).expected_freed_size,
+                        repo=cached.repo_id,
+                        revisions=tuple(loose),
+                    )
+                )
+        return found
+
+    def _remove(self, removal: Removal) -> int:
+        try:
+            if removal.repo:
+                from huggingface_hub import scan_cache_dir
+
+                strategy = scan_cache_dir(self._cache()).delete_revisions(*removal.revisions)
+                strategy.execute()
+                return int(strategy.expected_freed_size)
+            for path in removal.paths:
+                os.unlink(path)
+        except OSError as error:
+            raise EdgetuiError(
+                "no_permission", f"{error.filename} cannot be deleted ({error.strerror}): check its permissions."
+            ) from error
+        return removal.freed_bytes
+
+
+def _hashed(path: Path, on_bytes: Callable[[int], None]) -> Verified:
+    digest, done = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                done += len(block)
+                on_bytes(done)
+    except OSError as error:
+        raise EdgetuiError("bad_file", f"{path.name} cannot be read to its end ({error.strerror}).") from error
+    # In the hub's cache, and in Ollama's, a large file's blob is called by its hash.
+    blob = path.resolve().name.removeprefix("sha256-")
+    is_hash = len(blob) == _HASH_CHARACTERS and all(char in "0123456789abcdef" for char in blob)
+    return Verified(path, digest.hexdigest(), blob if is_hash else "")
