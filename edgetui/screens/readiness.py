@@ -96,6 +96,7 @@ class ReadinessScreen(LabScreen):
         titles = self.lab.readiness.proof_titles
         self.query_one(Checklist).clear(titles)
         self.query_one(Checklist).mark(next(iter(titles)))
+        self.query_one(Checklist).reveal(next(iter(titles)), list(titles)[-1])
         await self._fill_in(titles, self.lab.readiness.prove(), "Proving the engines")
 
     async def _fill_in(self, titles: dict[str, str], running: AsyncGenerator[Check, None], doing: str) -> None:

@@ -134,12 +134,18 @@ class Checklist(LinePanel, can_focus=True):
             # Rows that were added just now have no place yet.
             self.call_after_refresh(self._scroll_to_cursor)
 
+    def reveal(self, first: str, last: str) -> None:
+        """Scroll so that these rows are seen, and what stands between them, the first one whatever happens."""
+        self.call_after_refresh(self._scroll_to, self._rows.index(first), self._rows.index(last))
+
     def _scroll_to_cursor(self) -> None:
+        self._scroll_to(self._cursor_row, self._cursor_row)
+
+    def _scroll_to(self, row: int, last: int) -> None:
         if isinstance(self.parent, Widget):
-            row = self._cursor_row
             # With its heading, where that stands right above.
             top = row - 1 if row and not self._rows[row - 1] else row
-            self.parent.scroll_to_region(Region(0, top, 1, row - top + 1), animate=False)
+            self.parent.scroll_to_region(Region(0, top, 1, last - top + 1), animate=False)
 
     @property
     def _cursor_row(self) -> int:

@@ -155,7 +155,7 @@ def test_models_folder_that_cannot_be_read_is_named_by_the_list_and_on_the_scree
     terminal.wait_for("[1 Hardware]")
     terminal.press("2")
     terminal.wait_for(lambda screen: squeezed(str(home / "data" / "models")) in squeezed(screen))
-    terminal.wait_for("cannot be read")
+    terminal.wait_for("(Not a directory)")
 
 
 @pytest.mark.parametrize("arguments", [(), ("models",), ("doctor",)])
