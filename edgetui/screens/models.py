@@ -45,8 +45,9 @@ class ModelsScreen(LabScreen):
 
     MODE = "models"
     HELP = (
-        "Every model found: the embedded one, GGUF files in the models folder, the Hugging Face cache. Only headers"
-        " are read. A row marked ! cannot be used; its details say why."
+        "Every model found: the embedded one, GGUF files in the models folder, the Hugging Face cache, and what Ollama,"
+        " LM Studio, GPT4All, Jan and llama.cpp keep here. Only headers are read. A row marked ! cannot be used; its"
+        " details say why."
     )
     AUTO_FOCUS = "DataTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -72,6 +73,8 @@ class ModelsScreen(LabScreen):
         Binding("s", "sort", "Sort", id="models.sort"),
         Binding("d", "toggle_details", "Details", id="models.details"),
         Binding("t", "template", "Chat template", show=False, id="models.template"),
+        Binding("v", "verify", "Verify", show=False, id="models.verify"),
+        Binding("x,delete", "delete", "Delete", key_display="x", show=False, id="models.delete"),
         Binding("r", "rescan", "Rescan", id="models.rescan"),
     ]
 
@@ -120,6 +123,8 @@ class ModelsScreen(LabScreen):
         if action in ("open", "fit", "calibrate"):
             entry = self._marked
             return entry is not None and entry.problem is None and entry.format == "gguf"
+        if action in ("verify", "delete"):
+            return self._marked is not None
         return True
 
     async def action_open(self, mode: Literal["run", "quantize", "bench"]) -> None:
@@ -180,6 +185,29 @@ class ModelsScreen(LabScreen):
         if self._marked is not None:
             self._instead = "fit"
             self._calibrate(self._marked)
+
+    def action_verify(self) -> None:
+        """Hash the marked model's files; esc ends it."""
+        if self._marked is not None:
+            self._instead = "fit"
+            self._verify(self._marked)
+
+    @work(group="delete", exclusive=True)
+    async def action_delete(self) -> None:
+        """Say what would go, ask, delete."""
+        from edgetui.screens.confirm import ConfirmDialog
+
+        entry = self._marked
+        if entry is None:
+            return
+        try:
+            removal = await self.lab.library.removal(entry)
+            frees = f"Frees {format_bytes(removal.freed_bytes)}."
+            if await self.app.push_screen_wait(ConfirmDialog(plain_line(f"Delete {removal.what}?"), frees)):
+                await self.lab.library.remove(removal)
+        except EdgetuiError as error:
+            self.show_failure(error)
+        self.action_rescan()
 
     def action_rescan(self) -> None:
         """Look for models again."""
@@ -303,6 +331,25 @@ class ModelsScreen(LabScreen):
             self._show_details_again()
             return
         await self._show_fit(entry, pane)
+
+    @work(group="fit", exclusive=True)
+    async def _verify(self, entry: ModelEntry) -> None:
+        pane, title = self.query_one(ModelDetailsPane), f"Hash of {entry.name}"
+        pane.show_text(title, f"Reading {format_bytes(entry.size_bytes)}... (esc goes back)")
+        try:
+            found = await self.lab.library.verify(entry)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            self._show_details_again()
+            return
+        words = {True: "as the hub promised", False: "NOT what the hub promised: delete it and download it again"}
+        lines = [
+            f"{plain_line(each.path.name)}\nsha256 {each.sha256}\n"
+            + ("nobody told what it should be" if each.is_right is None else words[each.is_right])
+            for each in found
+        ]
+        if self._marked == entry and self._instead == "fit":
+            pane.show_text(title, "\n\n".join(lines))
 
     async def _show_fit(self, entry: ModelEntry, pane: ModelDetailsPane) -> None:
         settings = self.lab.settings.load

@@ -136,12 +136,12 @@ class Checklist(LinePanel, can_focus=True):
 
     def reveal(self, first: str, last: str) -> None:
         """Scroll so that these rows are seen, and what stands between them, the first one whatever happens."""
-        self.call_after_refresh(self._scroll_to, self._rows.index(first), self._rows.index(last))
+        self.call_after_refresh(self._scroll_to_rows, self._rows.index(first), self._rows.index(last))
 
     def _scroll_to_cursor(self) -> None:
-        self._scroll_to(self._cursor_row, self._cursor_row)
+        self._scroll_to_rows(self._cursor_row, self._cursor_row)
 
-    def _scroll_to(self, row: int, last: int) -> None:
+    def _scroll_to_rows(self, row: int, last: int) -> None:
         if isinstance(self.parent, Widget):
             # With its heading, where that stands right above.
             top = row - 1 if row and not self._rows[row - 1] else row

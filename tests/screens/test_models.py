@@ -163,3 +163,27 @@ async def test_a_model_that_cannot_be_simulated_gets_one_sentence(lab: Lab) -> N
         await shown(pilot, lambda: len(rows(app)) == 2)
         await pilot.press("home", "f")
         await shown(pilot, lambda: "a-tiny" in str(app.screen.query_one(FailureBar).render()))
+
+
+async def test_a_model_is_verified_and_deleted_by_keys_after_a_question(lab: Lab) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    own = lab.paths.models_dir / "a-own.gguf"
+    write_gguf(own)
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: rows(app) == ["a-own", EMBEDDED])
+        await pilot.press("home", "v")
+        await shown(pilot, lambda: "sha256 " in details(app) and "nobody told" in details(app))
+        await pilot.press("x")
+        await shown(pilot, lambda: type(app.screen).__name__ == "ConfirmDialog")
+        await pilot.press("escape")
+        await shown(pilot, lambda: type(app.screen).__name__ == "ModelsScreen")
+        assert rows(app) == ["a-own", EMBEDDED]
+        await pilot.press("x")
+        await shown(pilot, lambda: type(app.screen).__name__ == "ConfirmDialog")
+        await pilot.press("y")
+        await shown(pilot, lambda: type(app.screen).__name__ == "ModelsScreen" and rows(app) == [EMBEDDED])
+        await pilot.press("x")
+        await shown(
+            pilot, lambda: "belongs to the demo model's package" in str(app.screen.query_one(FailureBar).render())
+        )
