@@ -188,7 +188,7 @@ class Scene:
         """Ranked with this machine's speeds, whatever else it does meanwhile, and the trade-off."""
         await self._app.lab.speed.calibrate(anyway=True)
         await self._press("8")
-        await self._shows("* frontier")
+        await self._shows("33 keep")
         await self._press("g")
         await self._shows("tok/s, predicted decode")
         self._draw("recommend")
