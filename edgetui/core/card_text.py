@@ -10,8 +10,14 @@ _LINK = re.compile(r"(?<!!)\[([^\]\n]*)\]\((\S+?)(?:\s+\"[^\"\n]*\")?\)")
 _LINK_OF_REFERENCE = re.compile(r"\[([^\]\n]+)\]\[[^\]\n]*\]")
 
 
+MOST_CHARACTERS = 40_000
+"""Longer cards are cut: they would hold up the screen."""
+
+
 def honest_card(markdown: str) -> str:
     """Markdown without HTML and pictures, every link's address written out beside its words."""
+    if len(markdown) > MOST_CHARACTERS:
+        markdown = markdown[:MOST_CHARACTERS] + "\n\n*The card is longer than is shown here.*"
     text = _HTML.sub("", markdown)
     text = _IMAGE.sub(lambda match: match[1], text)
     text = _LINK.sub(_with_address, text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from edgetui.core.quant_types import quant_type_in_name
 
@@ -87,7 +88,7 @@ class HubFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file of a repository at one commit."""
 
     path: str
-    size_bytes: int | None = None
+    size_bytes: Annotated[int, Meta(ge=0, lt=1 << 60)] | None = None
     sha256: str = ""
     """Of a file that the hub keeps outside Git; empty for a small one, which `git_id` names."""
     git_id: str = ""

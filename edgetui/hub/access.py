@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 ANSWER_LIMIT_S = 15.0
-"""How long the hub may take to answer a question."""
+"""How long the hub may take to begin an answer, and between two pieces of it."""
+LONGEST_ANSWER_S = 60.0
+"""How long a whole answer to a question may take."""
+MOST_ANSWER_BYTES = 32 * 1024 * 1024
+"""A page of a search takes some hundred KiB, a repository with thousands of files a few MiB."""
+_KEPT_HEADERS = ("Link", "Location", "Retry-After", "X-Error-Code", "X-Error-Message", "X-Request-Id", "Content-Type")
 
 
 @dataclass(frozen=True)
@@ -54,17 +60,29 @@ class HubAccess:
 
     def ask(self, address: str, params: Sequence[tuple[str, str]] = (), *, token: str | None = None) -> Any:
         """The hub's answer to a question at its own address, once, whatever its status; as the network raises."""
+        import httpx2
         from huggingface_hub import get_session
         from huggingface_hub.utils import build_hf_headers
 
-        return get_session().get(
+        headers = build_hf_headers(token=token or self.token() or False)
+        deadline, body = time.monotonic() + LONGEST_ANSWER_S, bytearray()
+        # Nobody else than the hub gets the token.
+        with get_session().stream(
+            "GET",
             address,
             params=list(params) or None,
-            headers=build_hf_headers(token=token or self.token() or False),
+            headers=headers,
             timeout=ANSWER_LIMIT_S,
-            # Nobody else than the hub gets the token.
             follow_redirects=False,
-        )
+        ) as answer:
+            for piece in answer.iter_bytes():
+                body += piece
+                if len(body) > MOST_ANSWER_BYTES:
+                    raise EdgetuiError("network", f"{self.endpoint} answers without end: it is no hub.")
+                if time.monotonic() > deadline:
+                    raise httpx2.ReadTimeout("the answer took too long", request=answer.request)
+            kept = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
+            return httpx2.Response(answer.status_code, headers=kept, content=bytes(body), request=answer.request)
 
     def get(self, address: str, params: Sequence[tuple[str, str]] = ()) -> Any:
         """The same, where a status that is no success is raised as huggingface_hub does."""

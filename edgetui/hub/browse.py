@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
 
 from edgetui.core.hub import HubFile, HubModel, HubPage, HubQuery, variants_of
 from edgetui.core.plain_text import plain_line, plain_text
-from edgetui.hub.access import ANSWER_LIMIT_S
 from edgetui.hub.failures import hub_failure
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ PAGE_ROWS = 100
 _SORTS = {"trending": "trendingScore", "downloads": "downloads", "likes": "likes", "date": "lastModified"}
 _TOLD = ["downloads", "likes", "lastModified", "gated", "tags", "pipeline_tag", "gguf", "safetensors"]
 MOST_CARD_BYTES = 256 * 1024
+_MOST_COUNT = 1 << 62
 
 
 def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
@@ -57,23 +60,28 @@ def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
 
 def page(access: HubAccess, repo: str, revision: str = "main") -> HubPage:
     """Everything about one model at its newest commit of a revision; raises `EdgetuiError`."""
+    from huggingface_hub import ModelInfo
+    from huggingface_hub.utils import validate_repo_id
+
     access.require_online()
     try:
-        info = access.api().model_info(repo, revision=revision, files_metadata=True, timeout=ANSWER_LIMIT_S)
+        validate_repo_id(repo)
+        parsed: Any = ModelInfo
+        address = f"{access.endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}"
+        info = parsed(**access.get(address, [("blobs", "true")]).json())
+        model = _model(info)
         files = tuple(_file(sibling) for sibling in info.siblings or ())
         commit = str(info.sha or "")
-        card = _card(access, repo, commit, files)
+        return HubPage(
+            model=model,
+            commit=commit,
+            revision=revision,
+            card=_card(access, repo, commit, files),
+            files=files,
+            variants=variants_of(files, model.tags),
+        )
     except Exception as error:
         raise hub_failure(error, access, repo) from error
-    tags = tuple(info.tags or ())
-    return HubPage(
-        model=_model(info),
-        commit=commit,
-        revision=revision,
-        card=card,
-        files=files,
-        variants=variants_of(files, tags),
-    )
 
 
 def _card(access: HubAccess, repo: str, commit: str, files: tuple[HubFile, ...]) -> str:
@@ -97,25 +105,28 @@ def _card(access: HubAccess, repo: str, commit: str, files: tuple[HubFile, ...])
 
 
 def _model(info: Any) -> HubModel:
+    """Raises `msgspec.ValidationError` for what no hub would tell."""
     gguf = info.gguf if isinstance(info.gguf, dict) else {}
     total = gguf.get("total") or (info.safetensors.total if info.safetensors else None)
-    return HubModel(
-        repo=plain_line(str(info.id)),
-        downloads=info.downloads,
-        likes=info.likes,
-        last_modified=info.last_modified.isoformat() if info.last_modified else "",
-        gated=bool(info.gated),
-        tags=tuple(plain_line(str(tag)) for tag in info.tags or ()),
-        task=plain_line(info.pipeline_tag or ""),
-        parameter_count=total if isinstance(total, int) and total > 0 else None,
-        architecture=plain_line(str(gguf.get("architecture") or "")),
-    )
+    told = {
+        "repo": plain_line(str(info.id)),
+        "downloads": info.downloads,
+        "likes": info.likes,
+        "last_modified": info.last_modified.isoformat() if info.last_modified else "",
+        "gated": bool(info.gated),
+        "tags": [plain_line(str(tag)) for tag in info.tags or ()],
+        "task": plain_line(str(info.pipeline_tag or "")),
+        "parameter_count": total if isinstance(total, int) and 0 < total < _MOST_COUNT else None,
+        "architecture": plain_line(str(gguf.get("architecture") or "")),
+    }
+    return msgspec.convert(told, HubModel)
 
 
 def _file(sibling: Any) -> HubFile:
-    return HubFile(
-        path=sibling.rfilename,
-        size_bytes=sibling.lfs.size if sibling.lfs else sibling.size,
-        sha256=sibling.lfs.sha256 if sibling.lfs else "",
-        git_id="" if sibling.lfs else sibling.blob_id or "",
-    )
+    told = {
+        "path": sibling.rfilename,
+        "size_bytes": sibling.lfs.size if sibling.lfs else sibling.size,
+        "sha256": sibling.lfs.sha256 if sibling.lfs else "",
+        "git_id": "" if sibling.lfs else sibling.blob_id or "",
+    }
+    return msgspec.convert(told, HubFile)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
@@ -81,6 +84,10 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
         return EdgetuiError("network", f"{host} asks to slow down (status 429): try again in some minutes.", detail)
     if status is not None:
         return EdgetuiError("network", f"{host} answers {what} with status {status}: try again later.", detail)
+    if isinstance(error, (msgspec.ValidationError, json.JSONDecodeError)):
+        return EdgetuiError(
+            "network", f"{host} does not answer {what} as a hub does: check HF_ENDPOINT and any proxy between.", detail
+        )
     if isinstance(error, errors.FileMetadataError):
         return EdgetuiError(
             "network", f"{host} does not answer as a hub does: check HF_ENDPOINT and any proxy between.", detail

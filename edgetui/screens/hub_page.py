@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgetui.core.jobs import JobRecord
 
 _COLUMNS = {"Variant": 34, "Format": 11, "Size": 20, "Memory here": 19, "tok/s here": 14, "Note": 50}
-_NARROW_COLUMNS = {"Variant": 30, "Size": 10, "Memory here": 19, "tok/s here": 10}
+_NARROW_COLUMNS = {"Variant": 28, "Size": 10, "Memory here": 19, "tok/s here": 13}
 _NARROW = 110
 
 

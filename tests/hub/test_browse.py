@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import time
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_the_page_of_a_gated_model_is_open(access: HubAccess, hub: LoopbackHub) 
     [
         ({"status": 429, "headers": {"Retry-After": "60"}}, "asks to slow down"),
         ({"status": 500}, "with status 500"),
-        ({"status": 200, "body": b"<html>portal</html>"}, "could not be read"),
+        ({"status": 200, "body": b"<html>portal</html>"}, "as a hub does"),
     ],
 )
 def test_an_answer_that_is_none_is_said_at_once(
@@ -148,3 +149,42 @@ def test_a_login_keeps_a_token_that_the_hub_knows_for_its_owner_only(
     assert access.token() == "hf_right"
     with pytest.raises(EdgetuiError, match="That is no token"):
         login(access, "two words")
+
+
+@pytest.mark.parametrize(
+    "sibling",
+    [
+        {"rfilename": "a.gguf", "size": "huge"},
+        {"rfilename": "a.gguf", "size": -5},
+        {"rfilename": 7, "size": 1},
+        {"rfilename": "a.gguf", "lfs": {"size": 1, "sha256": ["x"], "pointerSize": 1}},
+        {"rfilename": "a.gguf", "lfs": 3},
+        3,
+    ],
+)
+def test_a_hub_that_tells_nonsense_of_files_is_one_sentence(
+    access: HubAccess, hub: LoopbackHub, sibling: object
+) -> None:
+    body = json.dumps({"id": "a/b", "sha": "0" * 40, "siblings": [sibling]}).encode()
+    hub.fail("/api/models/a/b", status=200, body=body, headers={"Content-Type": "application/json"})
+    with pytest.raises(EdgetuiError):
+        browse.page(access, "a/b")
+
+
+def test_an_answer_without_end_is_given_up(
+    access: HubAccess, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fail("/api/models", status=200, body=b"[" * 200_000)
+    monkeypatch.setattr("edgetui.hub.access.MOST_ANSWER_BYTES", 100_000)
+    with pytest.raises(EdgetuiError, match="answers without end"):
+        list(browse.search(access, HubQuery()))
+
+
+def test_an_answer_that_trickles_is_given_up(
+    access: HubAccess, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.repos["maker/tiny-GGUF"].put("README.md", b"x" * 900)
+    hub.fail("README.md", bytes_per_s=100)
+    monkeypatch.setattr("edgetui.hub.access.LONGEST_ANSWER_S", 0.3)
+    with pytest.raises(EdgetuiError, match="does not answer in time"):
+        browse.page(access, "maker/tiny-GGUF")
