@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
+    from edgetui.screens.hub import HubScreen
     from edgetui.services.lab import Lab
 
 TERMINAL_CHECK_S = 2.0
@@ -130,6 +131,11 @@ class EdgetuiApp(App[None]):
         """Switch to a mode and hand the model to its screen."""
         await self.open_mode(mode)
         await cast("LabScreen", self._screen_stacks[mode][0]).open_model(entry)
+
+    async def open_repo(self, repo: str) -> None:
+        """Switch to the hub and show a model's page there."""
+        await self.open_mode("hub")
+        cast("HubScreen", self._screen_stacks["hub"][0]).open_repo(repo)
 
     def action_open_mode(self, name: str) -> None:
         """A mode's key was pressed."""

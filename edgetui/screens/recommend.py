@@ -74,7 +74,8 @@ class RecommendScreen(LabScreen):
     RecommendScreen.-wide ScatterChart { width: 2fr; height: 1fr; border-top: none; border-left: solid $primary; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "copy_download", "Copy download", priority=True, id="recommend.copy"),
+        Binding("enter", "open_hub", "Hub page", priority=True, id="recommend.hub"),
+        Binding("k", "copy_download", "Copy command", show=False, id="recommend.copy"),
         Binding("l", "limits", "Limits", id="recommend.limits"),
         Binding("b", "board", "Board", id="recommend.board"),
         Binding("g", "chart", "Chart", id="recommend.chart"),
@@ -118,9 +119,15 @@ class RecommendScreen(LabScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only this machine can be measured here, and only a known build be downloaded."""
-        if action == "copy_download":
+        if action in ("copy_download", "open_hub"):
             return self._marked is not None and bool(download_command(self._marked.choice))
         return self._is_here if action == "calibrate" else True
+
+    async def action_open_hub(self) -> None:
+        """The marked row's GGUF builds on the hub, where d downloads."""
+        row = self._marked
+        if row is not None:
+            await self.lab_app.open_repo(row.choice.member.gguf)
 
     def action_copy_download(self) -> None:
         """Put the command that downloads the marked row into the clipboard."""

@@ -139,6 +139,7 @@ async def test_one_key_calibrates_and_predicts_the_speed_of_the_marked_model(
     monkeypatch.setattr("edgetui.services.speed.MOST_BUFFER_BYTES", 4 * 1024**2)
     # What fits into the processor's caches is read at any rate; here it is not about how steady this machine is.
     monkeypatch.setattr("edgetui.core.calibration.STEADY_SPREAD", 100.0)
+    monkeypatch.setattr("edgetui.core.calibration.CALM_CORES", 100.0)
     app = EdgetuiApp(lab, mode="models")
     async with app.run_test() as pilot:
         await shown(pilot, lambda: "general.architecture (string) = llama" in details(app))

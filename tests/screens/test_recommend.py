@@ -10,9 +10,11 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.screens.hub_page import HubPageScreen
 from edgetui.services.lab import Lab
 from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.scatter_chart import Point, ScatterChart
+from tests.hub.server import LoopbackHub
 from tests.waiting import until
 
 
@@ -50,7 +52,7 @@ async def test_models_are_ranked_with_reasons_and_no_speed_that_nobody_knows(lab
         first = reasons(app)
         await pilot.press("down")
         await shown(pilot, lambda: reasons(app) != first)
-        await pilot.press("enter")
+        await pilot.press("k")
         await shown(pilot, lambda: asked(app).startswith("Copied: edgetui download "))
         assert re.fullmatch(r"edgetui download \S+/\S+ Q\w+", app.clipboard)
 
@@ -138,3 +140,13 @@ async def test_columns_are_whole_again_when_the_window_has_grown(lab: Lab) -> No
         assert table.ordered_columns[1].width == max(map(len, names))
         drawn = "\n".join(table.render_line(y).text for y in range(4))
         assert names[0] in drawn and names[1] in drawn
+
+
+async def test_enter_opens_the_marked_models_page_on_the_hub(hub_lab: Lab, hub: LoopbackHub) -> None:
+    app = EdgetuiApp(hub_lab, mode="recommend")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) > 3)
+        await pilot.press("enter")
+        await shown(pilot, lambda: isinstance(app.screen, HubPageScreen))
+        await shown(pilot, lambda: any(seen.path.startswith("/api/models/") for seen in hub.requests))
+        assert app.current_mode == "hub"
