@@ -30,13 +30,18 @@ class ModelDetailsPane(VerticalScroll):
     ModelDetailsPane:focus { background: $panel; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        # A model may be shown before this pane has come to mount it.
+        self._text = Static(id="text", markup=False)
+
     def compose(self) -> ComposeResult:
         """One text."""
-        yield Static(id="text", markup=False)
+        yield self._text
 
     def show_nothing(self) -> None:
         """No row is chosen."""
-        self.query_one("#text", Static).update(Content(""))
+        self._text.update(Content(""))
 
     def show(
         self, entry: ModelEntry, shares: Iterable[TensorTypeShare] = (), metadata: Sequence[MetadataItem] = ()
@@ -47,11 +52,11 @@ class ModelDetailsPane(VerticalScroll):
             parts.append(_shares(shares))
         if metadata:
             parts.append(_metadata(metadata))
-        self.query_one("#text", Static).update(Content("\n\n").join(parts))
+        self._text.update(Content("\n\n").join(parts))
 
     def show_text(self, title: str, text: str) -> None:
         """Show one long text whole, such as a chat template."""
-        self.query_one("#text", Static).update(_title(title).append(Content(f"\n{plain_text(text)}")))
+        self._text.update(_title(title).append(Content(f"\n{plain_text(text)}")))
         self.scroll_home(animate=False)
 
 
