@@ -32,8 +32,8 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    "hw", "models", "fit", "calibrate", "recommend", "search", "show", "download", "login", "verify", "delete",
-    "quantize", "run", "bench", "jobs", "doctor",
+    "hw", "models", "note", "diff", "add", "duplicates", "fit", "calibrate", "recommend", "search", "show", "download",
+    "login", "verify", "delete", "quantize", "run", "bench", "jobs", "doctor",
 )  # fmt: skip
 """In the order of the help; each is a function or an app of its name in a module of its name."""
 

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 def models(
     model: Annotated[str | None, typer.Argument(help="Show this one in full; a name or a path.")] = None,
     tensors: Annotated[bool, typer.Option("--tensors", help="With a model: every tensor too.")] = False,
+    favourites: Annotated[bool, typer.Option("--favourites", help="Only favourites.")] = False,
+    tag: Annotated[str, typer.Option("--tag", help="Only models with this tag.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models of this machine, or show what one model's files say of it."""
-    status = asyncio.run(_list(as_json) if model is None else _show(model, tensors, as_json))
+    status = asyncio.run(_list(favourites, tag, as_json) if model is None else _show(model, tensors, as_json))
     raise typer.Exit(status)
 
 
-async def _list(as_json: bool) -> int:
+async def _list(favourites: bool, tag: str, as_json: bool) -> int:
     from edgetui.services.lab import Lab
 
     lab = Lab()
@@ -35,6 +37,9 @@ async def _list(as_json: bool) -> int:
         problems = lab.catalog.folder_problems
     finally:
         await lab.close()
+    if favourites or tag:
+        marked = [each for each in entries if each.marks.is_favourite or not favourites]
+        entries = [each for each in marked if not tag or tag in each.marks.tags.split()]
     for problem in problems:
         print(f"edgetui: {_plain(problem)}", file=sys.stderr)
     if as_json:
@@ -47,6 +52,8 @@ async def _list(as_json: bool) -> int:
         for entry in entries:
             if entry.problem is not None:
                 print(f"! {_plain(entry.name)}: {_plain(entry.problem)}")
+    elif favourites or tag:
+        print("No model is marked so: `edgetui note` marks one.", file=sys.stderr)
     else:
         print(f"No models yet: put a GGUF file into {lab.paths.models_dir}.", file=sys.stderr)
     return 1 if problems else 0
@@ -78,7 +85,7 @@ def _print_json(value: object) -> None:
 def _row(entry: ModelEntry) -> tuple[str, ...]:
     bits = entry.bits_per_weight
     return (
-        f"! {entry.name}" if entry.problem else entry.name,
+        f"! {entry.name}" if entry.problem else f"* {entry.name}" if entry.marks.is_favourite else entry.name,
         entry.quant_type or MISSING,
         format_count(entry.parameter_count),
         format_bytes(entry.size_bytes),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 ModelSource = Literal["embedded", "folder", "hub", "Ollama", "LM Studio", "GPT4All", "Jan", "llama.cpp"]
 ModelFormat = Literal["gguf", "safetensors"]
@@ -19,6 +20,15 @@ class TensorTypeShare(msgspec.Struct, frozen=True):
     tensor_count: int
     parameter_count: int
     size_bytes: int
+
+
+class ModelMarks(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person wrote on a model."""
+
+    is_favourite: bool = False
+    tags: Annotated[str, Meta(max_length=200)] = ""
+    """Words between blanks."""
+    note: Annotated[str, Meta(max_length=2000)] = ""
 
 
 class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +59,16 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Quantization type that its weights passed through, when its own type is wider (F16 made of Q4_1)."""
     problem: str | None = None
     """Why it cannot be used, in one sentence; None for a sound file."""
+    fingerprint: str = ""
+    """By which its content is known again; empty for a file that cannot be used."""
+    marks: ModelMarks = ModelMarks()
+    is_read: bool = True
+    """False while only its name and size are known."""
+
+    @property
+    def can_run(self) -> bool:
+        """Whether an engine may be handed this model."""
+        return self.problem is None and self.is_read and self.format == "gguf"
 
     @property
     def bits_per_weight(self) -> float | None:

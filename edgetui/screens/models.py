@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
@@ -17,7 +19,7 @@ from edgetui.core.fit_text import fit_facts
 from edgetui.core.plain_text import plain_line
 from edgetui.core.speed_text import speed_facts
 from edgetui.core.units import MISSING, format_bytes, format_count
-from edgetui.screens.base import LabScreen
+from edgetui.screens.model_care import ModelCareScreen
 from edgetui.widgets.filter_input import FilterInput
 from edgetui.widgets.model_details import ModelDetailsPane
 from edgetui.widgets.row_table import RowTable
@@ -28,26 +30,30 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
+    from edgetui.core.bench import BenchRecord
     from edgetui.core.models import ModelDetails, ModelEntry
 
 _COLUMNS = ("Name", "Type", "Params", "Size", "bpw", "Context", "Arch", "Source", "Quantized of")
 _NARROW_NAME = 32
+WATCH_S = 2.0
+"""How often folders are looked at for files that came or went."""
 _SORTS: tuple[tuple[str, Callable[[ModelEntry], object]], ...] = (
     ("name", lambda entry: entry.name.lower()),
     ("size", lambda entry: -entry.size_bytes),
     ("parameters", lambda entry: -(entry.parameter_count or 0)),
     ("type", lambda entry: (entry.quant_type or "~", entry.name.lower())),
+    ("favourites first", lambda entry: (not entry.marks.is_favourite, entry.name.lower())),
 )
 
 
-class ModelsScreen(LabScreen):
+class ModelsScreen(ModelCareScreen):
     """List with a details pane, below it or beside it."""
 
     MODE = "models"
     HELP = (
         "Every model found: the embedded one, GGUF files in the models folder, the Hugging Face cache, and what Ollama,"
-        " LM Studio, GPT4All, Jan and llama.cpp keep here. Only headers are read. A row marked ! cannot be used; its"
-        " details say why."
+        " LM Studio, GPT4All, Jan and llama.cpp keep here; new files appear by themselves. Only headers are read. !"
+        " marks what cannot be used, * a favourite. = on two models compares them."
     )
     AUTO_FOCUS = "DataTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -73,8 +79,6 @@ class ModelsScreen(LabScreen):
         Binding("s", "sort", "Sort", id="models.sort"),
         Binding("d", "toggle_details", "Details", id="models.details"),
         Binding("t", "template", "Chat template", show=False, id="models.template"),
-        Binding("v", "verify", "Verify", show=False, id="models.verify"),
-        Binding("x,delete", "delete", "Delete", key_display="x", show=False, id="models.delete"),
         Binding("r", "rescan", "Rescan", id="models.rescan"),
     ]
 
@@ -84,14 +88,12 @@ class ModelsScreen(LabScreen):
         self._shown: list[ModelEntry] = []
         self._sort = 0
         self._details: ModelDetails | None = None
-        self._instead = ""
-        """What the pane shows in place of the details: `fit`, `template` or nothing."""
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def compose_body(self) -> ComposeResult:
         """Summary, filter, list and details."""
         yield Static("Looking for models...", id="summary", markup=False)
-        yield FilterInput("filter by name, type or architecture; esc clears")
+        yield FilterInput("name, type, architecture, tag; * favourites, = the same content twice; esc clears")
         yield Static(id="empty", markup=False)
         with Container(id="both"):
             yield RowTable()
@@ -103,6 +105,12 @@ class ModelsScreen(LabScreen):
         self._take(self.lab.catalog.entries)
         self.action_rescan()
 
+        self._watching = self.set_interval(WATCH_S, self._look_again)
+
+    def on_screen_suspend(self) -> None:
+        """Nobody looks."""
+        self._watching.pause()
+
     def on_unmount(self) -> None:
         """Stop listening."""
         self._unsubscribe()
@@ -110,6 +118,7 @@ class ModelsScreen(LabScreen):
     def on_screen_resume(self) -> None:
         """Files may have come or gone while another screen was shown."""
         if self.is_mounted:
+            self._watching.resume()
             self.action_rescan()
 
     async def open_model(self, entry: ModelEntry) -> None:
@@ -121,18 +130,15 @@ class ModelsScreen(LabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
         if action in ("open", "fit", "calibrate"):
-            entry = self._marked
-            return entry is not None and entry.problem is None and entry.format == "gguf"
-        if action in ("verify", "delete"):
-            return self._marked is not None
-        return True
+            return self.marked is not None and self.marked.can_run
+        return super().check_action(action, parameters)
 
     async def action_open(self, mode: Literal["run", "quantize", "bench"]) -> None:
         """Go on with the marked model; from the filter, back to the list first."""
         if self.query_one(FilterInput).has_focus:
             self.query_one(DataTable).focus()
-        elif self._marked is not None:
-            await self.lab_app.open_model_in(mode, self._marked)
+        elif self.marked is not None:
+            await self.lab_app.open_model_in(mode, self.marked)
 
     def action_filter(self) -> None:
         """Type to filter."""
@@ -142,9 +148,13 @@ class ModelsScreen(LabScreen):
         """Leave the filter, go back to the details, dismiss a failure, or go back."""
         if self.query_one(FilterInput).close():
             self.query_one(DataTable).focus()
-        elif self._instead:
+        elif self.instead:
             self.workers.cancel_group(self, "fit")
-            self._show_details_again()
+            self.show_details()
+        elif self.compared is not None or self._is_adding:
+            self.compared = None
+            self.workers.cancel_group(self, "add")
+            self._summarize()
         else:
             super().action_back()
 
@@ -159,55 +169,32 @@ class ModelsScreen(LabScreen):
 
     def action_template(self) -> None:
         """Show the chat template whole, or the details again."""
-        if self._instead == "template":
-            self._show_details_again()
+        if self.instead == "template":
+            self.show_details()
             return
         if self._details is None:
             return
         for item in self._details.metadata:
             if item.key == "tokenizer.chat_template":
-                self._instead = "template"
+                self.instead = "template"
                 self.query_one(ModelDetailsPane).show_text(f"Chat template of {self._details.entry.name}", item.value)
                 return
         self.show_failure(Failure("not_found", "This model's file holds no chat template: its prompts go in as text."))
 
     def action_fit(self) -> None:
         """Predict what loading the marked model would take, as the settings have it; or show the details again."""
-        if self._instead == "fit":
+        if self.instead == "fit":
             self.workers.cancel_group(self, "fit")
-            self._show_details_again()
-        elif self._marked is not None:
-            self._instead = "fit"
-            self._predict(self._marked)
+            self.show_details()
+        elif self.marked is not None:
+            self.instead = "fit"
+            self._predict(self.marked)
 
     def action_calibrate(self) -> None:
         """Measure this machine, which takes some seconds, then predict the marked model; esc ends it."""
-        if self._marked is not None:
-            self._instead = "fit"
-            self._calibrate(self._marked)
-
-    def action_verify(self) -> None:
-        """Hash the marked model's files; esc ends it."""
-        if self._marked is not None:
-            self._instead = "fit"
-            self._verify(self._marked)
-
-    @work(group="delete", exclusive=True)
-    async def action_delete(self) -> None:
-        """Say what would go, ask, delete."""
-        from edgetui.screens.confirm import ConfirmDialog
-
-        entry = self._marked
-        if entry is None:
-            return
-        try:
-            removal = await self.lab.library.removal(entry)
-            frees = f"Frees {format_bytes(removal.freed_bytes)}."
-            if await self.app.push_screen_wait(ConfirmDialog(plain_line(f"Delete {removal.what}?"), frees)):
-                await self.lab.library.remove(removal)
-        except EdgetuiError as error:
-            self.show_failure(error)
-        self.action_rescan()
+        if self.marked is not None:
+            self.instead = "fit"
+            self._calibrate(self.marked)
 
     def action_rescan(self) -> None:
         """Look for models again."""
@@ -230,6 +217,10 @@ class ModelsScreen(LabScreen):
 
     # --- work ---------------------------------------------------------------------------------------------
 
+    @work(group="watch", exclusive=True)
+    async def _look_again(self) -> None:
+        await self.lab.catalog.scan_if_changed()
+
     @work(group="scan", exclusive=True)
     async def _rescan(self) -> None:
         await self.lab.catalog.scan()
@@ -246,10 +237,11 @@ class ModelsScreen(LabScreen):
 
     def _fill(self) -> None:
         """List the entries that the filter lets through, keeping the marked one marked."""
-        marked = self._marked
+        marked = self.marked
         words = self.query_one(FilterInput).words
-        name, key = _SORTS[self._sort]
-        self._shown = sorted((entry for entry in self._entries if _matches(entry, words)), key=key)  # type: ignore[arg-type]
+        _, key = _SORTS[self._sort]
+        alike = Counter(entry.fingerprint for entry in self._entries if entry.fingerprint)
+        self._shown = sorted((entry for entry in self._entries if _matches(entry, words, alike)), key=key)  # type: ignore[arg-type]
         table = self.query_one(DataTable)
         table.clear(columns=True)
         for column in _COLUMNS:
@@ -257,14 +249,22 @@ class ModelsScreen(LabScreen):
         for entry in self._shown:
             table.add_row(*_cells(entry), key=entry.name)
         self._mark(marked.name if marked else "")
-        total = sum(entry.size_bytes for entry in self._shown)
-        count = f"{len(self._shown)} of {len(self._entries)}" if words else f"{len(self._shown)}"
-        noun = "model" if len(self._shown) == 1 else "models"
-        self.query_one("#summary", Static).update(
-            f" {count} {noun}, {format_bytes(total)}, by {name}, in {plain_line(str(self.lab.paths.models_dir))}"
-        )
+        self._summarize()
         self._show_empty(bool(words))
         self._show_marked()
+
+    def _summarize(self) -> None:
+        total = sum(entry.size_bytes for entry in self._shown)
+        count = (
+            f"{len(self._shown)} of {len(self._entries)}"
+            if len(self._shown) < len(self._entries)
+            else f"{len(self._shown)}"
+        )
+        noun = "model" if len(self._shown) == 1 else "models"
+        unread = sum(not entry.is_read for entry in self._shown)
+        reading = f", reading {unread} headers" if unread else ""
+        folder = self.lab.paths.models_dir
+        self.say(f"{count} {noun}, {format_bytes(total)}, by {_SORTS[self._sort][0]}, in {folder}{reading}")
 
     def _show_empty(self, filtered: bool) -> None:
         empty = self.query_one("#empty", Static)
@@ -285,13 +285,18 @@ class ModelsScreen(LabScreen):
                 return
 
     @property
-    def _marked(self) -> ModelEntry | None:
+    def _is_adding(self) -> bool:
+        return any(worker.group == "add" and worker.is_running for worker in self.workers)
+
+    @property
+    def marked(self) -> ModelEntry | None:
+        """The model in the marked row."""
         row = self.query_one(DataTable).cursor_row
         return self._shown[row] if 0 <= row < len(self._shown) else None
 
     def _show_marked(self) -> None:
         self.refresh_bindings()
-        entry = self._marked
+        entry = self.marked
         pane = self.query_one(ModelDetailsPane)
         if entry is None:
             self._details = None
@@ -300,12 +305,13 @@ class ModelsScreen(LabScreen):
         if self._details is not None and self._details.entry == entry:
             return
         self._details = None
-        self._instead = ""
+        self.instead = ""
         pane.show(entry)
         pane.scroll_home(animate=False)
         self._read_details(entry)
 
-    def _show_details_again(self) -> None:
+    def show_details(self) -> None:
+        """The details again, whatever the pane showed."""
         self._details = None
         self._show_marked()
 
@@ -320,7 +326,7 @@ class ModelsScreen(LabScreen):
         pane = self.query_one(ModelDetailsPane)
 
         def show(fraction: float) -> None:
-            if self._marked == entry and self._instead == "fit":
+            if self.marked == entry and self.instead == "fit":
                 pane.show_text(f"Fit of {entry.name}", f"Measuring this machine: {fraction:.0%} (esc ends it)")
 
         show(0.0)
@@ -328,28 +334,9 @@ class ModelsScreen(LabScreen):
             await self.lab.speed.calibrate(show)
         except EdgetuiError as error:
             self.show_failure(error)
-            self._show_details_again()
+            self.show_details()
             return
         await self._show_fit(entry, pane)
-
-    @work(group="fit", exclusive=True)
-    async def _verify(self, entry: ModelEntry) -> None:
-        pane, title = self.query_one(ModelDetailsPane), f"Hash of {entry.name}"
-        pane.show_text(title, f"Reading {format_bytes(entry.size_bytes)}... (esc goes back)")
-        try:
-            found = await self.lab.library.verify(entry)
-        except EdgetuiError as error:
-            self.show_failure(error)
-            self._show_details_again()
-            return
-        words = {True: "as the hub promised", False: "NOT what the hub promised: delete it and download it again"}
-        lines = [
-            f"{plain_line(each.path.name)}\nsha256 {each.sha256}\n"
-            + ("nobody told what it should be" if each.is_right is None else words[each.is_right])
-            for each in found
-        ]
-        if self._marked == entry and self._instead == "fit":
-            pane.show_text(title, "\n\n".join(lines))
 
     async def _show_fit(self, entry: ModelEntry, pane: ModelDetailsPane) -> None:
         settings = self.lab.settings.load
@@ -360,9 +347,9 @@ class ModelsScreen(LabScreen):
             measured = await self.lab.speed.measured(entry, msgspec.structs.replace(settings, threads=threads))
         except EdgetuiError as error:
             self.show_failure(error)
-            self._show_details_again()
+            self.show_details()
             return
-        if self._marked == entry and self._instead == "fit":
+        if self.marked == entry and self.instead == "fit":
             facts = [*fit_facts(fit), *speed_facts(speed, measured)]
             if speed.value is None:
                 facts.append(("", "c calibrates this machine in about ten seconds"))
@@ -377,24 +364,51 @@ class ModelsScreen(LabScreen):
         pane = self.query_one(ModelDetailsPane)
         try:
             details = await self.lab.catalog.details(entry)
+            notes = [*self._same_content(entry), *await self._measured(entry)]
         except EdgetuiError as error:
             self.show_failure(error)
             return
         self._details = details
-        if not self._instead:
-            pane.show(entry, details.shares, details.metadata)
+        if not self.instead:
+            pane.show(entry, details.shares, details.metadata, notes)
+
+    def _same_content(self, entry: ModelEntry) -> list[tuple[str, str]]:
+        same = [each for each in self._entries if each.fingerprint == entry.fingerprint != ""]
+        if len(same) < 2:
+            return []
+        from edgetui.services.library import wasted_bytes
+
+        names = ", ".join(each.name for each in same if each.path != entry.path)
+        wasted = wasted_bytes(same)
+        cost = f"costs {format_bytes(wasted)}; x deletes one" if wasted else "a link, which costs nothing"
+        return [("same content", f"{names} ({cost})")]
+
+    async def _measured(self, entry: ModelEntry) -> list[tuple[str, str]]:
+        """The newest row of each test of this very file."""
+        newest: dict[str, BenchRecord] = {}
+        for record in await self.lab.bench.history():
+            row = record.row
+            if row.model_path == str(entry.path) and row.model_size_bytes == entry.size_bytes:
+                newest.setdefault(row.name, record)
+        return [
+            ("measured", f"{name}: {record.row.mean_tps:.1f} tok/s on {date.fromtimestamp(record.row.measured_at)}")
+            for name, record in newest.items()
+        ]
 
 
-def _matches(entry: ModelEntry, words: list[str]) -> bool:
-    known = " ".join(filter(None, (entry.name, entry.quant_type, entry.architecture, entry.repo))).lower()
-    return all(word in known for word in words)
+def _matches(entry: ModelEntry, words: list[str], alike: Counter[str]) -> bool:
+    known = " ".join(
+        filter(None, (entry.name, entry.quant_type, entry.architecture, entry.repo, entry.marks.tags, entry.marks.note))
+    ).lower()
+    marks = {"*": entry.marks.is_favourite, "=": alike[entry.fingerprint] > 1}
+    return all(marks.get(word, word in known) for word in words)
 
 
 def _cells(entry: ModelEntry) -> tuple[Text, ...]:
     """A row; `Text` so that nothing in a file's own words is taken for markup."""
     bits = entry.bits_per_weight
-    name = f"! {entry.name}" if entry.problem else entry.name
-    kind = entry.quant_type or MISSING
+    name = f"! {entry.name}" if entry.problem else f"* {entry.name}" if entry.marks.is_favourite else entry.name
+    kind = entry.quant_type or (MISSING if entry.is_read else "...")
     if entry.recovered_from:
         kind += f" ({entry.recovered_from})"
     return (

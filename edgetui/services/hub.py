@@ -146,7 +146,7 @@ def _answers(model: HubModel, query: HubQuery) -> bool:
 
 
 def _entry(path: Path, page: HubPage, variant: HubVariant) -> ModelEntry:
-    from edgetui.services.catalog import read_entry
+    from edgetui.services.model_rows import read_entry
 
     entry = read_entry(path, "hub", variant.size_bytes or 0)
     return msgspec.structs.replace(entry, name=variant.name, repo=page.model.repo, revision=page.commit)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edgetui.services.fit import Fit
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.hub import Hub
+    from edgetui.services.importing import Importer
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
     from edgetui.services.library import Library
@@ -48,9 +49,8 @@ class Lab:
     def catalog(self) -> Catalog:
         """Models on this machine."""
         from edgetui.services.catalog import Catalog
-        from edgetui.store.provenance import Provenance
 
-        return Catalog(self.settings, self.paths, Provenance(self.database))
+        return Catalog(self.settings, self.paths, self.database)
 
     @cached_property
     def hardware(self) -> HardwareMonitor:
@@ -100,6 +100,13 @@ class Lab:
         from edgetui.services.library import Library
 
         return Library(self.paths, lambda: self.hub.access.cache)
+
+    @cached_property
+    def importer(self) -> Importer:
+        """Taking files into the models folder."""
+        from edgetui.services.importing import Importer
+
+        return Importer(self.paths, self.catalog)
 
     @cached_property
     def quantizer(self) -> Quantizer:

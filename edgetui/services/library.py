@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +18,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from edgetui.config import Paths
     from edgetui.core.models import ModelEntry
@@ -50,6 +54,14 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
     revisions: tuple[str, ...] = ()
 
 
+class Duplicates(msgspec.Struct, frozen=True):
+    """The same content more than once."""
+
+    entries: tuple[ModelEntry, ...]
+    wasted_bytes: int
+    """What the disks would have free again with one of them alone; links to one file cost nothing."""
+
+
 class Library:
     """Over the models folder and the hub's cache; what belongs to other programs is left to them."""
 
@@ -72,6 +84,27 @@ class Library:
             entry.source, entry.source
         )
         raise EdgetuiError("no_permission", f"{entry.name} belongs to {owner}: delete it there.")
+
+    async def duplicates(
+        self, entries: Sequence[ModelEntry], on_bytes: Callable[[int], None] = lambda count: None
+    ) -> list[Duplicates]:
+        """Models of the very same content in several places, what costs most first.
+
+        Only those with the same fingerprint are hashed; `on_bytes` gets how many bytes of each file were read.
+        """
+        return await asyncio.to_thread(_duplicates, entries, on_bytes)
+
+    def reveal(self, path: Path) -> bool:
+        """Show a file in the desktop's file manager; False where there is none, as over SSH."""
+        command = _file_manager(path)
+        if command is None:
+            return False
+        null = subprocess.DEVNULL
+        try:
+            subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True)
+        except OSError:
+            return False
+        return True
 
     async def unreferenced(self) -> list[Removal]:
         """Revisions in the hub's cache that no branch or tag stands for any more, one a repository."""
@@ -153,6 +186,46 @@ class Library:
                 "no_permission", f"{error.filename} cannot be deleted ({error.strerror}): check its permissions."
             ) from error
         return removal.freed_bytes
+
+
+def _file_manager(path: Path) -> list[str] | None:
+    if sys.platform == "darwin":
+        return ["open", "-R", str(path)]
+    if sys.platform == "win32":
+        return ["explorer", f"/select,{path}"]
+    program = shutil.which("xdg-open")
+    if program is None or not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return None
+    return [program, str(path.parent)]
+
+
+def _duplicates(entries: Sequence[ModelEntry], on_bytes: Callable[[int], None]) -> list[Duplicates]:
+    alike: dict[str, list[ModelEntry]] = {}
+    for entry in entries:
+        if entry.fingerprint:
+            alike.setdefault(entry.fingerprint, []).append(entry)
+    found = []
+    for group in alike.values():
+        same: dict[tuple[str, ...], list[ModelEntry]] = {}
+        for entry in group if len(group) > 1 else ():
+            try:
+                same.setdefault(tuple(_hashed(path, on_bytes).sha256 for path in entry.parts), []).append(entry)
+            except EdgetuiError:
+                # Gone or unreadable by now.
+                continue
+        found += [Duplicates(tuple(each), wasted_bytes(each)) for each in same.values() if len(each) > 1]
+    return sorted(found, key=lambda each: -each.wasted_bytes)
+
+
+def wasted_bytes(entries: Sequence[ModelEntry]) -> int:
+    """What several models of one content take on the disks beyond one of them."""
+    files: dict[tuple[int, int], int] = {}
+    for entry in entries:
+        for path in entry.parts:
+            with suppress(OSError):
+                status = path.stat()
+                files[status.st_dev, status.st_ino] = status.st_size
+    return max(0, sum(files.values()) - entries[0].size_bytes)
 
 
 def _hashed(path: Path, on_bytes: Callable[[int], None]) -> Verified:

@@ -43,9 +43,21 @@ class Provenance:
         rows = self._database.read(
             "SELECT parent_name, parent_path, type_name, recovered_from, recipe, created FROM provenance"
             " WHERE path = ? AND size_bytes = ? AND mtime_ns = ?",
-            (_key(path), status.st_size, status.st_mtime_ns),
+            (path_key(path), status.st_size, status.st_mtime_ns),
         )
         return Origin(**dict(rows[0])) if rows else None
+
+    def all(self) -> dict[str, dict[tuple[int, int], Origin]]:
+        """Every origin, by `path_key` and by the size and time of change that its file had."""
+        found: dict[str, dict[tuple[int, int], Origin]] = {}
+        for row in self._database.read(
+            "SELECT path, size_bytes, mtime_ns, parent_name, parent_path, type_name, recovered_from, recipe, created"
+            " FROM provenance"
+        ):
+            path, size, mtime, *told = row
+            names = ("parent_name", "parent_path", "type_name", "recovered_from", "recipe", "created")
+            found.setdefault(path, {})[size, mtime] = Origin(**dict(zip(names, told, strict=True)))
+        return found
 
     def record(self, path: Path, origin: Origin, *, still_at: Path | None = None) -> None:
         """Remember where a finished file came from; what was known of that path before is forgotten.
@@ -54,12 +66,12 @@ class Provenance:
         """
         status = (still_at or path).stat()
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM provenance WHERE path = ?", (_key(path),))
+            connection.execute("DELETE FROM provenance WHERE path = ?", (path_key(path),))
             connection.execute(
                 "INSERT INTO provenance (path, size_bytes, mtime_ns, parent_name, parent_path, type_name,"
                 " recovered_from, recipe, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    _key(path),
+                    path_key(path),
                     status.st_size,
                     status.st_mtime_ns,
                     origin.parent_name,
@@ -72,7 +84,7 @@ class Provenance:
             )
 
 
-def _key(path: Path) -> str:
+def path_key(path: Path) -> str:
     """One spelling for a file, however it was reached."""
     # SQLite takes text only, and a name need not be any: what is no UTF-8 is written as escapes.
     return os.fsencode(os.path.realpath(path)).decode("utf-8", "backslashreplace")

@@ -44,10 +44,14 @@ class ModelDetailsPane(VerticalScroll):
         self._text.update(Content(""))
 
     def show(
-        self, entry: ModelEntry, shares: Iterable[TensorTypeShare] = (), metadata: Sequence[MetadataItem] = ()
+        self,
+        entry: ModelEntry,
+        shares: Iterable[TensorTypeShare] = (),
+        metadata: Sequence[MetadataItem] = (),
+        notes: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Show a row at once, and the rest when it has been read."""
-        parts = [_facts(entry)]
+        """Show a row at once, and the rest when it has been read; `notes` are more facts, label and value."""
+        parts = [Content("\n").join([_facts(entry), *(_line(label, value) for label, value in notes)])]
         if shares:
             parts.append(_shares(shares))
         if metadata:
@@ -81,6 +85,10 @@ def _facts(entry: ModelEntry) -> Content:
         lines.append(_line("quantized of", entry.parent))
     if entry.recovered_from:
         lines.append(_line("recovered", f"from {entry.recovered_from}: wider than its weights were once"))
+    if entry.marks.tags:
+        lines.append(_line("tags", entry.marks.tags))
+    if entry.marks.note:
+        lines.append(_line("note", entry.marks.note))
     bits = entry.bits_per_weight
     size = f"{format_bytes(entry.size_bytes)} ({entry.size_bytes:,} bytes{f', {bits:.2f} bpw' if bits else ''})"
     lines.append(_line("size", size))

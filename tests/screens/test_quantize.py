@@ -239,7 +239,7 @@ async def test_a_damaged_model_is_one_sentence(app: EdgetuiApp, lab: Lab) -> Non
 async def test_without_a_model_it_says_how_to_choose_one(
     app: EdgetuiApp, lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgetui.services.catalog.EMBEDDED_PACKAGE", "no_such_package")
+    monkeypatch.setattr("edgetui.services.model_places.EMBEDDED_PACKAGE", "no_such_package")
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(pilot)
         await person.sees(lambda: "ctrl+o" in person.text("#empty"))

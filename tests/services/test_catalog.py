@@ -208,7 +208,7 @@ async def test_details_are_what_the_file_says(lab: Lab, models_dir: Path) -> Non
 async def test_a_machine_without_models_has_an_empty_list(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, demo_model: Path
 ) -> None:
-    monkeypatch.setattr("edgetui.services.catalog.EMBEDDED_PACKAGE", "no_such_package_here")
+    monkeypatch.setattr("edgetui.services.model_places.EMBEDDED_PACKAGE", "no_such_package_here")
     assert await lab.catalog.scan() == []
     with pytest.raises(EdgetuiError, match="nor any other"):
         await lab.catalog.find("x")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,3 +105,49 @@ async def test_ones_own_file_goes_alone_and_what_belongs_to_others_stays(hub_lab
     assert not own.exists()
     with pytest.raises(EdgetuiError, match="belongs to the demo model's package"):
         await hub_lab.library.removal(await entry_of(hub_lab, "SmolLM2-135M-Instruct.Q4_1"))
+
+
+async def test_the_same_content_twice_is_found_with_its_cost_and_links_cost_nothing(lab: Lab) -> None:
+    folder = lab.paths.models_dir
+    folder.mkdir(parents=True)
+    one = write_gguf(folder / "one.gguf")
+    (folder / "two.gguf").write_bytes(one.read_bytes())
+    assert len(found := await lab.library.duplicates(await lab.catalog.scan())) == 1
+    assert {entry.name for entry in found[0].entries} == {"one", "two"}
+    assert found[0].wasted_bytes == one.stat().st_size
+    (folder / "two.gguf").unlink()
+    (folder / "two.gguf").hardlink_to(one)
+    (found_link,) = await lab.library.duplicates(await lab.catalog.scan())
+    assert found_link.wasted_bytes == 0
+
+
+async def test_files_that_only_look_alike_are_told_apart_by_their_hashes(lab: Lab) -> None:
+    """The fingerprint reads samples; a change between them is found by the whole hash."""
+    folder = lab.paths.models_dir
+    folder.mkdir(parents=True)
+    content = write_gguf(folder / "one.gguf").read_bytes() + bytes(1024 * 1024)
+    (folder / "one.gguf").write_bytes(content)
+    other = bytearray(content)
+    other[200_000] ^= 1
+    (folder / "two.gguf").write_bytes(other)
+    rows = await lab.catalog.scan()
+    assert len({row.fingerprint for row in rows}) == 2
+    assert await lab.library.duplicates(rows) == []
+
+
+def test_a_file_is_revealed_only_where_there_is_a_desktop(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert lab.library.reveal(tmp_path / "x.gguf") is False
+    opened, script = tmp_path / "opened", tmp_path / "xdg-open"
+    script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.new && mv {opened}.new {opened}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert lab.library.reveal(tmp_path / "x.gguf") is True
+    deadline = time.monotonic() + 10
+    while not opened.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert opened.read_text() == str(tmp_path)

@@ -17,7 +17,7 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.readiness import Check, CheckState
 from edgetui.core.units import format_bytes
-from edgetui.services.catalog import EMBEDDED_PACKAGE
+from edgetui.services.model_places import EMBEDDED_PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes, format_duration
 from edgetui.engines.llama_cpp import quantize
 from edgetui.engines.reporting import Outcome
+from edgetui.formats.final_name import refuse_existing, take_name
 from edgetui.store.job_folder import partial_path
 from edgetui.store.provenance import Origin, Provenance
 
@@ -40,7 +39,7 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
         )
 
     _make_folder(target.parent)
-    _refuse_existing(target)
+    refuse_existing(target)
     quantize.quantize(
         source,
         partial,
@@ -66,7 +65,7 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
         ),
         still_at=partial,
     )
-    _publish(partial, target)
+    take_name(partial, target)
     return Outcome(
         summary=f"{target.name} is made: {format_bytes(size_bytes)} in {format_duration(time.monotonic() - began)}.",
         output=str(target),
@@ -94,37 +93,3 @@ def _check(partial: Path, target: Path) -> None:
             f"What llama.cpp wrote for {target.name} is not a sound file, so it was removed: take another type.",
             detail=str(error),
         ) from error
-
-
-def _publish(partial: Path, target: Path) -> None:
-    """Give the complete file its name, at once and never in place of another file."""
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        _refuse_existing(target)
-    except OSError:
-        # A file system without hard links: reserve the name, then put the file there.
-        _reserve(target)
-        os.replace(partial, target)
-    else:
-        partial.unlink()
-    with suppress(OSError):
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _reserve(target: Path) -> None:
-    try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
-    except FileExistsError:
-        _refuse_existing(target)
-
-
-def _refuse_existing(target: Path) -> None:
-    if os.path.lexists(target):
-        raise EdgetuiError("exists", f"{target} is already there: remove it, or name another file with --output.")
