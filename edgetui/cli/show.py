@@ -53,12 +53,17 @@ async def _figures(lab: Lab, page: HubPage, variant: HubVariant) -> dict[str, An
     from edgetui.core.failures import EdgetuiError
 
     try:
-        entry = await lab.hub.inside(page, variant)
-        memory: MemoryFit = await lab.fit.memory(entry, lab.settings.load)
-        speed = await lab.speed.forecast_of(entry, lab.settings.load)
+        inside = await lab.hub.inside(page, variant)
     except EdgetuiError as error:
         return {"problem": str(error)}
-    return {"memory": memory, "speed": speed.value, "problem": speed.reason}
+    if inside.entry is None or inside.entry.format != "gguf":
+        return {"inside": inside.summary}
+    try:
+        memory: MemoryFit = await lab.fit.memory(inside.entry, lab.settings.load)
+        speed = await lab.speed.forecast_of(inside.entry, lab.settings.load)
+    except EdgetuiError as error:
+        return {"inside": inside.summary, "problem": str(error)}
+    return {"inside": inside.summary, "memory": memory, "speed": speed.value, "problem": speed.reason}
 
 
 def _print(page: HubPage, figures: list[dict[str, Any]]) -> None:
@@ -79,6 +84,8 @@ def _print(page: HubPage, figures: list[dict[str, Any]]) -> None:
     for variant, of_it in zip(page.variants, figures, strict=True):
         words = f"{len(variant.missing)} parts are missing" if variant.missing else _words(of_it)
         print(f"{variant.name:<{width}}  {variant.format:<11}  {variant_size(variant):<18}  {words}".rstrip())
+        if of_it.get("inside"):
+            print(f"{'':<{width}}  {of_it['inside']}")
 
 
 def _words(figures: dict[str, Any]) -> str:

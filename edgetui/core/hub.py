@@ -125,6 +125,17 @@ class HubPage(msgspec.Struct, frozen=True, kw_only=True):
     variants: tuple[HubVariant, ...]
 
 
+class OnnxConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration of an ONNX build says; what is not told is empty or None."""
+
+    model_type: str = ""
+    context_length: int | None = None
+    layers: int | None = None
+    providers: tuple[str, ...] = ()
+    """Execution providers that the build was made for; empty means the CPU."""
+    is_for_genai: bool = False
+
+
 def is_safe_path(path: str) -> bool:
     """Whether a file's path in a repository stays inside any folder that it is put into, on every system."""
     parts = path.split("/")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from edgetui.core.units import MISSING, format_bytes, format_count
 
 if TYPE_CHECKING:
-    from edgetui.core.hub import HubModel, HubPage, HubVariant
+    from edgetui.core.hub import HubModel, HubPage, HubVariant, OnnxConfig
+    from edgetui.core.models import ModelDetails
 
 
 def short_date(iso: str) -> str:
@@ -32,6 +33,34 @@ def variant_size(variant: HubVariant) -> str:
     size = variant.size_bytes
     words = MISSING if size is None else format_bytes(size)
     return words if len(variant.files) == 1 else f"{words} in {len(variant.files)} files"
+
+
+def inside_line(details: ModelDetails) -> str:
+    """`qwen3, 596M parameters, context 40960, chat template, 60 % Q4_K, 38 % Q6_K, 2 % F32`."""
+    entry = details.entry
+    total = sum(share.size_bytes for share in details.shares) or 1
+    shares = [f"{share.size_bytes / total:.0%} {share.type_name}".replace("%", " %") for share in details.shares]
+    has_template = any(item.key == "tokenizer.chat_template" for item in details.metadata)
+    parts = [
+        entry.architecture or "",
+        f"{format_count(entry.parameter_count)} parameters" if entry.parameter_count else "",
+        f"context {entry.context_length}" if entry.context_length else "",
+        ("chat template" if has_template else "no chat template") if entry.format == "gguf" else "",
+        *shares[:4],
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def onnx_line(config: OnnxConfig) -> str:
+    """`phi3, 32 layers, context 131072, for onnxruntime-genai on CPU`."""
+    engine = "onnxruntime-genai" if config.is_for_genai else "ONNX Runtime"
+    parts = [
+        config.model_type,
+        f"{config.layers} layers" if config.layers else "",
+        f"context {config.context_length}" if config.context_length else "",
+        f"for {engine} on {', '.join(config.providers) or 'CPU'}",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def offline_line(problem: str, fetched_at: float) -> str:

@@ -78,7 +78,7 @@ def read_gguf(path: Path) -> GgufHeader:
             f"{parts[0].name} is split in {len(parts)} files and {absent[0]} is missing"
             f"{f' with {len(absent) - 1} more' if len(absent) > 1 else ''}: get all of them into one folder.",
         )
-    first = _read_file(parts[0])
+    first = read_gguf_file(parts[0])
     if len(parts) == 1:
         declared = first.number("split.count")
         if declared is not None and declared > 1:
@@ -88,7 +88,7 @@ def read_gguf(path: Path) -> GgufHeader:
                 " give the files back their names (-00001-of-0000N.gguf).",
             )
         return first
-    rest = [_read_file(part) for part in parts[1:]]
+    rest = [read_gguf_file(part) for part in parts[1:]]
     return GgufHeader(
         path=first.path,
         parts=parts,
@@ -99,6 +99,7 @@ def read_gguf(path: Path) -> GgufHeader:
         tensors=first.tensors
         + tuple(replace(tensor, part=number) for number, part in enumerate(rest, start=1) for tensor in part.tensors),
         alignment=first.alignment,
+        tensors_offset=first.tensors_offset,
         data_offset=first.data_offset,
         size_bytes=first.size_bytes + sum(part.size_bytes for part in rest),
         missing_bytes=first.missing_bytes + sum(part.missing_bytes for part in rest),
@@ -114,7 +115,8 @@ def check_loadable(path: Path) -> GgufHeader:
     return header
 
 
-def _read_file(path: Path) -> GgufHeader:
+def read_gguf_file(path: Path) -> GgufHeader:
+    """The header of one file alone, whatever it is called and part of; raises `EdgetuiError` as `read_gguf`."""
     try:
         with open_regular(path) as stream:
             size = os.fstat(stream.fileno()).st_size
@@ -174,6 +176,7 @@ class _Cursor:
         alignment = metadata.get("general.alignment", DEFAULT_ALIGNMENT)
         if types.get("general.alignment", "u32") != "u32" or alignment < 8 or alignment & (alignment - 1):
             raise _bad(self._path, f"its alignment is {_shown(alignment)}, not a power of two from 8 up")
+        tensors_offset = self._at
         tensors = self._tensors(tensor_count)
         data_offset = -(-self._at // alignment) * alignment
         ends = max((tensor.offset + tensor.size_bytes for tensor in tensors), default=0)
@@ -186,6 +189,7 @@ class _Cursor:
             types=types,
             tensors=tuple(tensors),
             alignment=alignment,
+            tensors_offset=tensors_offset,
             data_offset=data_offset,
             size_bytes=self._size,
             missing_bytes=max(0, data_offset + ends - self._size),

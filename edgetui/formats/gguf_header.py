@@ -51,6 +51,8 @@ class GgufHeader:
     tensors: tuple[GgufTensor, ...]
     """Of all parts, in file order."""
     alignment: int
+    tensors_offset: int
+    """Where the first part's list of tensors begins."""
     data_offset: int
     """Where the first part's tensor data begins."""
     size_bytes: int

@@ -1,13 +1,16 @@
-"""The header of a model that is not here: the first bytes of its file, fetched by range into a file of its own.
+"""The headers of a model that is not here: the first bytes of its files, fetched by range into files of their own.
 
-What comes of it has the length of the whole file and a hole where the weights would be, so that whatever reads headers
+What comes of it has the length of the whole files and a hole where the weights would be, so that whatever reads headers
 or simulates a load works on it as on the model itself.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import struct
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.hub import is_safe_path
@@ -16,57 +19,153 @@ from edgetui.hub.access import ANSWER_LIMIT_S
 from edgetui.hub.failures import hub_failure
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from edgetui.core.hub import HubFile
+    from edgetui.core.hub import HubFile, HubPage, HubVariant
     from edgetui.hub.access import HubAccess
 
 FIRST_BYTES = 1024 * 1024
+_FIRST_BYTES_OF_PART = 128 * 1024
+"""Of the later parts of a split model, which hold no vocabulary."""
 MOST_BYTES = 32 * 1024 * 1024
 """A header with 260,000 tokens and their merges takes 16 MiB."""
+_CONFIGS = ("config.json", "genai_config.json")
+_MOST_CONFIG_BYTES = 1024 * 1024
 
 
-def fetch_header(access: HubAccess, repo: str, commit: str, file: HubFile, target: Path) -> Path:
-    """Make `target`, unless it is there; raises `EdgetuiError`: `network`, `gated`, `not_found`, `bad_file`."""
+class Fetched(NamedTuple):
+    """What is here of a variant."""
+
+    folder: Path
+    weights: tuple[Path, ...]
+    """Files with headers and holes, in order; none of an ONNX build."""
+
+
+def fetch_variant(
+    access: HubAccess, page: HubPage, variant: HubVariant, folder: Path, like: Path | None = None
+) -> Fetched:
+    """Headers of all weight files of a GGUF or safetensors variant, and configurations, in a folder of its own.
+
+    Of an ONNX build only the configuration is read. `like` is the header of another variant of the same repository,
+    which saves most of the way. Raises `EdgetuiError`: `network`, `gated`, `not_found`, `bad_file`.
+    """
+    own = folder / _name_of(variant)
+    weights = [file for file in variant.files if file.path.endswith((".gguf", ".safetensors"))]
+    configs = [file for file in variant.files if PurePosixPath(file.path).name in _CONFIGS]
+    for config in configs:
+        _fetch(access, page, config, own / PurePosixPath(config.path).name, _take_whole)
+    paths = []
+    for number, file in enumerate(weights):
+        target = own / PurePosixPath(file.path).name
+        if file.path.endswith(".safetensors"):
+            _fetch(access, page, file, target, _take_safetensors)
+        elif like is None or number or len(weights) > 1 or not _spliced(access, page, file, target, like):
+            take = partial(_take_gguf, _FIRST_BYTES_OF_PART if number else FIRST_BYTES)
+            _fetch(access, page, file, target, take)
+        paths.append(target)
+    return Fetched(own, tuple(paths))
+
+
+def _name_of(variant: HubVariant) -> str:
+    """Of the content, so that what is here is what the hub has."""
+    import hashlib
+
+    names = " ".join(f"{file.path} {file.sha256 or file.git_id}" for file in variant.files)
+    return hashlib.sha256(names.encode()).hexdigest()[:32]
+
+
+def _fetch(
+    access: HubAccess,
+    page: HubPage,
+    file: HubFile,
+    target: Path,
+    take: Callable[[_RangeReader, HubFile, Path], None],
+) -> None:
+    """Make `target`, unless it is there."""
     if target.exists():
-        return target
+        return
+    repo = page.model.repo
     if not is_safe_path(file.path) or not file.size_bytes:
         raise EdgetuiError("bad_file", f"{repo} tells no size of {file.path}, so its header cannot be read.")
     access.require_online()
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        reader = _RangeReader(access, repo, commit, file)
-        wanted = FIRST_BYTES
-        while True:
-            wanted = min(wanted, file.size_bytes)
-            with partial.open("ab") as stream:
-                stream.write(reader.read(stream.tell(), wanted))
-            if _is_whole(partial):
-                break
-            if wanted == file.size_bytes or wanted >= MOST_BYTES:
-                raise EdgetuiError(
-                    "bad_file",
-                    f"The first {format_bytes(wanted)} of {repo}/{file.path} hold no GGUF header: it may be damaged.",
-                )
-            wanted *= 2
-        os.truncate(partial, file.size_bytes)
-        partial.replace(target)
+        take(_RangeReader(access, repo, page.commit, file), file, unfinished)
+        os.truncate(unfinished, file.size_bytes)
+        unfinished.replace(target)
     except EdgetuiError:
         raise
     except Exception as error:
         raise hub_failure(error, access, repo, file.path) from error
     finally:
-        partial.unlink(missing_ok=True)
-    return target
+        unfinished.unlink(missing_ok=True)
+
+
+def _take_gguf(first: int, reader: _RangeReader, file: HubFile, target: Path) -> None:
+    """As much as the header needs, twice as much at each try."""
+    size, wanted = file.size_bytes or 0, first
+    while True:
+        wanted = min(wanted, size)
+        with target.open("ab") as stream:
+            stream.write(reader.read(stream.tell(), wanted))
+        if _is_whole(target):
+            return
+        if wanted == size or wanted >= MOST_BYTES:
+            raise EdgetuiError(
+                "bad_file",
+                f"The first {format_bytes(wanted)} of {file.path} hold no GGUF header: it may be damaged.",
+            )
+        wanted *= 2
+
+
+def _take_safetensors(reader: _RangeReader, file: HubFile, target: Path) -> None:
+    """Eight bytes tell how long the header is."""
+    start = reader.read(0, min(_FIRST_BYTES_OF_PART, file.size_bytes or 0))
+    length = 8 + struct.unpack("<Q", start[:8])[0] if len(start) >= 8 else 0
+    if not 8 < length <= min(MOST_BYTES, file.size_bytes or 0):
+        raise EdgetuiError("bad_file", f"{file.path} begins with no safetensors header: it may be damaged.")
+    more = reader.read(len(start), length) if length > len(start) else b""
+    target.write_bytes((start + more)[:length])
+
+
+def _take_whole(reader: _RangeReader, file: HubFile, target: Path) -> None:
+    if (file.size_bytes or 0) > _MOST_CONFIG_BYTES:
+        raise EdgetuiError("bad_file", f"{file.path} is too long for a configuration: it is left alone.")
+    target.write_bytes(reader.read(0, file.size_bytes or 0))
+
+
+def _spliced(access: HubAccess, page: HubPage, file: HubFile, target: Path, like: Path) -> bool:
+    """Make the header of the list of tensors alone; False where that cannot be."""
+    from edgetui.formats.gguf_splice import splice, stretch_of_tensors
+
+    if target.exists():
+        return True
+    if not is_safe_path(file.path) or not file.size_bytes:
+        return False
+    access.require_online()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        stretch = stretch_of_tensors(like)
+        if stretch.begin >= file.size_bytes:
+            return False
+        stretch = stretch._replace(end=min(stretch.end, file.size_bytes))
+        data = _RangeReader(access, page.model.repo, page.commit, file).read(*stretch)
+        return splice(like, stretch, data, file.size_bytes, target)
+    except EdgetuiError as error:
+        if error.failure.kind == "bad_file":
+            return False
+        raise
+    except Exception as error:
+        raise hub_failure(error, access, page.model.repo, file.path) from error
 
 
 def _is_whole(path: Path) -> bool:
     """Whether the header ends within what is here."""
-    from edgetui.formats.gguf import read_gguf
+    from edgetui.formats.gguf import read_gguf_file
 
     try:
-        read_gguf(path)
+        read_gguf_file(path)
     except EdgetuiError:
         return False
     return True

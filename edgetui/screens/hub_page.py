@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.text import Text
 from textual import work
@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 _COLUMNS = {"Variant": 34, "Format": 11, "Size": 20, "Memory here": 19, "tok/s here": 14, "Note": 50}
 _NARROW_COLUMNS = {"Variant": 28, "Size": 10, "Memory here": 19, "tok/s here": 13}
 _NARROW = 110
+_MOST_LOOKS = 24
+"""Into so many variants unasked."""
+
+
+class _Look(NamedTuple):
+    """What a look inside told."""
+
+    summary: str
+    memory: MemoryFit | None = None
+    speed: Reading[SpeedForecast] | None = None
 
 
 class HubPageScreen(LabScreen):
@@ -43,9 +53,9 @@ class HubPageScreen(LabScreen):
 
     MODE = "hub"
     HELP = (
-        "d downloads the marked variant as a job that survives the terminal; once it is here, enter runs it. i reads"
-        " the header of the marked GGUF from the hub, a few MiB at most, and says exactly what it would take here and"
-        " how fast it would be. ~ marks what is guessed from sizes, or forecast."
+        "d downloads the marked variant as a job that survives the terminal; once it is here, enter runs it. One GGUF's"
+        " header is read from the hub, a few MiB, then some KiB of each other's, and says what each would take here and"
+        " how fast it would be; i reads the marked one's now. ~ marks what is guessed from sizes, or forecast."
     )
     AUTO_FOCUS = "DataTable"
     DEFAULT_CSS = """
@@ -68,7 +78,7 @@ class HubPageScreen(LabScreen):
         self._repo = repo
         self._page: HubPage | None = None
         self._problem = ""
-        self._inside: dict[str, tuple[MemoryFit, Reading[SpeedForecast]]] = {}
+        self._inside: dict[str, _Look] = {}
         self._looking = ""
         self._available = 0
         self._jobs: tuple[JobRecord, ...] = ()
@@ -109,7 +119,7 @@ class HubPageScreen(LabScreen):
             if action == "download":
                 is_here = job is not None and job.state == "succeeded" and Path(job.output or "").exists()
                 return not running and not self._problem and not is_here
-            return variant.format == "gguf" and len(variant.files) == 1
+            return variant.name not in self._inside and not variant.missing
         return True
 
     def action_download(self) -> None:
@@ -183,31 +193,47 @@ class HubPageScreen(LabScreen):
         if best is not None:
             self.query_one(DataTable).move_cursor(row=told.value.variants.index(best))
         await self.query_one(Markdown).update(honest_card(told.value.card) or "*This model has no card.*")
-        if best is not None and best.format == "gguf" and len(best.files) == 1 and not self._problem:
+        if best is not None and not best.missing and not self._problem:
             self._look_inside(best)
 
     @work(group="inside", exclusive=True)
     async def _look_inside(self, variant: HubVariant) -> None:
+        """Look into one, then into the others that might do, while nobody asks for another first."""
         page = self._page
-        if page is None or variant.name in self._inside:
+        if page is None:
             return
-        self._looking = variant.name
-        self._fill()
-        try:
-            entry = await self.lab.hub.inside(page, variant)
-            if entry.problem:
-                raise EdgetuiError("bad_file", entry.problem)
-            settings = self.lab.settings.load
-            memory = await self.lab.fit.memory(entry, settings)
-            speed = await self.lab.speed.forecast_of(entry, settings)
-        except EdgetuiError as error:
-            self.show_failure(error)
-        else:
-            self._inside[variant.name] = (memory, speed)
-        finally:
-            self._looking = ""
-            if self.is_mounted:
-                self._fill()
+        for each in (variant, *self._worth_a_look(variant)):
+            if each.name in self._inside:
+                continue
+            self._looking = each.name
+            self._fill()
+            try:
+                self._inside[each.name] = await self._looked(page, each)
+            except EdgetuiError as error:
+                self.show_failure(error)
+                return
+            finally:
+                self._looking = ""
+                if self.is_mounted:
+                    self._fill()
+
+    async def _looked(self, page: HubPage, variant: HubVariant) -> _Look:
+        inside = await self.lab.hub.inside(page, variant)
+        if inside.entry is None or inside.entry.format != "gguf":
+            return _Look(inside.summary)
+        settings = self.lab.settings.load
+        memory = await self.lab.fit.memory(inside.entry, settings)
+        return _Look(inside.summary, memory, await self.lab.speed.forecast_of(inside.entry, settings))
+
+    def _worth_a_look(self, best: HubVariant) -> list[HubVariant]:
+        """GGUF variants of one file that may fit, the nearest in size first: some KiB of the way each."""
+        variants = [
+            each
+            for each in (self._page.variants if self._page else ())
+            if each.format == "gguf" and len(each.files) == 1 and (each.size_bytes or 0) <= self._available
+        ]
+        variants.sort(key=lambda each: abs((each.size_bytes or 0) - (best.size_bytes or 0)))
+        return variants[:_MOST_LOOKS] if best.format == "gguf" and len(best.files) == 1 else []
 
     @work(group="download", exclusive=True)
     async def _download(self, variant: HubVariant) -> None:
@@ -291,8 +317,10 @@ class HubPageScreen(LabScreen):
     def _show_note(self) -> None:
         """What stands in the last column, for the marked row and wherever there is no such column."""
         variant = self._marked
-        note = self._note(variant) if variant else ""
-        self.query_one("#note", Static).update(plain_line(f"{variant.name}: {note}" if variant and note else ""))
+        look = self._inside.get(variant.name) if variant else None
+        notes = [self._note(variant) if variant else "", look.summary if look else ""]
+        words = "; ".join(note for note in notes if note)
+        self.query_one("#note", Static).update(plain_line(f"{variant.name}: {words}" if variant and words else ""))
         self.refresh_bindings()
 
     def _advice(self) -> str:
@@ -301,14 +329,14 @@ class HubPageScreen(LabScreen):
         if page is not None and not page.variants:
             return "No files that edgetui knows as a model (GGUF, ONNX, safetensors, MLX)."
         best = self._best()
-        if best is None or best.name not in self._inside:
+        look = self._inside.get(best.name) if best else None
+        if best is None or look is None or look.memory is None or look.speed is None:
             return ""
-        memory, speed = self._inside[best.name]
-        forecast = speed.value
+        memory, forecast = look.memory, look.speed.value
         rate = (
             f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f} tok/s here"
             if forecast
-            else f"speed unknown: {speed.reason}"
+            else f"speed unknown: {look.speed.reason}"
         )
         size = format_bytes(best.size_bytes or 0)
         if memory.verdict in ("fits", "tight"):
@@ -320,17 +348,17 @@ class HubPageScreen(LabScreen):
 
     def _here(self, variant: HubVariant) -> tuple[str, str]:
         """Memory and rate: known after a look inside, else memory guessed from the size and from what is known."""
-        if variant.name in self._inside:
-            memory, speed = self._inside[variant.name]
-            forecast = speed.value
+        look = self._inside.get(variant.name)
+        if look is not None and look.memory is not None and look.speed is not None:
+            memory, forecast = look.memory, look.speed.value
             rate = f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f}" if forecast else MISSING
             return f"{format_bytes(memory.parts.total)} {memory.verdict}", rate
         if variant.name == self._looking:
             return "reading...", MISSING
         if variant.size_bytes is None or not self._available:
             return MISSING, MISSING
-        known = next(iter(self._inside.values()), None)
-        beside = known[0].parts.total - known[0].parts.weights_mapped - known[0].parts.weights_copied if known else 0
+        known = next((each.memory.parts for each in self._inside.values() if each.memory), None)
+        beside = known.total - known.weights_mapped - known.weights_copied if known else 0
         total = variant.size_bytes + beside
         return f"~{format_bytes(total)} {verdict_of(total, self._available)}", MISSING
 

@@ -39,6 +39,16 @@ class Told(Generic[T]):
     """Why it is not asked now; empty for an answer of today's hub."""
 
 
+@dataclass(frozen=True)
+class Inside:
+    """What the headers of a variant tell."""
+
+    entry: ModelEntry | None
+    """To be weighed as a model that is here; None for an ONNX build, whose graph is not read."""
+    summary: str
+    """In one line."""
+
+
 class Hub:
     """One endpoint, seen through huggingface_hub."""
 
@@ -48,6 +58,8 @@ class Hub:
         self._headers_dir = paths.state_dir / "headers"
         self._access = access
         self._answers = HubAnswers(database, access().endpoint)
+        self._like: dict[tuple[str, str], Path] = {}
+        """A whole header of each repository's commit, to make those of its other variants from."""
         self._fresh: dict[HubQuery, tuple[list[HubModel], bool, float]] = {}
 
     @property
@@ -100,27 +112,45 @@ class Hub:
         await asyncio.to_thread(self._answers.keep_page, page)
         return Told(page, time.time())
 
-    async def inside(self, page: HubPage, variant: HubVariant) -> ModelEntry:
-        """A variant as if it were here: an entry whose file has the remote header and a hole for the weights.
+    async def inside(self, page: HubPage, variant: HubVariant) -> Inside:
+        """A variant as if it were here: its files have the remote headers and holes for the weights.
 
-        Raises `EdgetuiError`: `unsupported` for anything but a GGUF of one part, and as `fetch_header` does.
+        Raises `EdgetuiError` as `fetch_variant` does, and `bad_file` for a header that must not be loaded.
         """
-        from edgetui.hub.header import fetch_header
-
-        if variant.format != "gguf" or len(variant.files) != 1:
-            raise EdgetuiError(
-                "unsupported", f"Only the header of a GGUF in one file is read before the download, not {variant.name}."
-            )
-        (file,) = variant.files
-        target = self._headers_dir / f"{file.sha256 or file.git_id}.gguf"
-        path = await asyncio.to_thread(fetch_header, self.access, page.model.repo, page.commit, file, target)
-        return await asyncio.to_thread(_entry, path, page, variant)
+        return await asyncio.to_thread(self._look_inside, page, variant)
 
     async def login(self, token: str) -> str:
         """Keep a token that the hub knows; returns the account's name. Raises `EdgetuiError`."""
         from edgetui.hub.account import login
 
         return await asyncio.to_thread(login, self.access, token)
+
+    def _look_inside(self, page: HubPage, variant: HubVariant) -> Inside:
+        from edgetui.core.hub_text import inside_line, onnx_line
+        from edgetui.formats.onnx_config import read_onnx_config
+        from edgetui.hub.header import fetch_variant
+        from edgetui.services.model_places import Candidate
+        from edgetui.services.model_rows import read_details, read_row
+
+        if variant.missing:
+            raise EdgetuiError("not_found", f"{variant.name} lacks {len(variant.missing)} of its parts on the hub.")
+        place = (page.model.repo, page.commit)
+        folder, paths = fetch_variant(self.access, page, variant, self._headers_dir, self._like.get(place))
+        if not paths:
+            return Inside(None, onnx_line(read_onnx_config(folder)))
+        candidate = Candidate(
+            paths, str(paths[0]), "hub", "gguf" if variant.format == "gguf" else "safetensors", *place, variant.name
+        )
+        entry = read_row(candidate, variant.size_bytes or 0)
+        if entry.problem:
+            raise EdgetuiError("bad_file", entry.problem)
+        if variant.format == "gguf" and len(paths) == 1:
+            self._like.setdefault(place, paths[0])
+        details = read_details(entry)
+        # Metadata from another variant's header names that one's type, and the fingerprint of a hole is nothing's.
+        quant_type = variant.quant_type or (details.shares[0].type_name if details.shares else None)
+        entry = msgspec.structs.replace(entry, name=variant.name, quant_type=quant_type, fingerprint="")
+        return Inside(entry, inside_line(details))
 
     def _remembered(self, query: HubQuery, error: EdgetuiError) -> Told[list[HubModel]]:
         found = self._answers.search(query)
@@ -143,10 +173,3 @@ def _answers(model: HubModel, query: HubQuery) -> bool:
         and (not query.licence or model.licence == query.licence)
         and (query.gated is None or model.gated == query.gated)
     )
-
-
-def _entry(path: Path, page: HubPage, variant: HubVariant) -> ModelEntry:
-    from edgetui.services.model_rows import read_entry
-
-    entry = read_entry(path, "hub", variant.size_bytes or 0)
-    return msgspec.structs.replace(entry, name=variant.name, repo=page.model.repo, revision=page.commit)

@@ -11,11 +11,9 @@ import pytest
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.hub import HubQuery
-from edgetui.formats.gguf import read_gguf
 from edgetui.hub import browse
 from edgetui.hub.access import HubAccess
 from edgetui.hub.account import login
-from edgetui.hub.header import fetch_header
 from tests.hub.content import Repo
 from tests.hub.server import LoopbackHub
 
@@ -104,36 +102,6 @@ def test_a_next_page_elsewhere_is_not_followed(access: HubAccess, hub: LoopbackH
     link = {"Link": '<http://127.0.0.1:9/steal>; rel="next"', "Content-Type": "application/json"}
     hub.fail("/api/models", status=200, body=body, headers=link)
     assert list(browse.search(access, HubQuery())) == [[]]
-
-
-def test_a_header_is_read_by_range_and_stands_for_the_whole_file(
-    access: HubAccess, hub: LoopbackHub, demo_model: Path, tmp_path: Path
-) -> None:
-    repo = hub.add(Repo("maker/demo", tags=("gguf",)))
-    repo.put("demo-Q4_1.gguf", demo_model)
-    page = browse.page(access, "maker/demo")
-    (file,) = page.variants[0].files
-    target = tmp_path / "headers" / "demo.gguf"
-    path = fetch_header(access, "maker/demo", page.commit, file, target)
-    assert (
-        read_gguf(path) == read_gguf(demo_model)
-        or read_gguf(path).tensors[0].shape == read_gguf(demo_model).tensors[0].shape
-    )
-    assert path.stat().st_size == demo_model.stat().st_size
-    assert hub.sent_bytes("/blobs/") <= 4 * 1024**2
-    sent = hub.sent_bytes("/blobs/")
-    fetch_header(access, "maker/demo", page.commit, file, target)
-    assert hub.sent_bytes("/blobs/") == sent, "it is kept"
-
-
-def test_a_file_that_holds_no_header_says_so_and_leaves_nothing(
-    access: HubAccess, hub: LoopbackHub, tmp_path: Path
-) -> None:
-    page = browse.page(access, "maker/tiny-GGUF")
-    (file,) = page.variants[0].files
-    with pytest.raises(EdgetuiError, match="hold no GGUF header"):
-        fetch_header(access, "maker/tiny-GGUF", page.commit, file, tmp_path / "x.gguf")
-    assert list(tmp_path.glob("*.gguf*")) == [] and list(tmp_path.glob(".*.part")) == []
 
 
 def test_a_login_keeps_a_token_that_the_hub_knows_for_its_owner_only(

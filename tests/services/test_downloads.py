@@ -198,7 +198,8 @@ async def test_a_model_that_is_not_here_has_an_exact_fit_before_it_is_downloaded
 ) -> None:
     hub.add(Repo("maker/demo-GGUF", tags=("gguf",))).put("demo-Q4_1.gguf", demo_model)
     page = await page_of(hub_lab, "maker/demo-GGUF")
-    entry = await hub_lab.hub.inside(page, page.variants[0])
+    entry = (await hub_lab.hub.inside(page, page.variants[0])).entry
+    assert entry is not None
     assert (entry.architecture, entry.quant_type, entry.parameter_count) == ("llama", "Q4_1", 134_515_008)
     settings = LoadSettings(context_tokens=2048, threads=1)
     remote = await hub_lab.fit.memory(entry, settings)
