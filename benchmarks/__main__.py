@@ -12,11 +12,13 @@ from benchmarks import (
     family_error,
     first_frame,
     forecast_error,
+    header_read,
     idle_cost,
     library_list,
     memory_error,
     quantize_ratio,
     resume_rounds,
+    search_paint,
     streaming_cost,
 )
 from benchmarks.machine import describe
@@ -28,6 +30,8 @@ PARTS = (
     doctor_time,
     download_ratio,
     resume_rounds,
+    search_paint,
+    header_read,
     library_list,
     family_error,
     streaming_cost,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -42,6 +43,8 @@ class Seen:
     headers: Mapping[str, str]
     sent_bytes: int = 0
     """Of the body."""
+    answered_at: float = 0.0
+    """When the last byte of a short answer was sent, by `time.perf_counter`."""
 
 
 @dataclass
@@ -301,3 +304,4 @@ class _Handler(BaseHTTPRequestHandler):
             with suppress(OSError):
                 self.wfile.write(body)
                 self.seen.sent_bytes += len(body)
+                self.seen.answered_at = time.perf_counter()
