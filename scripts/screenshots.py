@@ -14,6 +14,7 @@ import re
 import shutil
 import struct
 import sys
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -198,8 +199,8 @@ class Scene:
         from tests.hub.__main__ import publish
         from tests.hub.server import LoopbackHub
 
-        with LoopbackHub() as hub:
-            publish(hub)
+        with LoopbackHub() as hub, tempfile.TemporaryDirectory() as folder:
+            publish(hub, Path(folder))
             os.environ["HF_ENDPOINT"] = hub.endpoint
             await self._press("9")
             await self._shows("so far")

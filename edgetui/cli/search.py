@@ -26,6 +26,9 @@ def search(
     language: Annotated[str, typer.Option("--language", help="Two letters, such as de.")] = "",
     licence: Annotated[str, typer.Option("--licence", help="The hub's name of it, such as apache-2.0.")] = "",
     gated: Annotated[bool | None, typer.Option("--gated/--ungated", help="Whether it asks for consent.")] = None,
+    least: Annotated[float | None, typer.Option("--min-params", min=0, help="Least parameters, in billions.")] = None,
+    most: Annotated[float | None, typer.Option("--max-params", min=0, help="Most parameters, in billions.")] = None,
+    quant_type: Annotated[str, typer.Option("--type", help="With a GGUF of this type, such as Q4_K_M.")] = "",
     sort: Annotated[str, typer.Option("--sort", help=f"One of {', '.join(HUB_SORTS)}.")] = "trending",
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, max=10000, help="Most rows.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -46,6 +49,9 @@ def search(
         language=language,
         licence=licence,
         gated=gated,
+        least_billions=least,
+        most_billions=most,
+        quant_type=quant_type,
         sort=order,
     )
     raise typer.Exit(asyncio.run(_search(query, limit, as_json)))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edgetui.core.quant_types import quant_type_in_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 HubFormat = Literal["gguf", "onnx", "mlx", "safetensors"]
 HUB_FORMATS: tuple[HubFormat, ...] = ("gguf", "onnx", "mlx", "safetensors")
@@ -55,7 +58,26 @@ class HubQuery(msgspec.Struct, frozen=True, kw_only=True):
     licence: str = ""
     """The hub's name of it, such as `apache-2.0`."""
     gated: bool | None = None
+    least_billions: Annotated[float, Meta(ge=0, le=100_000)] | None = None
+    most_billions: Annotated[float, Meta(ge=0, le=100_000)] | None = None
+    """Parameters, in billions; a model that tells none is left out."""
+    quant_type: Annotated[str, Meta(max_length=20)] = ""
+    """llama.cpp's name; only models with such a GGUF."""
     sort: HubSort = "trending"
+
+    @property
+    def is_sifted(self) -> bool:
+        """Whether rows that the hub finds may still be left out."""
+        return bool(self.quant_type or self.least_billions is not None or self.most_billions is not None)
+
+    def lets_through(self, model: HubModel) -> bool:
+        """Whether a model has the parameters and the type that are asked for, which a hub may not look at."""
+        billions = None if model.parameter_count is None else model.parameter_count / 1e9
+        return (
+            (self.least_billions is None or (billions is not None and billions >= self.least_billions))
+            and (self.most_billions is None or (billions is not None and billions <= self.most_billions))
+            and (not self.quant_type or self.quant_type.upper() in model.quant_types)
+        )
 
 
 class HubModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +94,8 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
     parameter_count: int | None = None
     architecture: str = ""
+    quant_types: tuple[str, ...] = ()
+    """Of its GGUF files, by their names; known only where a search asked for one."""
 
     @property
     def formats(self) -> tuple[HubFormat, ...]:
@@ -145,6 +169,12 @@ def is_safe_path(path: str) -> bool:
         and not any(char in '\\:*?"<>|' or ord(char) < 32 or ord(char) == 127 for char in path)
         and len(path) <= 400
     )
+
+
+def quant_types_of(paths: Iterable[str]) -> tuple[str, ...]:
+    """The quantization types that the names of GGUF files tell, each once."""
+    stems = (PurePosixPath(path).name.removesuffix(".gguf") for path in paths if path.endswith(".gguf"))
+    return tuple(sorted({kind for stem in stems if (kind := quant_type_in_name(stem))}))
 
 
 def variants_of(files: tuple[HubFile, ...], tags: tuple[str, ...] = ()) -> tuple[HubVariant, ...]:

@@ -39,7 +39,11 @@ def inside_line(details: ModelDetails) -> str:
     """`qwen3, 596M parameters, context 40960, chat template, 60 % Q4_K, 38 % Q6_K, 2 % F32`."""
     entry = details.entry
     total = sum(share.size_bytes for share in details.shares) or 1
-    shares = [f"{share.size_bytes / total:.0%} {share.type_name}".replace("%", " %") for share in details.shares]
+    shares = [
+        f"{share.size_bytes / total:.0%} {share.type_name}".replace("%", " %")
+        for share in details.shares
+        if share.size_bytes >= total / 200
+    ]
     has_template = any(item.key == "tokenizer.chat_template" for item in details.metadata)
     parts = [
         entry.architecture or "",

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from edgetui.core.hub import HubFile, HubModel, HubPage, HubQuery, variants_of
+from edgetui.core.hub import HubFile, HubModel, HubPage, HubQuery, quant_types_of, variants_of
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.hub.failures import hub_failure
 
@@ -41,21 +41,29 @@ def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
         ("filter", f"license:{query.licence}" if query.licence else ""),
         ("pipeline_tag", query.task),
         ("gated", "" if query.gated is None else str(query.gated).lower()),
+        ("num_parameters", _range(query.least_billions, query.most_billions)),
     ):
         if value:
             params.append((name, value))
-    params += [("expand", name) for name in _TOLD]
+    # The names of all files are a long answer: only where they are needed.
+    params += [("expand", name) for name in (*_TOLD, *(["siblings"] if query.quant_type else []))]
     try:
         address: str | None = f"{access.endpoint}/api/models"
         while address is not None:
             answer = access.get(address, params)
-            yield [_model(parsed(**item)) for item in answer.json()]
+            yield [model for item in answer.json() if query.lets_through(model := _model(parsed(**item)))]
             # It holds all that was asked.
             address, params = answer.links.get("next", {}).get("url"), []
             if address is not None and not address.startswith(f"{access.endpoint}/"):
                 return
     except Exception as error:
         raise hub_failure(error, access) from error
+
+
+def _range(least: float | None, most: float | None) -> str:
+    """`min:1B,max:4B`, as the hub writes it; empty for no limits."""
+    ends = (f"{name}:{value:g}B" for name, value in (("min", least), ("max", most)) if value is not None)
+    return ",".join(ends)
 
 
 def page(access: HubAccess, repo: str, revision: str = "main") -> HubPage:
@@ -118,6 +126,7 @@ def _model(info: Any) -> HubModel:
         "task": plain_line(str(info.pipeline_tag or "")),
         "parameter_count": total if isinstance(total, int) and 0 < total < _MOST_COUNT else None,
         "architecture": plain_line(str(gguf.get("architecture") or "")),
+        "quant_types": quant_types_of(str(sibling.rfilename) for sibling in info.siblings or ()),
     }
     return msgspec.convert(told, HubModel)
 

@@ -51,6 +51,9 @@ _FIELDS = (
     ("language", "Language", "two letters, such as de"),
     ("licence", "Licence", "the hub's name, such as apache-2.0"),
     ("gated", "Asks consent", "true, false, or empty for both"),
+    ("least_billions", "Parameters from", "in billions, such as 1"),
+    ("most_billions", "Parameters to", "in billions, such as 4"),
+    ("quant_type", "Type", "of a GGUF in it, such as Q4_K_M"),
 )
 
 
@@ -306,6 +309,9 @@ class HubScreen(LabScreen):
             query.language,
             query.licence,
             "" if query.gated is None else "that ask for consent" if query.gated else "that ask for no consent",
+            "" if query.least_billions is None else f"from {query.least_billions:g}B",
+            "" if query.most_billions is None else f"to {query.most_billions:g}B",
+            f"with {query.quant_type.upper()}" if query.quant_type else "",
             f"by {'what fits here' if self._by_fit else query.sort}",
         ]
         counted = f"{len(self._shown)}{' so far' if self._has_more else ''}"

@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from edgetui.core.hub import HubPage, HubVariant
     from edgetui.core.jobs import JobRecord
 
-_COLUMNS = {"Variant": 34, "Format": 11, "Size": 20, "Memory here": 19, "tok/s here": 14, "Note": 50}
+_COLUMNS = {"Variant": 34, "Format": 11, "Size": 20, "Memory here": 19, "tok/s here": 14, "Note": 0}
 _NARROW_COLUMNS = {"Variant": 28, "Size": 10, "Memory here": 19, "tok/s here": 13}
 _NARROW = 110
+_LEAST_NOTE = 8
+_LOGIN_COMMAND = "edgetui login"
+"""As sentences name it that a login may mend."""
 _MOST_LOOKS = 24
 """Into so many variants unasked."""
 
@@ -61,7 +64,7 @@ class HubPageScreen(LabScreen):
     DEFAULT_CSS = """
     HubPageScreen #about { height: auto; max-height: 4; padding: 0 1; }
     HubPageScreen DataTable { height: auto; max-height: 50%; min-height: 3; }
-    HubPageScreen #note { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; color: $text-muted; }
+    HubPageScreen #note { height: auto; min-height: 1; max-height: 2; padding: 0 1; color: $text-muted; }
     HubPageScreen #card { height: 1fr; border-top: solid $primary; padding: 0 1; }
     HubPageScreen Markdown { background: $background; }
     """
@@ -70,6 +73,7 @@ class HubPageScreen(LabScreen):
         Binding("d", "download", "Download", id="hub_page.download"),
         Binding("p", "pause", "Pause", id="hub_page.pause"),
         Binding("i", "inside", "Look inside", id="hub_page.inside"),
+        Binding("l", "login", "Log in", id="hub_page.login"),
         Binding("r", "again", "Again", show=False, id="hub_page.again"),
     ]
 
@@ -80,6 +84,7 @@ class HubPageScreen(LabScreen):
         self._problem = ""
         self._inside: dict[str, _Look] = {}
         self._looking = ""
+        self._needs_login = False
         self._available = 0
         self._jobs: tuple[JobRecord, ...] = ()
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -120,6 +125,8 @@ class HubPageScreen(LabScreen):
                 is_here = job is not None and job.state == "succeeded" and Path(job.output or "").exists()
                 return not running and not self._problem and not is_here
             return variant.name not in self._inside and not variant.missing
+        if action == "login":
+            return self._needs_login or (self._page is not None and self._page.model.gated)
         return True
 
     def action_download(self) -> None:
@@ -141,6 +148,33 @@ class HubPageScreen(LabScreen):
         """Read the marked variant's header."""
         if self._marked is not None:
             self._look_inside(self._marked)
+
+    @work(group="login", exclusive=True)
+    async def action_login(self) -> None:
+        """Ask for a token, and go on with what needed it."""
+        from edgetui.screens.token_dialog import TokenDialog
+
+        token = await self.app.push_screen_wait(TokenDialog(f"{self.lab.hub.access.endpoint}/settings/tokens"))
+        if token is None:
+            return
+        try:
+            name = await self.lab.hub.login(token)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self._needs_login = False
+        self.clear_failure()
+        self.query_one("#note", Static).update(plain_line(f"Logged in as {name}."))
+        self._read()
+
+    def show_failure(self, error: EdgetuiError | Failure) -> None:
+        """A refusal that a login may mend offers one."""
+        failure = error.failure if isinstance(error, EdgetuiError) else error
+        if _LOGIN_COMMAND in failure.message:
+            self._needs_login = True
+            failure = Failure(failure.kind, failure.message.replace(_LOGIN_COMMAND, "l does it here"))
+            self.refresh_bindings()
+        super().show_failure(failure)
 
     def action_again(self) -> None:
         """Ask the hub again."""
@@ -293,8 +327,10 @@ class HubPageScreen(LabScreen):
         row = table.cursor_row
         table.clear(columns=True)
         columns = _NARROW_COLUMNS if self.size.width < _NARROW else _COLUMNS
+        # The last column takes what is left; each has a blank on both sides.
+        others = sum(columns.values()) - columns.get("Note", 0) + 2 * len(columns)
         for column, width in columns.items():
-            table.add_column(column, width=width)
+            table.add_column(column, width=max(_LEAST_NOTE, self.size.width - others) if column == "Note" else width)
         for variant in page.variants:
             cells = dict(zip(_COLUMNS, self._cells(variant), strict=True))
             if len(variant.files) > 1 and "Format" not in columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
@@ -14,7 +15,7 @@ from edgetui.hub.access import HubAccess
 from edgetui.store.hub_answers import HubAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Iterator
     from pathlib import Path
 
     from edgetui.config import Paths
@@ -26,6 +27,8 @@ T = TypeVar("T")
 FRESH_S = 300.0
 """A search that was answered so recently is not asked again."""
 _OFFLINE_KINDS = ("network",)
+_ENOUGH_ROWS, _MOST_PAGES_AT_ONCE = 25, 10
+"""Pages of a sifted search are asked for until there is something to see, but not without end."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Hub:
         is_first = True
         while True:
             try:
-                rows = await asyncio.to_thread(next, pages, None)
+                rows = await asyncio.to_thread(_next_rows, pages, query)
             except EdgetuiError as error:
                 if not is_first or error.failure.kind not in _OFFLINE_KINDS:
                     raise
@@ -92,7 +95,7 @@ class Hub:
             if rows is None:
                 return
             if is_first:
-                is_whole = len(rows) < browse.PAGE_ROWS
+                is_whole = len(rows) < browse.PAGE_ROWS and not query.is_sifted
                 self._fresh[query] = (rows, is_whole, time.time())
                 await asyncio.to_thread(self._answers.keep_search, query, rows)
             is_first = False
@@ -162,6 +165,16 @@ class Hub:
         return Told(models, 0.0, str(error))
 
 
+def _next_rows(pages: Iterator[list[HubModel]], query: HubQuery) -> list[HubModel] | None:
+    """The next page; where few of its rows pass the filters, several in one. None after the last."""
+    rows: list[HubModel] | None = None
+    for more in islice(pages, _MOST_PAGES_AT_ONCE if query.is_sifted else 1):
+        rows = (rows or []) + more
+        if len(rows) >= _ENOUGH_ROWS:
+            break
+    return rows
+
+
 def _answers(model: HubModel, query: HubQuery) -> bool:
     """Whether a model that was seen would be found by a search."""
     return (
@@ -172,4 +185,5 @@ def _answers(model: HubModel, query: HubQuery) -> bool:
         and (not query.language or query.language in model.tags)
         and (not query.licence or model.licence == query.licence)
         and (query.gated is None or model.gated == query.gated)
+        and query.lets_through(model)
     )

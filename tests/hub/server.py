@@ -165,6 +165,12 @@ class _Handler(BaseHTTPRequestHandler):
             found = [repo for repo in found if repo.pipeline_tag == tag]
         for gated in query.get("gated", []):
             found = [repo for repo in found if bool(repo.gated) == (gated.lower() == "true")]
+        for limits in query.get("num_parameters", []):
+            for limit in limits.split(","):
+                name, _, number = limit.partition(":")
+                billions = float(number.removesuffix("B"))
+                counts = {repo.id: (repo.gguf or {}).get("total", 0) / 1e9 for repo in found}
+                found = [r for r in found if (counts[r.id] >= billions if name == "min" else counts[r.id] <= billions)]
         sort = query.get("sort", ["trendingScore"])[0]
         found.sort(key=_SORTS[sort], reverse=True)
         size = min(int(query.get("limit", [str(_PAGE)])[0]), _PAGE)

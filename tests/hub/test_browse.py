@@ -156,3 +156,22 @@ def test_an_answer_that_trickles_is_given_up(
     monkeypatch.setattr("edgetui.hub.access.LONGEST_ANSWER_S", 0.3)
     with pytest.raises(EdgetuiError, match="does not answer in time"):
         browse.page(access, "maker/tiny-GGUF")
+
+
+def test_size_and_type_are_asked_of_the_hub_and_held_against_its_answer(access: HubAccess, hub: LoopbackHub) -> None:
+    for billions, kinds in ((0.6, ("Q8_0",)), (4, ("Q4_K_M", "Q8_0")), (14, ("Q4_K_M",))):
+        repo = hub.add(Repo(f"sized/m-{billions}B", tags=("gguf",), gguf={"total": int(billions * 1e9)}))
+        for kind in kinds:
+            repo.put(f"m-{kind}.gguf", b"x")
+    hub.add(Repo("sized/m-unknown", tags=("gguf",)))
+    assert names(access, author="sized", least_billions=1.0, most_billions=8.0) == ["sized/m-4B"]
+    assert "num_parameters=min%3A1B%2Cmax%3A8B" in hub.requests[-1].path
+    assert names(access, author="sized", quant_type="q4_k_m") == ["sized/m-4B", "sized/m-14B"]
+    assert "expand=siblings" in hub.requests[-1].path
+    assert names(access, author="sized", quant_type="Q8_0", most_billions=1.0) == ["sized/m-0.6B"]
+    names(access, author="sized")
+    assert "expand=siblings" not in hub.requests[-1].path
+    # A hub that does not know the parameter tells of all.
+    ignorant = json.dumps([{"id": "x/large", "gguf": {"total": 10**11}}, {"id": "x/small", "gguf": {"total": 10**9}}])
+    hub.fail("/api/models", status=200, body=ignorant.encode(), headers={"Content-Type": "application/json"})
+    assert names(access, most_billions=2.0) == ["x/small"]

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.hub_page import HubPageScreen
+from edgetui.screens.token_dialog import TokenDialog
+from edgetui.services.families import read_families
 from tests.hub.content import Repo
+from tests.outline_gguf import write_outline
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -112,3 +116,56 @@ async def test_a_gated_model_says_what_to_do_where_one_looks(hub_lab: Lab, many:
         await shown(pilot, lambda: "accept its conditions at" in screen_text(app))
         await pilot.press("escape", "escape")
         await shown(pilot, lambda: not isinstance(app.screen, HubPageScreen))
+
+
+async def test_a_login_is_offered_where_it_is_needed_with_a_hidden_token(hub_lab: Lab, many: LoopbackHub) -> None:
+    gated = many.repos["maker/demo-GGUF"]
+    gated.gated, gated.readers = "manual", ("hf_right",)
+    many.tokens["hf_right"] = "edge"
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: "l does it here" in screen_text(app))
+        await pilot.press("l")
+        await shown(pilot, lambda: isinstance(app.screen, TokenDialog))
+        await pilot.press(*"hf_wrong")
+        assert "hf_wrong" not in screen_text(app)
+        await pilot.press("enter")
+        await shown(pilot, lambda: "does not know this token" in screen_text(app))
+        await pilot.press("l")
+        await shown(pilot, lambda: isinstance(app.screen, TokenDialog))
+        await pilot.press(*"hf_right", "enter")
+        await shown(pilot, lambda: "take Q4_1: 93.8 MiB, fits" in text(app, "#about"))
+        await pilot.press("d")
+        await shown(pilot, lambda: "here: enter runs it" in text(app, "#note"))
+
+
+async def test_every_variant_is_weighed_from_its_own_header(
+    hub_lab: Lab, many: LoopbackHub, demo_model: Path, tmp_path: Path
+) -> None:
+    repo = many.repos["maker/demo-GGUF"]
+    member = next(each for family in read_families() for each in family.members if each.name == "Qwen3-0.6B")
+    for kind in ("Q4_K_M", "Q6_K", "Q8_0"):
+        repo.put(f"qwen-{kind}.gguf", write_outline(tmp_path / f"qwen-{kind}.gguf", member, kind))
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(160, 40)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(rows(app)) == 4)
+        await shown(pilot, lambda: all("~" not in row[3] and "fits" in row[3] for row in rows(app)))
+        assert "context 40960" in text(app, "#note")
+    assert many.sent_bytes("/blobs/") < 24 * 1024**2
+
+
+async def test_filters_narrow_the_list_by_size_and_type(hub_lab: Lab, many: LoopbackHub) -> None:
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("l")
+        await shown(pilot, lambda: isinstance(app.screen, FieldsDialog))
+        app.screen.query_one("#most_billions", Input).value = "0.5"
+        app.screen.query_one("#quant_type", Input).value = "q4_1"
+        await pilot.press("enter")
+        await shown(pilot, lambda: [row[0] for row in rows(app)] == ["maker/demo-GGUF"])
+        assert "to 0.5B, with Q4_1" in text(app, "#asked")
