@@ -6,6 +6,7 @@ import json
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import msgspec
 
@@ -80,6 +81,12 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
         return EdgetuiError(
             "gated", f"{host} refuses {what} (status {status}): log in with a token that may read it.", detail
         )
+    if status == 407:
+        return EdgetuiError(
+            "network",
+            "The proxy asks for a name and password: put them into HTTPS_PROXY (http://NAME:WORD@HOST).",
+            detail,
+        )
     if status == 429:
         return EdgetuiError("network", f"{host} asks to slow down (status 429): try again in some minutes.", detail)
     if status is not None:
@@ -103,7 +110,9 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
         return EdgetuiError("network", "The proxy does not let the request through: check HTTPS_PROXY.", detail)
     if isinstance(error, (httpx2.TransportError, errors.OfflineModeIsEnabled)):
         reason = "does not answer in time" if isinstance(error, httpx2.TimeoutException) else "cannot be reached"
-        return EdgetuiError("network", f"{host} {reason}: check the link and try again.", detail)
+        scheme = urlsplit(access.endpoint).scheme
+        proxy = f" and the proxy in {scheme.upper()}_PROXY" if scheme in getproxies() else ""
+        return EdgetuiError("network", f"{host} {reason}: check the link{proxy} and try again.", detail)
     return EdgetuiError(
         "internal", f"{what} could not be read ({type(error).__name__}); the log has the details.", detail
     )
