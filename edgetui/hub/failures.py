@@ -6,7 +6,6 @@ import json
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import msgspec
 
@@ -110,6 +109,8 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
         return EdgetuiError("network", "The proxy does not let the request through: check HTTPS_PROXY.", detail)
     if isinstance(error, (httpx2.TransportError, errors.OfflineModeIsEnabled)):
         reason = "does not answer in time" if isinstance(error, httpx2.TimeoutException) else "cannot be reached"
+        from urllib.request import getproxies
+
         scheme = urlsplit(access.endpoint).scheme
         proxy = f" and the proxy in {scheme.upper()}_PROXY" if scheme in getproxies() else ""
         return EdgetuiError("network", f"{host} {reason}: check the link{proxy} and try again.", detail)
