@@ -301,7 +301,8 @@ class ModelsScreen(ModelCareScreen):
     @property
     def marked(self) -> ModelEntry | None:
         """The model in the marked row."""
-        row = self.query_one(DataTable).cursor_row
+        # Keys are asked about before there is a list.
+        row = next((table.cursor_row for table in self.query(DataTable)), -1)
         return self._shown[row] if 0 <= row < len(self._shown) else None
 
     def _show_marked(self) -> None:
