@@ -15,7 +15,7 @@ from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.core.units import GIB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
 HOME_VARIABLE = "EDGETUI_HOME"
 """When set, every folder and the settings file live under this one folder."""
@@ -38,6 +38,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """So many downloads run side by side; further ones wait."""
     download_bytes_per_s: Annotated[int, Meta(ge=0)] = 0
     """Limit for each download on a shared link; 0 for none."""
+    hub_endpoint: str = ""
+    """Address of the hub where HF_ENDPOINT names none."""
+    hub_cache: str = ""
+    """The hub's cache where neither HF_HUB_CACHE nor HF_HOME names one."""
+    hub_offline: bool = False
+    """Ask nothing of the hub, as HF_HUB_OFFLINE does."""
     system_prompt: str = ""
     """System message of a new conversation."""
     load: LoadSettings = LoadSettings()
@@ -101,6 +107,19 @@ def resolve_paths(
     named = settings.models_dir
     models_dir = Path(os.path.expanduser(named)).absolute() if named else data_dir / "models"
     return Paths(config_file or default_config_file(environ), data_dir, models_dir, state_dir)
+
+
+def share_hub_settings(settings: Settings, environ: MutableMapping[str, str]) -> None:
+    """Let the settings of the hub stand where the environment says nothing.
+
+    huggingface_hub, in this process and in workers, takes them from its variables alone.
+    """
+    if settings.hub_endpoint:
+        environ.setdefault("HF_ENDPOINT", settings.hub_endpoint)
+    if settings.hub_cache and not environ.get("HF_HOME"):
+        environ.setdefault("HF_HUB_CACHE", os.path.expanduser(settings.hub_cache))
+    if settings.hub_offline:
+        environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
 def load_settings(path: Path) -> Settings:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgetui.config import Settings, load_settings, resolve_paths
+from edgetui.config import Settings, load_settings, resolve_paths, share_hub_settings
 from edgetui.core.failures import EdgetuiError
 
 
@@ -61,3 +61,20 @@ def test_one_variable_moves_every_folder(tmp_path: Path) -> None:
 def test_a_models_folder_in_the_settings_wins(tmp_path: Path) -> None:
     paths = resolve_paths(Settings(models_dir=str(tmp_path / "m")), environ={"EDGETUI_HOME": "/nowhere"})
     assert paths.models_dir == tmp_path / "m"
+
+
+def test_the_hubs_settings_stand_where_the_environment_says_nothing() -> None:
+    settings = Settings(hub_endpoint="http://127.0.0.1:1", hub_cache="~/models", hub_offline=True)
+    environ: dict[str, str] = {}
+    share_hub_settings(settings, environ)
+    assert environ == {
+        "HF_ENDPOINT": "http://127.0.0.1:1",
+        "HF_HUB_CACHE": str(Path.home() / "models"),
+        "HF_HUB_OFFLINE": "1",
+    }
+    own = {"HF_ENDPOINT": "http://own", "HF_HOME": "/own", "HF_HUB_OFFLINE": "0"}
+    share_hub_settings(settings, own)
+    assert own == {"HF_ENDPOINT": "http://own", "HF_HOME": "/own", "HF_HUB_OFFLINE": "0"}
+    nothing: dict[str, str] = {}
+    share_hub_settings(Settings(), nothing)
+    assert nothing == {}

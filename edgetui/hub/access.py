@@ -43,7 +43,10 @@ class HubAccess:
     def require_online(self) -> None:
         """Raises `EdgetuiError("network")` when the person has forbidden questions to the hub."""
         if self.is_offline:
-            raise EdgetuiError("network", "The hub is not asked: HF_HUB_OFFLINE is set; unset it to go online.")
+            raise EdgetuiError(
+                "network",
+                "The hub is not asked: HF_HUB_OFFLINE is set, or hub_offline in the settings; unset it to go online.",
+            )
 
     def token(self) -> str | None:
         """The person's token, which goes to the endpoint and to nobody else."""

@@ -23,6 +23,15 @@ MOST_CARD_BYTES = 256 * 1024
 _MOST_COUNT = 1 << 62
 
 
+class _Ref(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Refs(msgspec.Struct, frozen=True):
+    branches: list[_Ref] = []
+    tags: list[_Ref] = []
+
+
 def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
     """Rows page by page, each fetched when it is asked for; raises `EdgetuiError` as `hub_failure` says.
 
@@ -90,6 +99,17 @@ def page(access: HubAccess, repo: str, revision: str = "main") -> HubPage:
         )
     except Exception as error:
         raise hub_failure(error, access, repo) from error
+
+
+def revisions(access: HubAccess, repo: str) -> tuple[str, ...]:
+    """Names of a model's branches and tags, `main` first; raises `EdgetuiError`."""
+    access.require_online()
+    try:
+        told = msgspec.convert(access.get(f"{access.endpoint}/api/models/{repo}/refs").json(), _Refs)
+    except Exception as error:
+        raise hub_failure(error, access, repo) from error
+    names = [plain_line(ref.name) for ref in (*told.branches, *told.tags)]
+    return tuple(sorted(dict.fromkeys(names), key=lambda name: (name != "main", name)))
 
 
 def _card(access: HubAccess, repo: str, commit: str, files: tuple[HubFile, ...]) -> str:

@@ -46,6 +46,11 @@ class LabScreen(SteadySize, Screen[None]):
         """The app, as what it is."""
         return cast("EdgetuiApp", self.app)
 
+    @property
+    def has_widgets(self) -> bool:
+        """False before the screen is composed and once it goes away: work that ends then has nothing to show."""
+        return bool(self.query(KeyBar))
+
     def compose(self) -> ComposeResult:
         """Nav bar, the screen's own body, failure bar, key bar."""
         yield NavBar([NavItem(mode.name, mode.key, mode.title, mode.short) for mode in LAB_MODES], self.MODE)

@@ -195,6 +195,8 @@ class HubScreen(LabScreen):
         """More rows before the last is reached."""
         self.refresh_bindings()
         if self._has_more and self.query_one(DataTable).cursor_row >= len(self._shown) - _ROWS_AHEAD:
+            # At once: of two fetches the second would end the first in the middle, and with it the search.
+            self._has_more = False
             self._fetch_more()
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
@@ -228,11 +230,11 @@ class HubScreen(LabScreen):
         self._has_more = told is not None and not told.problem
         problem = offline_line(told.problem, told.fetched_at) if told and told.problem else ""
         self._take(told.value if told else [], problem)
-        self.query_one(DataTable).move_cursor(row=0)
+        for table in self.query(DataTable):
+            table.move_cursor(row=0)
 
-    @work(group="more", exclusive=True)
+    @work(group="more")
     async def _fetch_more(self) -> None:
-        self._has_more = False
         pages = self._pages
         if pages is None:
             return
@@ -240,9 +242,6 @@ class HubScreen(LabScreen):
             told = await anext(pages, None)
         except EdgetuiError as error:
             self.show_failure(error)
-            return
-        except RuntimeError:
-            # Another page is on its way.
             return
         if pages is self._pages and told is not None:
             self._has_more = True
@@ -252,6 +251,8 @@ class HubScreen(LabScreen):
 
     def _take(self, models: list[HubModel], problem: str) -> None:
         """Add rows; an order of our own needs all of them anew."""
+        if not self.has_widgets:
+            return
         self._problem = problem
         self._models = self._models + models
         if self._by_fit:
@@ -300,6 +301,8 @@ class HubScreen(LabScreen):
         ]
 
     def _say(self, doing: str) -> None:
+        if not self.has_widgets:
+            return
         query = self._query
         words = [
             f"{self._query.formats[0]} models" if query.formats else "models of all formats",

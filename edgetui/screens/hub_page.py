@@ -58,7 +58,8 @@ class HubPageScreen(LabScreen):
     HELP = (
         "d downloads the marked variant as a job that survives the terminal; once it is here, enter runs it. One GGUF's"
         " header is read from the hub, a few MiB, then some KiB of each other's, and says what each would take here and"
-        " how fast it would be; i reads the marked one's now. ~ marks what is guessed from sizes, or forecast."
+        " how fast it would be; i reads the marked one's now, v takes another revision. ~ marks what is guessed from"
+        " sizes, or forecast."
     )
     AUTO_FOCUS = "DataTable"
     DEFAULT_CSS = """
@@ -74,12 +75,14 @@ class HubPageScreen(LabScreen):
         Binding("p", "pause", "Pause", id="hub_page.pause"),
         Binding("i", "inside", "Look inside", id="hub_page.inside"),
         Binding("l", "login", "Log in", id="hub_page.login"),
+        Binding("v", "revision", "Revision", show=False, id="hub_page.revision"),
         Binding("r", "again", "Again", show=False, id="hub_page.again"),
     ]
 
     def __init__(self, repo: str) -> None:
         super().__init__()
         self._repo = repo
+        self._revision = "main"
         self._page: HubPage | None = None
         self._problem = ""
         self._inside: dict[str, _Look] = {}
@@ -149,6 +152,22 @@ class HubPageScreen(LabScreen):
         if self._marked is not None:
             self._look_inside(self._marked)
 
+    @work(group="revision", exclusive=True)
+    async def action_revision(self) -> None:
+        """Ask for another branch, tag or commit."""
+        from edgetui.screens.name_file import NameFileDialog
+
+        try:
+            known = await self.lab.hub.revisions(self._repo)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        title = f"Branch, tag or commit ({', '.join(known[:8])}): enter takes it, esc closes"
+        chosen = await self.app.push_screen_wait(NameFileDialog(self._revision, title))
+        if chosen is not None and chosen != self._revision:
+            self._revision, self._inside = chosen, {}
+            self._read()
+
     @work(group="login", exclusive=True)
     async def action_login(self) -> None:
         """Ask for a token, and go on with what needed it."""
@@ -213,8 +232,10 @@ class HubPageScreen(LabScreen):
     @work(group="read", exclusive=True)
     async def _read(self) -> None:
         try:
-            told = await self.lab.hub.page(self._repo)
+            told = await self.lab.hub.page(self._repo, self._revision)
         except EdgetuiError as error:
+            if not self.has_widgets:
+                return
             self.query_one("#about", Static).update(plain_line(f"{self._repo}: nothing is known of it here."))
             self.show_failure(error)
             return
@@ -224,6 +245,8 @@ class HubPageScreen(LabScreen):
         self._jobs = await self.lab.jobs.list()
         self._fill()
         best = self._best()
+        if not self.has_widgets:
+            return
         if best is not None:
             self.query_one(DataTable).move_cursor(row=told.value.variants.index(best))
         await self.query_one(Markdown).update(honest_card(told.value.card) or "*This model has no card.*")
@@ -248,8 +271,7 @@ class HubPageScreen(LabScreen):
                 return
             finally:
                 self._looking = ""
-                if self.is_mounted:
-                    self._fill()
+                self._fill()
 
     async def _looked(self, page: HubPage, variant: HubVariant) -> _Look:
         inside = await self.lab.hub.inside(page, variant)
@@ -315,13 +337,13 @@ class HubPageScreen(LabScreen):
 
     @property
     def _marked(self) -> HubVariant | None:
-        row = self.query_one(DataTable).cursor_row
+        row = next((table.cursor_row for table in self.query(DataTable)), -1)
         variants = self._page.variants if self._page else ()
         return variants[row] if 0 <= row < len(variants) else None
 
     def _fill(self) -> None:
         page = self._page
-        if page is None:
+        if page is None or not self.has_widgets:
             return
         table = self.query_one(DataTable)
         row = table.cursor_row
@@ -342,7 +364,7 @@ class HubPageScreen(LabScreen):
         about = [
             f"{model.repo}  {model_marks(model)}",
             f"{short_count(model.parameter_count)} parameters, {short_count(model.downloads)} downloads,"
-            f" changed {short_date(model.last_modified)}, commit {page.commit[:7]}",
+            f" changed {short_date(model.last_modified)}, commit {page.commit[:7]} of {page.revision}",
             self._advice(),
         ]
         if self._problem:

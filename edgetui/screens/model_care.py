@@ -69,7 +69,8 @@ class ModelCareScreen(LabScreen):
 
     def say(self, text: str) -> None:
         """One line above the list, until it changes."""
-        self.query_one("#summary", Static).update(f" {plain_line(text)}")
+        for line in self.query("#summary").results(Static):
+            line.update(f" {plain_line(text)}")
 
     # --- keys ---------------------------------------------------------------------------------------------
 

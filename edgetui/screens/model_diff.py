@@ -91,7 +91,7 @@ class ModelDiffScreen(LabScreen):
         self._fill()
 
     def _fill(self) -> None:
-        if not self._rows:
+        if not self._rows or not self.has_widgets:
             return
         table = self.query_one(DataTable)
         table.clear(columns=True)

@@ -242,6 +242,8 @@ class ModelsScreen(ModelCareScreen):
 
     def _fill(self) -> None:
         """List the entries that the filter lets through, keeping the marked one marked."""
+        if not self.has_widgets:
+            return
         marked = self.marked
         words = self.query_one(FilterInput).words
         _, key = _SORTS[self._sort]

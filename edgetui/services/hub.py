@@ -115,6 +115,12 @@ class Hub:
         await asyncio.to_thread(self._answers.keep_page, page)
         return Told(page, time.time())
 
+    async def revisions(self, repo: str) -> tuple[str, ...]:
+        """Names of a model's branches and tags; raises `EdgetuiError`."""
+        from edgetui.hub import browse
+
+        return await asyncio.to_thread(browse.revisions, self.access, repo)
+
     async def inside(self, page: HubPage, variant: HubVariant) -> Inside:
         """A variant as if it were here: its files have the remote headers and holes for the weights.
 

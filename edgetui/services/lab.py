@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from edgetui.config import default_config_file, load_settings, resolve_paths
+from edgetui.config import default_config_file, load_settings, resolve_paths, share_hub_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,7 @@ class Lab:
         """Read the settings; raises `EdgetuiError("bad_settings")`."""
         config_file = config_file or default_config_file()
         self.settings = load_settings(config_file)
+        share_hub_settings(self.settings, os.environ)
         self.paths = resolve_paths(self.settings, config_file)
 
     @cached_property

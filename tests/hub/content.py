@@ -75,6 +75,8 @@ class Repo:
     readers: tuple[str, ...] = ()
     """Tokens that may read a gated repository."""
     history: dict[str, dict[str, StoredFile]] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    """Tags, and the commits that they name."""
 
     @property
     def commit(self) -> str:
@@ -93,8 +95,11 @@ class Repo:
         """Commit and files of a branch or commit; None where there is none such."""
         if revision in ("main", self.commit):
             return self.commit, self.files
-        files = self.history.get(revision)
-        return None if files is None else (revision, files)
+        commit = self.named.get(revision, revision)
+        if commit == self.commit:
+            return commit, self.files
+        files = self.history.get(commit)
+        return None if files is None else (commit, files)
 
     def told(self, *, with_blobs: bool, files: dict[str, StoredFile], commit: str) -> dict[str, Any]:
         """What the hub's model info says."""

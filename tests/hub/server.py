@@ -144,6 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._models(query)
         elif path == "/api/whoami-v2":
             self._whoami()
+        elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/refs", path):
+            self._refs(found[1])
         elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
             self._model(found[1], found[2] or "main", query)
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
@@ -200,6 +202,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         else:
             self._json(repo.told(with_blobs="blobs" in query, files=found[1], commit=found[0]))
+
+    def _refs(self, repo_id: str) -> None:
+        repo = self.server.hub.repos.get(repo_id)
+        if repo is None:
+            self._error(404, "RepoNotFound", "Repository not found")
+            return
+        branch = {"name": "main", "ref": "refs/heads/main", "targetCommit": repo.commit}
+        tags = [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": commit} for n, commit in repo.named.items()]
+        self._json({"branches": [branch], "tags": tags, "converts": []})
 
     def _whoami(self) -> None:
         name = self.server.hub.tokens.get(self._token())

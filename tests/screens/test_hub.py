@@ -11,6 +11,7 @@ from textual.widgets import DataTable, Input, Static
 from edgetui.app import EdgetuiApp
 from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.hub_page import HubPageScreen
+from edgetui.screens.name_file import NameFileDialog
 from edgetui.screens.token_dialog import TokenDialog
 from edgetui.services.families import read_families
 from tests.hub.content import Repo
@@ -169,3 +170,35 @@ async def test_filters_narrow_the_list_by_size_and_type(hub_lab: Lab, many: Loop
         await pilot.press("enter")
         await shown(pilot, lambda: [row[0] for row in rows(app)] == ["maker/demo-GGUF"])
         assert "to 0.5B, with Q4_1" in text(app, "#asked")
+
+
+async def test_another_revision_is_shown_and_downloaded(hub_lab: Lab, many: LoopbackHub) -> None:
+    repo = many.repos["maker/demo-GGUF"]
+    repo.named["v1"] = repo.commit
+    repo.put("later-Q8_0.gguf", b"x" * 5000)
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(120, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("v")
+        await shown(pilot, lambda: isinstance(app.screen, NameFileDialog) and "(main, v1)" in screen_text(app))
+        app.screen.query_one(Input).value = "v1"
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(rows(app)) == 1 and f"{repo.named['v1'][:7]} of v1" in text(app, "#about"))
+        await pilot.press("v")
+        await shown(pilot, lambda: isinstance(app.screen, NameFileDialog))
+        app.screen.query_one(Input).value = "no-such"
+        await pilot.press("enter")
+        await shown(pilot, lambda: "has no such revision" in screen_text(app))
+
+
+async def test_scrolling_faster_than_the_hub_answers_loses_no_page(hub_lab: Lab, many: LoopbackHub) -> None:
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        many.fail("/api/models", delay_s=0.2, times=-1)
+        while len(rows(app)) < 252:
+            await pilot.press("end", "up", "up", "end", "up", "pagedown")
+            await pilot.pause(0.02)
+        assert len({row[0] for row in rows(app)}) == 252
