@@ -112,6 +112,8 @@ def _print_details(details: ModelDetails, tensors: bool) -> None:
     if entry.parent:
         recovered = f", recovered from {entry.recovered_from}" if entry.recovered_from else ""
         print(f"quantized of {_plain(entry.parent)}{recovered}")
+    if entry.recipe:
+        print(f"by {_plain(entry.recipe)}")
     print("\ntensors by type")
     for share in details.shares:
         print(f"  {share.type_name:<9} {share.tensor_count:>5} {format_bytes(share.size_bytes):>10}")

@@ -55,6 +55,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     revision: str | None = None
     parent: str | None = None
     """Name of the model that it was quantized from."""
+    recipe: str | None = None
+    """How it was made of its parent, in words that a person can repeat."""
     recovered_from: str | None = None
     """Quantization type that its weights passed through, when its own type is wider (F16 made of Q4_1)."""
     problem: str | None = None

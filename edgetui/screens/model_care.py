@@ -35,6 +35,7 @@ class ModelCareScreen(LabScreen):
         Binding("a", "add", "Add a file", show=False, id="models.add"),
         Binding("v", "verify", "Verify", show=False, id="models.verify"),
         Binding("x,delete", "delete", "Delete", key_display="x", show=False, id="models.delete"),
+        Binding("X", "prune", "Delete superseded", show=False, id="models.prune"),
         Binding("y", "copy('path')", "Copy path", show=False, id="models.copy_path"),
         Binding("Y", "copy('id')", "Copy hub id", show=False, id="models.copy_id"),
         Binding("o", "reveal", "Open folder", show=False, id="models.reveal"),
@@ -155,6 +156,25 @@ class ModelCareScreen(LabScreen):
             frees = f"Frees {format_bytes(removal.freed_bytes)}."
             if await self.app.push_screen_wait(ConfirmDialog(plain_line(f"Delete {removal.what}?"), frees)):
                 await self.lab.library.remove(removal)
+        except EdgetuiError as error:
+            self.show_failure(error)
+        await self.lab.catalog.scan()
+
+    @work(group="delete", exclusive=True)
+    async def action_prune(self) -> None:
+        """Say which revisions in the hub's cache no branch stands for any more, ask, delete them."""
+        from edgetui.screens.confirm import ConfirmDialog
+
+        try:
+            removals = await self.lab.library.unreferenced()
+            if not removals:
+                self.say("Nothing in the hub's cache is superseded.")
+                return
+            listed = "\n".join(f"{each.what}: {format_bytes(each.freed_bytes)}" for each in removals)
+            total = format_bytes(sum(each.freed_bytes for each in removals))
+            if await self.app.push_screen_wait(ConfirmDialog(f"Delete these? That frees {total}.", listed)):
+                for removal in removals:
+                    await self.lab.library.remove(removal)
         except EdgetuiError as error:
             self.show_failure(error)
         await self.lab.catalog.scan()

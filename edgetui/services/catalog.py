@@ -181,7 +181,7 @@ class Catalog:
                     mark = _mark_of((row.path,))
                     origin = origins[key].get((mark.size_bytes, mark.mtime_ns))
                     if origin is not None:
-                        changes["parent"] = origin.parent_name
+                        changes["parent"], changes["recipe"] = origin.parent_name, origin.recipe
                         changes["recovered_from"] = origin.recovered_from if row.quant_type in UNQUANTIZED else None
                 if row.fingerprint in marked:
                     changes["marks"] = marked[row.fingerprint]

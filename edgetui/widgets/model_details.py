@@ -83,6 +83,8 @@ def _facts(entry: ModelEntry) -> Content:
         lines.append(_line("repository", f"{entry.repo} at {(entry.revision or MISSING)[:12]}"))
     if entry.parent:
         lines.append(_line("quantized of", entry.parent))
+    if entry.recipe:
+        lines.append(_line("by", entry.recipe))
     if entry.recovered_from:
         lines.append(_line("recovered", f"from {entry.recovered_from}: wider than its weights were once"))
     if entry.marks.tags:

@@ -11,6 +11,8 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.hub import browse
+from edgetui.hub.download import DownloadLimits, FileDownload, point_to
 from edgetui.screens import models as models_screen
 from edgetui.screens.confirm import ConfirmDialog
 from edgetui.screens.fields_dialog import FieldsDialog
@@ -19,7 +21,8 @@ from edgetui.screens.name_file import NameFileDialog
 from edgetui.services.lab import Lab
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.model_details import ModelDetailsPane
-from tests.gguf_files import STRING, Key, with_keys, write_gguf
+from tests.gguf_files import STRING, Key, gguf_bytes, with_keys, write_gguf
+from tests.hub.server import LoopbackHub
 from tests.waiting import until
 
 DEMO = "SmolLM2-135M-Instruct.Q4_1"
@@ -161,3 +164,22 @@ async def test_path_and_name_go_to_the_clipboard_and_a_missing_desktop_is_told(
         assert app.clipboard == DEMO
         await pilot.press("o")
         await shown(pilot, lambda: "no desktop" in app.screen.query_one(FailureBar).message)
+
+
+async def test_superseded_revisions_are_listed_and_deleted_after_a_yes(hub_lab: Lab, hub: LoopbackHub) -> None:
+    repo = hub.repos["maker/tiny-GGUF"]
+    for content in (gguf_bytes(), gguf_bytes() + bytes(64)):
+        repo.put("tiny-Q4_K_M.gguf", content)
+        page = browse.page(hub_lab.hub.access, repo.id)
+        file = page.variants[0].files[0]
+        FileDownload(hub_lab.hub.access, repo.id, page.commit, file, DownloadLimits(), lambda *_: None).run()
+        point_to(hub_lab.hub.access, repo.id, "main", page.commit)
+    app = EdgetuiApp(hub_lab, mode="models")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 3)
+        await pilot.press("X")
+        await shown(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await pilot.press("y")
+        await shown(pilot, lambda: not isinstance(app.screen, ConfirmDialog) and len(rows(app)) == 2)
+        await pilot.press("X")
+        await shown(pilot, lambda: "Nothing in the hub's cache is superseded" in text(app, "#summary"))
