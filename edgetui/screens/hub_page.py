@@ -75,6 +75,7 @@ class HubPageScreen(LabScreen):
         Binding("p", "pause", "Pause", id="hub_page.pause"),
         Binding("i", "inside", "Look inside", id="hub_page.inside"),
         Binding("l", "login", "Log in", id="hub_page.login"),
+        Binding("c", "calibrate", "Calibrate", id="hub_page.calibrate"),
         Binding("v", "revision", "Revision", show=False, id="hub_page.revision"),
         Binding("r", "again", "Again", show=False, id="hub_page.again"),
     ]
@@ -87,7 +88,7 @@ class HubPageScreen(LabScreen):
         self._problem = ""
         self._inside: dict[str, _Look] = {}
         self._looking = ""
-        self._needs_login = False
+        self._needs_login = self._is_calibrating = False
         self._available = 0
         self._jobs: tuple[JobRecord, ...] = ()
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -128,6 +129,8 @@ class HubPageScreen(LabScreen):
                 is_here = job is not None and job.state == "succeeded" and Path(job.output or "").exists()
                 return not running and not self._problem and not is_here
             return variant.name not in self._inside and not variant.missing
+        if action == "calibrate":
+            return any(look.speed is not None and look.speed.value is None for look in self._inside.values())
         if action == "login":
             return self._needs_login or (self._page is not None and self._page.model.gated)
         return True
@@ -151,6 +154,28 @@ class HubPageScreen(LabScreen):
         """Read the marked variant's header."""
         if self._marked is not None:
             self._look_inside(self._marked)
+
+    @work(group="inside", exclusive=True)
+    async def action_calibrate(self) -> None:
+        """Measure this machine, which takes some seconds, so that the variants' speed can be forecast; esc ends it."""
+
+        def show(fraction: float) -> None:
+            for note in self.query("#note").results(Static):
+                note.update(f"Measuring this machine: {fraction:.0%} (esc ends it)")
+
+        show(0.0)
+        self._is_calibrating = True
+        try:
+            await self.lab.speed.calibrate(show)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        finally:
+            self._is_calibrating = False
+            self._fill()
+        best, self._inside = self._best(), {}
+        if best is not None:
+            await self._look_into(best)
 
     @work(group="revision", exclusive=True)
     async def action_revision(self) -> None:
@@ -215,8 +240,10 @@ class HubPageScreen(LabScreen):
         await self.lab_app.open_model_in("run", entry)
 
     def action_back(self) -> None:
-        """Dismiss a failure, else back to the list."""
-        if not self.clear_failure():
+        """End a calibration, dismiss a failure, else back to the list."""
+        if self._is_calibrating:
+            self.workers.cancel_group(self, "inside")
+        elif not self.clear_failure():
             self.app.pop_screen()
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
@@ -255,6 +282,9 @@ class HubPageScreen(LabScreen):
 
     @work(group="inside", exclusive=True)
     async def _look_inside(self, variant: HubVariant) -> None:
+        await self._look_into(variant)
+
+    async def _look_into(self, variant: HubVariant) -> None:
         """Look into one, then into the others that might do, while nobody asks for another first."""
         page = self._page
         if page is None:
@@ -394,6 +424,8 @@ class HubPageScreen(LabScreen):
         rate = (
             f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f} tok/s here"
             if forecast
+            else "speed unknown: c measures this machine in ten seconds"
+            if look.speed.reason.startswith("this machine is not calibrated")
             else f"speed unknown: {look.speed.reason}"
         )
         size = format_bytes(best.size_bytes or 0)

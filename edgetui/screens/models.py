@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
+from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.binding import Binding
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelDetails, ModelEntry
 
 _COLUMNS = ("Name", "Type", "Params", "Size", "bpw", "Context", "Arch", "Source", "Quantized of")
-_NARROW, _NARROW_NAME = 100, 32
+_NARROW, _NARROW_NAME, _WIDE_NAME = 100, 32, 60
 _LONG_LIST, _PAUSE_S = 300, 0.15
 WATCH_S = 2.0
 """How often folders are looked at for files that came or went."""
@@ -251,12 +252,11 @@ class ModelsScreen(ModelCareScreen):
         self._shown = sorted((entry for entry in self._entries if _matches(entry, words, alike)), key=key)  # type: ignore[arg-type]
         table = self.query_one(DataTable)
         table.clear(columns=True)
-        rows = [_cells(entry) for entry in self._shown]
+        most = _NARROW_NAME if self.size.width < _NARROW else _WIDE_NAME
+        rows = [_cells(entry, most) for entry in self._shown]
         # Widths that the table would find out itself cost it most of its time.
         for place, column in enumerate(_COLUMNS):
             width = max((cell.cell_len for cell in (row[place] for row in rows)), default=0)
-            if column == "Name" and self.size.width < _NARROW:
-                width = min(width, _NARROW_NAME)
             table.add_column(column, width=max(width, len(column)))
         for row in rows:
             table.add_row(*row)
@@ -417,15 +417,21 @@ def _matches(entry: ModelEntry, words: list[str], alike: Counter[str]) -> bool:
     return all(marks.get(word, word in known) for word in words)
 
 
-def _cells(entry: ModelEntry) -> tuple[Text, ...]:
+def _cells(entry: ModelEntry, most: int) -> tuple[Text, ...]:
     """A row; `Text` so that nothing in a file's own words is taken for markup."""
     bits = entry.bits_per_weight
     name = f"! {entry.name}" if entry.problem else f"* {entry.name}" if entry.marks.is_favourite else entry.name
+    name = plain_line(name)
+    if cell_len(name) > most:
+        # Of a long name the end tells more: a repository's stands before a file's.
+        while cell_len(name) > most - 2:
+            name = name[1:]
+        name = f"..{name}"
     kind = entry.quant_type or (MISSING if entry.is_read else "...")
     if entry.recovered_from:
         kind += f" ({entry.recovered_from})"
     return (
-        Text(plain_line(name)),
+        Text(name),
         Text(plain_line(kind)),
         Text(format_count(entry.parameter_count), justify="right"),
         Text(format_bytes(entry.size_bytes), justify="right"),

@@ -56,7 +56,7 @@ def publish(hub: LoopbackHub, folder: Path) -> None:
     demo.put("SmolLM2-135M-Instruct.Q4_1.gguf", model)
     members = {member.name: member for family in read_families() for member in family.members}
     for name, kinds in OUTLINES.items():
-        outline = hub.add(Repo(f"outline/{name}-GGUF", tags=tags, downloads=2000, trending=8))
+        outline = hub.add(Repo(f"outline/{name}-GGUF", tags=tags, downloads=2000, trending=20))
         outline.gguf = {"total": members[name].parameters, "architecture": "qwen3"}
         outline.put("README.md", OUTLINE_CARD.encode())
         for kind in kinds:

@@ -202,3 +202,26 @@ async def test_scrolling_faster_than_the_hub_answers_loses_no_page(hub_lab: Lab,
             await pilot.press("end", "up", "up", "end", "up", "pagedown")
             await pilot.pause(0.02)
         assert len({row[0] for row in rows(app)}) == 252
+
+
+async def test_without_a_calibration_a_key_measures_this_machine_and_the_forecast_appears(
+    hub_lab: Lab, many: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Marked as measured beside other work, which these machines always have; a real measurement all the same.
+    calibrate = hub_lab.speed.calibrate
+    monkeypatch.setattr(
+        hub_lab.speed, "calibrate", lambda on_progress: calibrate(on_progress, budget_s=3.0, anyway=True)
+    )
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(120, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: "c measures this machine" in text(app, "#about"))
+        await pilot.press("c")
+        await shown(pilot, lambda: "Measuring this machine" in text(app, "#note"))
+        await pilot.press("escape")
+        await shown(pilot, lambda: "Measuring" not in text(app, "#note"))
+        assert isinstance(app.screen, HubPageScreen) and "c measures this machine" in text(app, "#about")
+        await pilot.press("c")
+        await shown(pilot, lambda: "tok/s here" in text(app, "#about"))
+        assert rows(app)[0][4].startswith("~")
