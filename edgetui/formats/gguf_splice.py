@@ -50,6 +50,8 @@ def splice(like: Path, stretch: Stretch, data: bytes, size_bytes: int, target: P
     if names != {tensor.name for tensor in header.tensors}:
         return False
     data_bytes = size_bytes - _aligned(stretch.begin + end, header.alignment)
+    if data_bytes < 0:
+        return False
     with like.open("rb") as stream:
         start = stream.read(header.tensors_offset)
     made = start + data[begin:end]

@@ -6,8 +6,11 @@ or simulates a load works on it as on the model itself.
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import struct
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,6 +32,8 @@ _FIRST_BYTES_OF_PART = 128 * 1024
 """Of the later parts of a split model, which hold no vocabulary."""
 MOST_BYTES = 32 * 1024 * 1024
 """A header with 260,000 tokens and their merges takes 16 MiB."""
+MOST_KEPT_BYTES = 512 * 1024 * 1024
+"""Of all headers together."""
 _CONFIGS = ("config.json", "genai_config.json")
 _MOST_CONFIG_BYTES = 1024 * 1024
 
@@ -63,7 +68,21 @@ def fetch_variant(
             take = partial(_take_gguf, _FIRST_BYTES_OF_PART if number else FIRST_BYTES)
             _fetch(access, page, file, target, take)
         paths.append(target)
+    if own.exists():
+        os.utime(own)
+    _prune(folder)
     return Fetched(own, tuple(paths))
+
+
+def _prune(folder: Path) -> None:
+    """Drop what was not looked at for longest, where headers take more room than they are worth."""
+    with suppress(OSError):
+        kept = 0
+        for own in sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True):
+            # Holes take none.
+            kept += sum(getattr(file.stat(), "st_blocks", 0) * 512 for file in own.iterdir())
+            if kept > MOST_KEPT_BYTES:
+                shutil.rmtree(own, ignore_errors=True)
 
 
 def _name_of(variant: HubVariant) -> str:
@@ -96,6 +115,12 @@ def _fetch(
         unfinished.replace(target)
     except EdgetuiError:
         raise
+    except OSError as error:
+        if error.errno in (errno.EFBIG, errno.EINVAL):
+            raise EdgetuiError("bad_file", f"{repo} claims an impossible size for {file.path}.") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise EdgetuiError("no_space", f"The disk of {target.parent} is full: make room and look again.") from error
+        raise hub_failure(error, access, repo, file.path) from error
     except Exception as error:
         raise hub_failure(error, access, repo, file.path) from error
     finally:

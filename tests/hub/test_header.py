@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgetui.core.failures import EdgetuiError
@@ -169,3 +172,30 @@ def test_an_odd_configuration_says_less_and_breaks_nothing(tmp_path: Path, text:
     (tmp_path / "genai_config.json").write_bytes(text)
     config = read_onnx_config(tmp_path)
     assert config.model_type == "" and config.context_length is None
+
+
+def test_headers_that_were_not_looked_at_for_longest_make_room(
+    access: HubAccess, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in ("Q8_0", "Q6_K", "Q4_0"):
+        repo.put(f"tiny-{kind}.gguf", gguf_bytes() + kind.encode() * 100)
+    page = browse.page(access, REPO)
+    paths = {}
+    for age, kind in ((30, "Q8_0"), (20, "Q6_K")):
+        (paths[kind],) = look(access, page, f"tiny-{kind}", tmp_path / "headers")
+        then = time.time() - age
+        os.utime(paths[kind].parent, (then, then))
+    monkeypatch.setattr("edgetui.hub.header.MOST_KEPT_BYTES", 9000)
+    (newest,) = look(access, page, "tiny-Q4_0", tmp_path / "headers")
+    assert newest.exists() and paths["Q6_K"].exists() and not paths["Q8_0"].exists()
+
+
+def test_a_size_that_no_disk_has_is_one_sentence(
+    access: HubAccess, hub: LoopbackHub, repo: Repo, tmp_path: Path
+) -> None:
+    repo.put("tiny-Q8_0.gguf", gguf_bytes() + bytes(2000))
+    page = browse.page(access, REPO)
+    (variant,) = page.variants
+    huge = msgspec.structs.replace(variant.files[0], size_bytes=(1 << 59) + 1)
+    with pytest.raises(EdgetuiError, match="impossible size"):
+        fetch_variant(access, page, msgspec.structs.replace(variant, files=(huge,)), tmp_path / "headers")
