@@ -88,13 +88,30 @@ async def test_a_download_is_a_job_and_its_model_is_found(hub_lab: Lab, hub: Loo
     assert (repo_folder(hub_lab.hub.access.cache, "maker/demo-GGUF") / "refs/main").read_text() == page.commit
 
 
+async def test_files_of_one_model_are_counted_with_how_far_each_is(hub_lab: Lab, hub: LoopbackHub) -> None:
+    for number in (1, 2):
+        hub.repos[REPO].put(f"split-Q8_0-{number:05d}-of-00002.gguf", BIG[: number * 3_000_000])
+    hub.fail("/blobs/", bytes_per_s=4_000_000, times=-1)
+    page = await page_of(hub_lab)
+    split = next(variant for variant in page.variants if len(variant.files) == 2)
+    job = await hub_lab.downloads.start(page, split)
+    notes: set[str] = set()
+    while (record := await hub_lab.jobs.get(job.job_id)).is_running:
+        notes.add(record.note)
+        await hub_lab.jobs.list()
+        await asyncio.sleep(0.05)
+    second = [note for note in notes if note.startswith("2/2 split-Q8_0-00002-of-00002.gguf ")]
+    assert second and any("/5.72 MiB" in note for note in second)
+    assert record.state == "succeeded" and record.bytes_done == 9_000_000
+
+
 async def test_kill_9_loses_next_to_nothing_and_the_next_run_goes_on(hub_lab: Lab, hub: LoopbackHub) -> None:
     hub.repos[REPO].put("tiny-Q8_0.gguf", BIG)
     slow = hub.fail("/blobs/", bytes_per_s=12_000_000, times=-1)
     page = await page_of(hub_lab)
     big = next(variant for variant in page.variants if variant.quant_type == "Q8_0")
     job = await hub_lab.downloads.start(page, big)
-    await brought(hub_lab, job.job_id, 9_000_000)
+    await brought(hub_lab, job.job_id, 14_000_000)
     events, _ = JobFolder(hub_lab.paths.jobs_dir / job.job_id).read_journal()
     started = next(event for event in events if isinstance(event, JobStarted))
     os.kill(started.pid, signal.SIGKILL)

@@ -33,11 +33,12 @@ class _Progress:
         self.finished_bytes = 0
         self.number = 0
         self.name = ""
+        self.size_bytes: int | None = None
 
-    def begin(self, name: str) -> None:
+    def begin(self, name: str, size_bytes: int | None) -> None:
         """The next file."""
         self.number += 1
-        self.name = name
+        self.name, self.size_bytes = name, size_bytes
         # What was here before counts, but did not come just now.
         self._last.clear()
 
@@ -51,12 +52,14 @@ class _Progress:
             self._last.append((now, done))
             while len(self._last) > 2 and now - self._last[0][0] > RATE_SPAN_S:
                 self._last.popleft()
+        # Of one file the total tells it all.
         of_files = f"{self.number}/{self._many} " if self._many > 1 else ""
+        of_file = f" {format_bytes(max(here, 0))}/{format_bytes(self.size_bytes or 0)}" if of_files else ""
         self._job.progress(
             done,
             self._total,
             "bytes",
-            f"{of_files}{self.name}" + (f": {note}" if note else ""),
+            f"{of_files}{self.name}{of_file}" + (f": {note}" if note else ""),
             bytes_done=done,
             bytes_total=self._total,
             bytes_per_s=self._rate(),
@@ -86,7 +89,7 @@ def run(request: DownloadRequest, job: RunningJob) -> Outcome:
     try:
         with turn(queue, job.folder.job_id, request.priority, request.at_once, progress.waiting):
             for file in request.files:
-                progress.begin(file.path)
+                progress.begin(file.path, file.size_bytes)
                 paths.append(FileDownload(access, request.repo, request.commit, file, limits, progress).run())
                 progress.finished_bytes += file.size_bytes or paths[-1].stat().st_size
             point_to(access, request.repo, request.revision, request.commit)
