@@ -117,6 +117,8 @@ class Importer:
                     _copy(real, target, lambda count, before=before: on_bytes(before + count), stop)  # type: ignore[misc]
                 copied += target.stat().st_size
                 done.append(target)
+            if stop.is_set():
+                raise EdgetuiError("cancelled", f"{plan.entry.name} was not imported.")
             if fingerprint(plan.targets) != plan.entry.fingerprint:
                 raise EdgetuiError("bad_file", f"{plan.entry.path} changed while it was taken: try again.")
             if plan.mode == "move":

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from edgetui.services import importing
 from edgetui.services.lab import Lab
 from tests.formats.test_gguf import split_set
 from tests.gguf_files import write_gguf
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -117,17 +119,20 @@ async def test_a_cancelled_copy_leaves_nothing(lab: Lab, outside: Path, monkeypa
     path = write_gguf(outside / "tiny.gguf")
     monkeypatch.setattr(importing, "_BLOCK_BYTES", 16)
     plan = await lab.importer.plan(str(path), "copy")
-    begun = asyncio.Event()
+    begun, cancelled = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     def show(_: int) -> None:
+        # In the copy's own thread: it goes no further until the person has cancelled.
         loop.call_soon_threadsafe(begun.set)
+        cancelled.wait(PATIENCE_S)
 
     task = asyncio.create_task(lab.importer.run(plan, show))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    cancelled.set()
     for _ in range(500):
         if not names(lab):
             break
