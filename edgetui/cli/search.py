@@ -41,6 +41,14 @@ def search(
     order = next((each for each in HUB_SORTS if each == sort), None)
     if order is None:
         raise EdgetuiError("bad_request", f"There is no order {sort!r}: take one of {', '.join(HUB_SORTS)}.")
+    from math import isfinite
+
+    from edgetui.core.quant_types import quant_type_in_name
+
+    if quant_type and quant_type_in_name(f"x-{quant_type}") != quant_type.upper():
+        raise EdgetuiError("bad_request", f"There is no type {quant_type!r}: take one such as Q4_K_M or Q8_0.")
+    if not all(isfinite(limit) for limit in (least or 0, most or 0)) or (most is not None and (least or 0) > most):
+        raise EdgetuiError("bad_request", "No model has so many parameters: --min-params is to be below --max-params.")
     query = HubQuery(
         text=text,
         author=author,

@@ -79,13 +79,16 @@ def _print(page: HubPage, figures: list[dict[str, Any]]) -> None:
     if not page.variants:
         print("No files that edgetui knows as a model (GGUF, ONNX, safetensors, MLX).")
         return
+    from edgetui.core.plain_text import plain_line
+
     width = max(len(variant.name) for variant in page.variants)
     print(f"\n{'VARIANT':<{width}}  {'FORMAT':<11}  {'SIZE':<18}  HERE")
     for variant, of_it in zip(page.variants, figures, strict=True):
         words = f"{len(variant.missing)} parts are missing" if variant.missing else _words(of_it)
-        print(f"{variant.name:<{width}}  {variant.format:<11}  {variant_size(variant):<18}  {words}".rstrip())
+        line = f"{variant.name:<{width}}  {variant.format:<11}  {variant_size(variant):<18}  {words}"
+        print(plain_line(line).rstrip())
         if of_it.get("inside"):
-            print(f"{'':<{width}}  {of_it['inside']}")
+            print(plain_line(f"{'':<{width}}  {of_it['inside']}"))
 
 
 def _words(figures: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -42,6 +43,11 @@ _COMPANIONS = frozenset(
     }
 )
 """Small files that weights of safetensors, MLX and ONNX need beside them."""
+
+
+_LONGEST_NAME_BYTES = 220
+"""File systems take 255; what is unfinished has a longer name."""
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class HubQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,9 +90,9 @@ class HubModel(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a search."""
 
     repo: str
-    downloads: int | None = None
+    downloads: Annotated[int, Meta(ge=0, lt=1 << 60)] | None = None
     """Of the last 30 days."""
-    likes: int | None = None
+    likes: Annotated[int, Meta(ge=0, lt=1 << 60)] | None = None
     last_modified: str = ""
     """ISO 8601; empty where the hub does not tell."""
     gated: bool = False
@@ -113,9 +119,9 @@ class HubFile(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str
     size_bytes: Annotated[int, Meta(ge=0, lt=1 << 60)] | None = None
-    sha256: str = ""
+    sha256: Annotated[str, Meta(pattern="^([0-9a-f]{64})?$")] = ""
     """Of a file that the hub keeps outside Git; empty for a small one, which `git_id` names."""
-    git_id: str = ""
+    git_id: Annotated[str, Meta(pattern="^([0-9a-f]{40})?$")] = ""
 
 
 class HubVariant(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,9 +172,17 @@ def is_safe_path(path: str) -> bool:
     return (
         bool(path)
         and all(part not in ("", ".", "..") and not part.endswith((" ", ".")) for part in parts)
-        and not any(char in '\\:*?"<>|' or ord(char) < 32 or ord(char) == 127 for char in path)
+        and not any(char in '\\:*?"<>|' for char in path)
+        # Neither controls nor what turns a line around or breaks it, nor half characters that no disk takes.
+        and path.isprintable()
         and len(path) <= 400
+        and all(len(part.encode()) <= _LONGEST_NAME_BYTES for part in parts)
     )
+
+
+def is_commit(name: str) -> bool:
+    """Whether a text is the whole name of a commit, which goes into paths of the cache."""
+    return _COMMIT.fullmatch(name) is not None
 
 
 def quant_types_of(paths: Iterable[str]) -> tuple[str, ...]:
@@ -180,8 +194,19 @@ def quant_types_of(paths: Iterable[str]) -> tuple[str, ...]:
 def variants_of(files: tuple[HubFile, ...], tags: tuple[str, ...] = ()) -> tuple[HubVariant, ...]:
     """The models in a repository's files, smallest first; files with unsafe paths belong to none."""
     safe = [file for file in files if is_safe_path(file.path)]
-    found = [*_gguf(safe), *_onnx(safe), *_safetensors(safe, tags)]
+    found = _with_unique_names([*_gguf(safe), *_onnx(safe), *_safetensors(safe, tags)])
     return tuple(sorted(found, key=lambda variant: (variant.size_bytes or 0, variant.name)))
+
+
+def _with_unique_names(variants: list[HubVariant]) -> list[HubVariant]:
+    """Files of one name in several folders go by their folders too."""
+    counts = Counter(variant.name for variant in variants)
+    return [
+        msgspec.structs.replace(each, name=_SPLIT.sub("", each.files[0].path.rpartition(".")[0]))
+        if counts[each.name] > 1 and each.format == "gguf"
+        else each
+        for each in variants
+    ]
 
 
 def _gguf(files: list[HubFile]) -> list[HubVariant]:
@@ -247,7 +272,17 @@ def _safetensors(files: list[HubFile], tags: tuple[str, ...]) -> list[HubVariant
         return []
     companions = [file for file in files if file.path in _COMPANIONS]
     made_for: HubFormat = "mlx" if "mlx" in tags else "safetensors"
-    return [HubVariant(name=made_for, format=made_for, files=_unique(weights, companions))]
+    there = {file.path for file in weights}
+    missing: dict[str, None] = {}
+    for path in there:
+        stem = path.removesuffix(".safetensors")
+        if split := _SPLIT.search(stem):
+            parts = range(1, min(int(split[2]), 999) + 1)
+            names = (f"{stem[: split.start()]}-{number:05d}-of-{split[2]}.safetensors" for number in parts)
+            missing |= dict.fromkeys(name for name in names if name not in there)
+    return [
+        HubVariant(name=made_for, format=made_for, files=_unique(weights, companions), missing=tuple(sorted(missing)))
+    ]
 
 
 def _unique(*groups: list[HubFile]) -> tuple[HubFile, ...]:

@@ -78,6 +78,10 @@ def offline_line(problem: str, fetched_at: float) -> str:
 def chosen_variant(page: HubPage, wanted: str) -> HubVariant | None:
     """The variant of that name or quantization type, or the only one whose name has it; None when there is none."""
     lower = wanted.lower()
+    # A file's own name, with or without its folders, is what the hub's pages show.
+    of_file = [each for each in page.variants if f"/{each.files[0].path.lower()}".endswith(f"/{lower}")]
+    if len(of_file) == 1:
+        return of_file[0]
     exact = [each for each in page.variants if lower in (each.name.lower(), each.quant_type.lower())]
     found = exact or [each for each in page.variants if lower in each.name.lower()]
     return found[0] if len(found) == 1 else None

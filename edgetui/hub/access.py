@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.formats.hub_cache import cache_folder
@@ -92,6 +93,11 @@ class HubAccess:
         from huggingface_hub.utils import hf_raise_for_status
 
         answer = self.ask(address, params)
+        if answer.is_redirect:
+            # A model that was renamed; nobody else than the hub is asked.
+            moved = urljoin(address, answer.headers.get("Location", ""))
+            if moved.startswith(f"{self.endpoint}/"):
+                answer = self.ask(moved, () if urlsplit(moved).query else params)
         hf_raise_for_status(answer)
         return answer
 

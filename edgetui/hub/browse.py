@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from edgetui.core.hub import HubFile, HubModel, HubPage, HubQuery, quant_types_of, variants_of
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.hub import HubFile, HubModel, HubPage, HubQuery, is_commit, quant_types_of, variants_of
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.hub.failures import hub_failure
 
@@ -81,14 +82,21 @@ def page(access: HubAccess, repo: str, revision: str = "main") -> HubPage:
     from huggingface_hub.utils import validate_repo_id
 
     access.require_online()
+    if not revision or not revision.isprintable() or not repo.isprintable():
+        raise EdgetuiError("bad_request", f"{plain_line(repo)} {plain_line(revision)!r} names no model and revision.")
     try:
         validate_repo_id(repo)
         parsed: Any = ModelInfo
         address = f"{access.endpoint}/api/models/{repo}/revision/{quote(revision, safe='')}"
         info = parsed(**access.get(address, [("blobs", "true")]).json())
         model = _model(info)
-        files = tuple(_file(sibling) for sibling in info.siblings or ())
+        # A path that is no text at all names no file.
+        files = tuple(_file(each) for each in info.siblings or () if _is_text(each.rfilename))
         commit = str(info.sha or "")
+        if not is_commit(commit):
+            raise EdgetuiError(
+                "network", f"{access.endpoint} names no commit of {repo}: it does not answer as a hub does."
+            )
         return HubPage(
             model=model,
             commit=commit,
@@ -149,6 +157,10 @@ def _model(info: Any) -> HubModel:
         "quant_types": quant_types_of(str(sibling.rfilename) for sibling in info.siblings or ()),
     }
     return msgspec.convert(told, HubModel)
+
+
+def _is_text(path: object) -> bool:
+    return not isinstance(path, str) or not any(0xD800 <= ord(char) < 0xE000 for char in path)
 
 
 def _file(sibling: Any) -> HubFile:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.hub import is_safe_path
+from edgetui.core.hub import is_commit, is_safe_path
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
 from edgetui.formats.hub_cache import repo_folder
@@ -79,6 +79,8 @@ class FileDownload:
         self._report = report
         self._folder = repo_folder(access.cache, repo)
         self._failures = 0
+        self.was_fetched = False
+        """Whether it came, and was checked, now; else it was in the cache already."""
 
     def run(self) -> Path:
         """Bring the file; returns its path in the snapshot.
@@ -91,18 +93,32 @@ class FileDownload:
                 "bad_file",
                 f"{self._repo} names a file {plain_line(self._file.path)!r} that would lie outside the cache: refused.",
             )
+        if not is_commit(self._commit):
+            raise EdgetuiError("bad_request", f"{plain_line(self._commit)!r} is no commit of {self._repo}: refused.")
         self._access.require_online()
         try:
             place = self._retried(self._locate)
-            if not (self._folder / "blobs" / place.etag).exists():
+            if not self._is_here(place):
                 self._fetch(place)
-            return self._link()
+            path = self._link()
+            if path.resolve().name != place.etag:
+                # The hub named another file between the two questions, which nobody has checked.
+                path.unlink()
+                raise self._changed()
+            return path
         except EdgetuiError:
             raise
         except OSError as error:
             raise self._disk_failure(error) from error
         except Exception as error:
             raise hub_failure(error, self._access, self._repo, self._file.path) from error
+
+    def _is_here(self, place: _Place) -> bool:
+        """Whether a blob of that name and size is in the cache; one of another size is no such blob."""
+        try:
+            return (self._folder / "blobs" / place.etag).stat().st_size == place.size_bytes
+        except FileNotFoundError:
+            return False
 
     # --- where it is --------------------------------------------------------------------------------------
 
@@ -147,8 +163,9 @@ class FileDownload:
         while True:
             try:
                 with WeakFileLock(lock, timeout=_LOCK_WAIT_S):
-                    if not blob.exists():
+                    if not self._is_here(place):
                         self._receive_into(blob, place)
+                        self.was_fetched = True
                     return
             except Timeout:
                 self._report(0, "waiting: another program downloads this file")
@@ -192,6 +209,7 @@ class FileDownload:
 
     def _receive(self, place: _Place, partial: PartialFile) -> None:
         """Append what one answer brings, from the first byte that is not here."""
+        import httpx2
         from huggingface_hub import get_session
         from huggingface_hub.utils import hf_raise_for_status
 
@@ -199,17 +217,23 @@ class FileDownload:
         with get_session().stream(
             "GET", place.url, headers=headers, timeout=self._limits.stall_s, follow_redirects=False
         ) as answer:
+            told = _RANGE_TOTAL.match(answer.headers.get("Content-Range", ""))
             if answer.status_code == 416:
-                # What is here goes beyond what is there.
-                partial.restart()
-                return
+                if told is None or int(told[2]) < partial.size:
+                    # What is here goes beyond what is there.
+                    partial.restart()
+                    return
+                raise httpx2.RemoteProtocolError("a range that is there was refused", request=answer.request)
             hf_raise_for_status(answer)
             if answer.is_redirect:
                 raise EdgetuiError("network", f"{place.url.split('?')[0]} points elsewhere again: try later.")
+            length = answer.headers.get("Content-Length", "")
+            if answer.status_code != 206 and length.isdigit() and int(length) > 0 and int(length) != place.size_bytes:
+                # The page of a portal or proxy, not the file: what has come so far stays.
+                raise httpx2.RemoteProtocolError("an answer of another length", request=answer.request)
             if partial.size and answer.status_code != 206:
                 # The range was not heard: all of it comes.
                 partial.restart()
-            told = _RANGE_TOTAL.match(answer.headers.get("Content-Range", ""))
             if told and (int(told[2]) != place.size_bytes or (told[1] and int(told[1]) != partial.size)):
                 raise self._changed()
             began, began_at = time.monotonic(), partial.size

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 MOST_RETRY_AFTER_S = 600.0
+_ODD_ANSWERS = (TypeError, KeyError, ValueError, AttributeError, IndexError, RecursionError, OverflowError)
+"""What huggingface_hub's own reading of an answer of another shape ends with."""
 
 
 def status_of(error: BaseException) -> int | None:
@@ -88,9 +90,11 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
         )
     if status == 429:
         return EdgetuiError("network", f"{host} asks to slow down (status 429): try again in some minutes.", detail)
+    if status == 404:
+        return EdgetuiError("not_found", f"{what} is not on {host}: check the name.", detail)
     if status is not None:
         return EdgetuiError("network", f"{host} answers {what} with status {status}: try again later.", detail)
-    if isinstance(error, (msgspec.ValidationError, json.JSONDecodeError)):
+    if isinstance(error, (*_ODD_ANSWERS, msgspec.ValidationError, json.JSONDecodeError)):
         return EdgetuiError(
             "network", f"{host} does not answer {what} as a hub does: check HF_ENDPOINT and any proxy between.", detail
         )

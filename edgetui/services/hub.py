@@ -108,8 +108,10 @@ class Hub:
         try:
             page = await asyncio.to_thread(browse.page, self.access, repo, revision)
         except EdgetuiError as error:
+            if error.failure.kind not in _OFFLINE_KINDS:
+                raise
             found = await asyncio.to_thread(self._answers.page, repo, revision)
-            if found is None or error.failure.kind not in _OFFLINE_KINDS:
+            if found is None:
                 raise
             return Told(found[0], found[1], str(error))
         await asyncio.to_thread(self._answers.keep_page, page)

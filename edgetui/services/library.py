@@ -16,6 +16,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
+from edgetui.formats.hub_cache import repo_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,6 +133,7 @@ class Library:
         )
         if found is None:
             raise EdgetuiError("not_found", f"{repo} is not in the cache {self._cache()} any more: rescan.")
+        _refuse_unfinished(self._cache(), repo)
         freed = info.delete_revisions(revision).expected_freed_size
         names = sorted(file.file_name for file in found.files)
         return Removal(
@@ -176,6 +178,7 @@ class Library:
             if removal.repo:
                 from huggingface_hub import scan_cache_dir
 
+                _refuse_unfinished(self._cache(), removal.repo)
                 strategy = scan_cache_dir(self._cache()).delete_revisions(*removal.revisions)
                 strategy.execute()
                 return int(strategy.expected_freed_size)
@@ -186,6 +189,17 @@ class Library:
                 "no_permission", f"{error.filename} cannot be deleted ({error.strerror}): check its permissions."
             ) from error
         return removal.freed_bytes
+
+
+def _refuse_unfinished(cache: Path, repo: str) -> None:
+    """The cache's own deletion takes the whole folder of a repository with its last revision."""
+    unfinished = sorted((repo_folder(cache, repo) / "blobs").glob("*.edgetui-partial"))
+    if unfinished:
+        raise EdgetuiError(
+            "busy",
+            f"A download from {repo} is unfinished ({format_bytes(unfinished[0].stat().st_size)} are here): let it end,"
+            " or cancel it on Jobs, then delete.",
+        )
 
 
 def _file_manager(path: Path) -> list[str] | None:

@@ -26,8 +26,10 @@ def turn(folder: Path, job_id: str, priority: int, at_once: int, on_wait: Callab
     `on_wait` gets how many others are before it, again and again; raises `OSError` when the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    place = _hold(folder / f"{priority}-{time.time_ns():020d}-{job_id}")
-    assert place is not None, "nobody else has this job's name"
+    mine = folder / f"{priority}-{time.time_ns():020d}-{job_id}"
+    # Another one that tidies up may hold it for the moment between its making and its lock.
+    while (place := _hold(mine)) is None:
+        time.sleep(_POLL_S)
     slot = None
     try:
         while slot is None:
@@ -60,10 +62,13 @@ def _hold(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        # Whoever tidied up may have removed it between: a lock on a file without a name holds nothing.
+        if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
 
 
 def _before(folder: Path, inode: int) -> list[Path]:

@@ -155,10 +155,21 @@ class JobFolder:
         with suppress(EdgetuiError, OSError):
             request = self.order().request
             if isinstance(request, DownloadRequest):
-                _remove_partial_blobs(request)
+                _remove_partial_blobs(request, self._wanted_by_others())
             partial = partial_path(request, self.job_id)
             if partial is not None:
                 partial.unlink(missing_ok=True)
+
+    def _wanted_by_others(self) -> set[str]:
+        """Contents that other downloads name: what has come of them is theirs too."""
+        wanted: set[str] = set()
+        for path in self.path.parent.iterdir():
+            if path != self.path:
+                with suppress(EdgetuiError, OSError):
+                    request = JobFolder(path).order().request
+                    if isinstance(request, DownloadRequest):
+                        wanted |= {file.sha256 or file.git_id for file in request.files}
+        return wanted
 
     def remove(self) -> None:
         """Remove the folder; the lock must be held."""
@@ -222,12 +233,12 @@ def goes_on(request: JobRequest) -> bool:
     return isinstance(request, DownloadRequest)
 
 
-def _remove_partial_blobs(request: DownloadRequest) -> None:
+def _remove_partial_blobs(request: DownloadRequest, kept: set[str]) -> None:
     cache = Path(request.cache)
     folder = repo_folder(cache, request.repo)
     for file in request.files:
         name = file.sha256 or file.git_id
-        if not name.isalnum():
+        if not name.isalnum() or name in kept:
             continue
         lock = cache / ".locks" / folder.name / f"{name}.lock"
         with suppress(OSError):

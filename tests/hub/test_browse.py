@@ -11,6 +11,7 @@ import pytest
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.hub import HubQuery
+from edgetui.core.hub_text import chosen_variant
 from edgetui.hub import browse
 from edgetui.hub.access import HubAccess
 from edgetui.hub.account import login
@@ -175,3 +176,40 @@ def test_size_and_type_are_asked_of_the_hub_and_held_against_its_answer(access: 
     ignorant = json.dumps([{"id": "x/large", "gguf": {"total": 10**11}}, {"id": "x/small", "gguf": {"total": 10**9}}])
     hub.fail("/api/models", status=200, body=ignorant.encode(), headers={"Content-Type": "application/json"})
     assert names(access, most_billions=2.0) == ["x/small"]
+
+
+def test_a_renamed_model_is_followed_to_its_new_name_and_to_nobody_else(access: HubAccess, hub: LoopbackHub) -> None:
+    moved = {"Location": "/api/models/maker/tiny-GGUF/revision/main?blobs=true"}
+    hub.fail("/api/models/old/name", status=307, headers=moved)
+    assert browse.page(access, "old/name").model.repo == "maker/tiny-GGUF"
+    hub.fail("/api/models/old/name", status=307, headers={"Location": "http://127.0.0.1:9/steal"})
+    with pytest.raises(EdgetuiError, match="does not answer"):
+        browse.page(access, "old/name")
+
+
+@pytest.mark.parametrize("body", [b"null", b"5", b'{"error": "x"}', b"[{}]", b'[{"id": "a/b", "tags": 5}]'])
+def test_a_search_answered_in_another_shape_says_so(access: HubAccess, hub: LoopbackHub, body: bytes) -> None:
+    hub.fail("/api/models", status=200, body=body, headers={"Content-Type": "application/json"})
+    with pytest.raises(EdgetuiError, match="as a hub does: check HF_ENDPOINT"):
+        list(browse.search(access, HubQuery()))
+
+
+@pytest.mark.parametrize(("repo", "revision"), [("\udcff/x", "main"), ("maker/tiny-GGUF", "\udcff"), ("a/b", "")])
+def test_names_that_are_none_are_refused_in_one_sentence(access: HubAccess, repo: str, revision: str) -> None:
+    with pytest.raises(EdgetuiError) as caught:
+        browse.page(access, repo, revision)
+    assert caught.value.failure.kind == "bad_request" and str(caught.value).isprintable()
+
+
+def test_files_of_one_name_in_two_folders_and_missing_shards_are_told(access: HubAccess, hub: LoopbackHub) -> None:
+    repo = hub.add(Repo("maker/dup", tags=("gguf",)))
+    for folder in ("fp16", "int4"):
+        repo.put(f"{folder}/model.gguf", folder.encode() * 600)
+    repo.put("model-00001-of-00003.safetensors", b"x" * 2000)
+    repo.put("x" * 300 + "-Q4_K_M.gguf", b"y" * 2000)
+    page = browse.page(access, "maker/dup")
+    assert {each.name for each in page.variants} == {"fp16/model", "int4/model", "safetensors"}
+    shards = next(each for each in page.variants if each.format == "safetensors")
+    assert shards.missing == ("model-00002-of-00003.safetensors", "model-00003-of-00003.safetensors")
+    chosen = chosen_variant(page, "int4/model.gguf")
+    assert chosen is not None and chosen.name == "int4/model"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from edgetui.core.failures import EdgetuiError
@@ -15,7 +18,7 @@ from edgetui.formats.hub_cache import partial_blob, repo_folder
 from edgetui.hub import browse
 from edgetui.hub.access import HubAccess
 from edgetui.hub.download import DownloadLimits, FileDownload, point_to
-from tests.hub.content import Repo
+from tests.hub.content import Repo, StoredFile
 from tests.hub.fixtures import WEIGHTS
 from tests.hub.server import LoopbackHub
 
@@ -325,3 +328,68 @@ def test_a_repository_that_is_not_there_is_said(access: HubAccess, hub: Loopback
     with pytest.raises(EdgetuiError, match="has no model maker/none") as caught:
         browse.page(access, "maker/none")
     assert caught.value.failure.kind == "not_found"
+
+
+@pytest.mark.parametrize("commit", ["../../../../pwned", "/tmp/pwned", "\x1b]0;x\x07", "a" * 39, "é" * 40, ""])
+def test_a_commit_that_is_none_reaches_no_path(
+    access: HubAccess, hub: LoopbackHub, tmp_path: Path, commit: str
+) -> None:
+    page = browse.page(access, REPO)
+    with pytest.raises(EdgetuiError, match="is no commit of"):
+        download(access, msgspec.structs.replace(page, commit=commit))
+    body = json.dumps({"id": REPO, "sha": commit, "siblings": []}).encode()
+    hub.fail(f"/api/models/{REPO}", status=200, body=body, headers={"Content-Type": "application/json"})
+    with pytest.raises(EdgetuiError, match="does not answer as a hub does"):
+        browse.page(access, REPO)
+    assert not access.cache.exists() or not list(access.cache.rglob("*pwned*"))
+
+
+def test_a_file_that_is_another_when_it_is_linked_is_not_taken(access: HubAccess, hub: LoopbackHub) -> None:
+    page = browse.page(access, REPO)
+    file = next(file for file in page.files if file.path == NAME)
+    repo = hub.repos[REPO]
+
+    def swapped_link() -> Path:
+        # Between the question where the file is and the link: the same commit tells of another content.
+        repo.files[NAME] = StoredFile(NAME, WEIGHTS[::-1])
+        repo.history[page.commit] = repo.files
+        return link()
+
+    bringing = FileDownload(access, REPO, page.commit, file, DownloadLimits(), lambda *_: None)
+    link = bringing._link
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bringing, "_link", swapped_link)
+        with pytest.raises(EdgetuiError, match="is another file on the hub now"):
+            bringing.run()
+    snapshot = repo_folder(access.cache, REPO) / "snapshots" / page.commit / NAME
+    assert not snapshot.exists()
+
+
+def test_a_blob_of_another_length_is_fetched_anew_and_one_that_was_here_is_not_called_checked(
+    access: HubAccess, hub: LoopbackHub
+) -> None:
+    page = browse.page(access, REPO)
+    file = next(file for file in page.files if file.path == NAME)
+    blob = repo_folder(access.cache, REPO) / "blobs" / file.sha256
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"short")
+    bringing = FileDownload(access, REPO, page.commit, file, DownloadLimits(), lambda *_: None)
+    assert bringing.run().read_bytes() == WEIGHTS and bringing.was_fetched
+    again = FileDownload(access, REPO, page.commit, file, DownloadLimits(), lambda *_: None)
+    assert again.run().read_bytes() == WEIGHTS and not again.was_fetched
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"status": 200, "body": b"<html>log in</html>", "headers": {"Content-Type": "text/html"}},
+        {"status": 416, "headers": {"Content-Range": f"bytes */{len(WEIGHTS)}"}},
+    ],
+)
+def test_an_answer_that_is_not_the_file_takes_nothing_away(
+    access: HubAccess, hub: LoopbackHub, fault: dict[str, Any]
+) -> None:
+    hub.fail("/blobs/", drop_after=2_500_000)
+    hub.fail("/blobs/", **fault)
+    assert download(access).read_bytes() == WEIGHTS
+    assert hub.sent_bytes("/blobs/") < len(WEIGHTS) + 100_000

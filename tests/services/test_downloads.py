@@ -227,3 +227,19 @@ async def test_a_model_that_is_not_here_has_an_exact_fit_before_it_is_downloaded
         here.parts.compute,
     )
     assert hub.sent_bytes("/blobs/") <= 4 * 1024**2
+
+
+async def test_forgetting_an_old_job_keeps_what_a_newer_one_goes_on_with(hub_lab: Lab, hub: LoopbackHub) -> None:
+    hub.fail("/blobs/", bytes_per_s=1_500_000, times=-1)
+    page = await page_of(hub_lab)
+    jobs = []
+    for least in (300_000, 600_000):
+        job = await hub_lab.downloads.start(page, page.variants[0])
+        await brought(hub_lab, job.job_id, least)
+        await hub_lab.jobs.pause(job.job_id)
+        jobs.append(job.job_id)
+    await hub_lab.jobs.remove(jobs[0])
+    partial, _ = partials(hub_lab, WEIGHTS)
+    assert partial.stat().st_size >= 600_000
+    await hub_lab.jobs.remove(jobs[1])
+    assert not partial.exists()

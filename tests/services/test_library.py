@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.formats.hub_cache import repo_folder
 from edgetui.hub import browse
 from edgetui.hub.download import DownloadLimits, FileDownload, point_to
 from tests.gguf_files import write_gguf
@@ -151,3 +152,18 @@ def test_a_file_is_revealed_only_where_there_is_a_desktop(
     while not opened.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert opened.read_text() == str(tmp_path)
+
+
+async def test_a_model_is_not_deleted_from_under_an_unfinished_download(cached: Lab) -> None:
+    entry = await entry_of(cached, "two-Q8_0")
+    blobs = repo_folder(cached.hub.access.cache, REPO) / "blobs"
+    partial = blobs / f"{'0' * 64}.edgetui-partial"
+    partial.write_bytes(b"what has come so far")
+    with pytest.raises(EdgetuiError, match="unfinished"):
+        await cached.library.removal(entry)
+    partial.unlink()
+    removal = await cached.library.removal(entry)
+    partial.write_bytes(b"it began meanwhile")
+    with pytest.raises(EdgetuiError, match="unfinished"):
+        await cached.library.remove(removal)
+    assert partial.exists() and entry.path.exists()

@@ -86,11 +86,14 @@ def run(request: DownloadRequest, job: RunningJob) -> Outcome:
     queue = job.folder.path.parent.parent / "downloads"
     began = time.monotonic()
     paths = []
+    fetched = 0
     try:
         with turn(queue, job.folder.job_id, request.priority, request.at_once, progress.waiting):
             for file in request.files:
                 progress.begin(file.path, file.size_bytes)
-                paths.append(FileDownload(access, request.repo, request.commit, file, limits, progress).run())
+                download = FileDownload(access, request.repo, request.commit, file, limits, progress)
+                paths.append(download.run())
+                fetched += download.was_fetched
                 progress.finished_bytes += file.size_bytes or paths[-1].stat().st_size
             point_to(access, request.repo, request.revision, request.commit)
     except OSError as error:
@@ -101,7 +104,12 @@ def run(request: DownloadRequest, job: RunningJob) -> Outcome:
     # The first file is what an engine is handed: the first part of a split GGUF, the graph of an ONNX model.
     size = format_bytes(progress.finished_bytes)
     seconds = time.monotonic() - began
+    checked = f"is here and matches the hub's hashes; it took {format_duration(seconds)}"
+    if not fetched:
+        checked = "was here already (edgetui verify hashes it)"
+    elif fetched < len(paths):
+        checked += f", of which {len(paths) - fetched} of {len(paths)} files were here already"
     return Outcome(
-        summary=f"{request.name}, {size}, is here and matches the hub's hashes; it took {format_duration(seconds)}.",
+        summary=f"{request.name}, {size}, {checked}.",
         output=str(paths[0]),
     )
