@@ -22,6 +22,8 @@ LONGEST_ANSWER_S = 60.0
 """How long a whole answer to a question may take."""
 MOST_ANSWER_BYTES = 32 * 1024 * 1024
 """A page of a search takes some hundred KiB, a repository with thousands of files a few MiB."""
+_LONGEST_LABEL = 63
+"""Characters between two dots of a host's name."""
 _KEPT_HEADERS = ("Link", "Location", "Retry-After", "X-Error-Code", "X-Error-Message", "X-Request-Id", "Content-Type")
 
 
@@ -42,7 +44,9 @@ class HubAccess:
         return cls(endpoint, cache_folder(environ), offline)
 
     def require_online(self) -> None:
-        """Raises `EdgetuiError("network")` when the person has forbidden questions to the hub."""
+        """Raises `EdgetuiError`: `network` when the person has forbidden questions to the hub, else `bad_settings`."""
+        if problem := _problem_of(self.endpoint):
+            raise EdgetuiError("bad_settings", f"HF_ENDPOINT {problem}: write https://HOST, or leave it out.")
         if self.is_offline:
             raise EdgetuiError(
                 "network",
@@ -54,7 +58,17 @@ class HubAccess:
         from huggingface_hub import get_token
 
         _hush()
-        return get_token()
+        try:
+            token = get_token()
+        except (OSError, UnicodeDecodeError) as error:
+            raise EdgetuiError(
+                "bad_settings", "The file of the hub's token cannot be read: log in again (edgetui login)."
+            ) from error
+        if token and not (token.isascii() and token.isprintable()):
+            raise EdgetuiError(
+                "bad_settings", "HF_TOKEN, or the kept token, has characters that no token has: log in again."
+            )
+        return token
 
     def api(self) -> Any:
         """huggingface_hub's client for this endpoint."""
@@ -100,6 +114,22 @@ class HubAccess:
                 answer = self.ask(moved, () if urlsplit(moved).query else params)
         hf_raise_for_status(answer)
         return answer
+
+
+def _problem_of(endpoint: str) -> str:
+    """What is wrong with an address, in words that do not repeat it: it may hold a password."""
+    if not (endpoint.isascii() and endpoint.isprintable()) or " " in endpoint:
+        return "has characters that no address has"
+    try:
+        split = urlsplit(endpoint)
+        port_is_odd = split.port == 0
+    except ValueError:
+        return "is no address"
+    if split.scheme not in ("http", "https") or not split.hostname or port_is_odd:
+        return "is no address"
+    if any(not label or len(label) > _LONGEST_LABEL for label in split.hostname.rstrip(".").split(".")):
+        return "names no host"
+    return "holds a name or password, which go into HF_TOKEN" if "@" in split.netloc else ""
 
 
 def _hush() -> None:

@@ -18,7 +18,7 @@ def login(access: HubAccess, token: str) -> str:
     Raises `EdgetuiError`: `gated` for a token that the hub does not know, `network`, `no_permission`.
     """
     access.require_online()
-    if not token or not token.isprintable() or " " in token:
+    if not token or not token.isprintable() or not token.isascii() or " " in token:
         raise EdgetuiError("bad_request", "That is no token: copy it whole from the hub's settings page.")
     from pathlib import Path
 

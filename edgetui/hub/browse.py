@@ -38,9 +38,10 @@ def search(access: HubAccess, query: HubQuery) -> Iterator[list[HubModel]]:
 
     The library's own search would try a dead link for half a minute, and without a time limit.
     """
+    # First: the library cannot even be imported with an address that is none.
+    access.require_online()
     from huggingface_hub import ModelInfo
 
-    access.require_online()
     parsed: Any = ModelInfo
     params: list[tuple[str, str]] = [("sort", _SORTS[query.sort]), ("limit", str(PAGE_ROWS))]
     params += [("filter", each) for each in query.formats]
@@ -78,10 +79,10 @@ def _range(least: float | None, most: float | None) -> str:
 
 def page(access: HubAccess, repo: str, revision: str = "main") -> HubPage:
     """Everything about one model at its newest commit of a revision; raises `EdgetuiError`."""
+    access.require_online()
     from huggingface_hub import ModelInfo
     from huggingface_hub.utils import validate_repo_id
 
-    access.require_online()
     if not revision or not revision.isprintable() or not repo.isprintable():
         raise EdgetuiError("bad_request", f"{plain_line(repo)} {plain_line(revision)!r} names no model and revision.")
     try:
@@ -126,13 +127,11 @@ def _card(access: HubAccess, repo: str, commit: str, files: tuple[HubFile, ...])
     if readme is None or (readme.size_bytes or 0) > MOST_CARD_BYTES:
         return ""
     from huggingface_hub import hf_hub_url
-    from huggingface_hub.utils import hf_raise_for_status
 
     answer = access.ask(hf_hub_url(repo, "README.md", revision=commit, endpoint=access.endpoint))
-    if answer.status_code in (401, 403) or answer.is_redirect:
-        # A gated model's page is open, its files are not.
+    if answer.status_code != 200:
+        # A gated model's page is open, its files are not; and nothing else is worse for want of a card.
         return ""
-    hf_raise_for_status(answer)
     text = plain_text(answer.content[:MOST_CARD_BYTES].decode("utf-8", "replace"))
     if text.startswith("---\n"):
         _, end, rest = text[4:].partition("\n---\n")

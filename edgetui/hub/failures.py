@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -55,7 +56,7 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
     if isinstance(error, EdgetuiError):
         return error
     host = urlsplit(access.endpoint).netloc
-    what = plain_line(f"{repo}/{path}" if path else repo or host)
+    what = plain_line(f"{repo}/{path}" if path else repo or "the question")
     detail = f"{type(error).__name__}: {error}"
     status = status_of(error)
     if isinstance(error, errors.GatedRepoError):
@@ -107,6 +108,15 @@ def hub_failure(error: BaseException, access: HubAccess, repo: str = "", path: s
             "network",
             f"The certificate of {host} is not trusted ({_certificate(error)}): check the clock of this machine, or"
             " name your proxy's certificates in SSL_CERT_FILE.",
+            detail,
+        )
+    if isinstance(error, ssl.SSLError) or (os.environ.get("SSL_CERT_FILE") and isinstance(error, FileNotFoundError)):
+        return EdgetuiError("network", "SSL_CERT_FILE names no file of certificates: correct it, or unset it.", detail)
+    if isinstance(error, (httpx2.InvalidURL, ImportError)):
+        return EdgetuiError(
+            "network",
+            "An address for the hub or its proxy cannot be used: check HF_ENDPOINT and HTTPS_PROXY (http://HOST:PORT;"
+            " SOCKS is not spoken).",
             detail,
         )
     if isinstance(error, httpx2.ProxyError):

@@ -10,7 +10,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.hub import is_safe_path
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
-from edgetui.formats.hub_cache import repo_folder
+from edgetui.formats.hub_cache import partial_blob, repo_folder
 from edgetui.worker.protocol import DownloadRequest
 
 if TYPE_CHECKING:
@@ -69,15 +69,23 @@ class Downloads:
 
 
 def _require_space(folder: Path, variant: HubVariant, headroom_bytes: int) -> None:
-    here = sum(
-        file.size_bytes or 0 for file in variant.files if (folder / "blobs" / (file.sha256 or file.git_id)).exists()
-    )
+    here = sum(_here_bytes(folder / "blobs" / (file.sha256 or file.git_id)) for file in variant.files)
     more = (variant.size_bytes or 0) - here
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     if more + headroom_bytes > free:
         raise EdgetuiError(
             "no_space",
-            f"{variant.name} needs {format_bytes(more)}, {format_bytes(free)} are free on the disk of {existing}, and"
-            f" {format_bytes(headroom_bytes)} stay free for the system: make room, or set HF_HOME to another disk.",
+            f"{variant.name} needs {format_bytes(more)} more, {format_bytes(free)} are free on the disk of {existing},"
+            f" and {format_bytes(headroom_bytes)} stay free for the system: make room, or set HF_HOME to another disk.",
         )
+
+
+def _here_bytes(blob: Path) -> int:
+    """Of a file that is here, or of what has come of it so far."""
+    for path in (blob, partial_blob(blob)):
+        try:
+            return path.stat().st_size
+        except OSError:
+            continue
+    return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -86,7 +87,7 @@ class Hub:
         is_first = True
         while True:
             try:
-                rows = await asyncio.to_thread(_next_rows, pages, query)
+                rows = await self._asked("", _next_rows, pages, query)
             except EdgetuiError as error:
                 if not is_first or error.failure.kind not in _OFFLINE_KINDS:
                     raise
@@ -97,7 +98,8 @@ class Hub:
             if is_first:
                 is_whole = len(rows) < browse.PAGE_ROWS and not query.is_sifted
                 self._fresh[query] = (rows, is_whole, time.time())
-                await asyncio.to_thread(self._answers.keep_search, query, rows)
+                with suppress(EdgetuiError, UnicodeError):
+                    await asyncio.to_thread(self._answers.keep_search, query, rows)
             is_first = False
             yield Told(rows, time.time())
 
@@ -106,7 +108,7 @@ class Hub:
         from edgetui.hub import browse
 
         try:
-            page = await asyncio.to_thread(browse.page, self.access, repo, revision)
+            page = await self._asked(repo, browse.page, self.access, repo, revision)
         except EdgetuiError as error:
             if error.failure.kind not in _OFFLINE_KINDS:
                 raise
@@ -114,27 +116,40 @@ class Hub:
             if found is None:
                 raise
             return Told(found[0], found[1], str(error))
-        await asyncio.to_thread(self._answers.keep_page, page)
+        # What cannot be kept for later is told all the same.
+        with suppress(EdgetuiError, UnicodeError):
+            await asyncio.to_thread(self._answers.keep_page, page)
         return Told(page, time.time())
 
     async def revisions(self, repo: str) -> tuple[str, ...]:
         """Names of a model's branches and tags; raises `EdgetuiError`."""
         from edgetui.hub import browse
 
-        return await asyncio.to_thread(browse.revisions, self.access, repo)
+        return await self._asked(repo, browse.revisions, self.access, repo)
 
     async def inside(self, page: HubPage, variant: HubVariant) -> Inside:
         """A variant as if it were here: its files have the remote headers and holes for the weights.
 
         Raises `EdgetuiError` as `fetch_variant` does, and `bad_file` for a header that must not be loaded.
         """
-        return await asyncio.to_thread(self._look_inside, page, variant)
+        return await self._asked(page.model.repo, self._look_inside, page, variant)
 
     async def login(self, token: str) -> str:
         """Keep a token that the hub knows; returns the account's name. Raises `EdgetuiError`."""
         from edgetui.hub.account import login
 
         return await asyncio.to_thread(login, self.access, token)
+
+    async def _asked(self, repo: str, ask: Callable[..., T], *given: object) -> T:
+        """In a thread; whatever goes wrong there comes back in words, since it is others who wrote the answers."""
+        try:
+            return await asyncio.to_thread(ask, *given)
+        except EdgetuiError:
+            raise
+        except Exception as error:
+            from edgetui.hub.failures import hub_failure
+
+            raise hub_failure(error, self.access, repo) from error
 
     def _look_inside(self, page: HubPage, variant: HubVariant) -> Inside:
         from edgetui.core.hub_text import inside_line, onnx_line

@@ -127,3 +127,20 @@ def test_a_certificate_that_nobody_signed_is_said_at_once(monkeypatch: pytest.Mo
             list(browse.search(access, HubQuery()))
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["foo", "http://", "http://[::1", "http://127.0.0.1:99999", "http://x..y", "http://\udcff", "http://u:secret@host"],
+)
+def test_an_endpoint_that_is_no_address_is_named_without_what_it_holds(endpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(EdgetuiError, match="HF_ENDPOINT") as caught:
+        list(browse.search(HubAccess(endpoint, tmp_path, is_offline=False), HubQuery()))
+    assert caught.value.failure.kind == "bad_settings" and "secret" not in str(caught.value)
+
+
+def test_a_token_that_cannot_be_sent_is_named(access: HubAccess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_sécret")
+    with pytest.raises(EdgetuiError, match="characters that no token has") as caught:
+        list(browse.search(access, HubQuery()))
+    assert "cret" not in str(caught.value).replace("characters", "")

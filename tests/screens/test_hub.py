@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.core.failures import EdgetuiError
 from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.hub_page import HubPageScreen
 from edgetui.screens.name_file import NameFileDialog
@@ -225,3 +226,31 @@ async def test_without_a_calibration_a_key_measures_this_machine_and_the_forecas
         await pilot.press("c")
         await shown(pilot, lambda: "tok/s here" in text(app, "#about"))
         assert rows(app)[0][4].startswith("~")
+
+
+async def test_a_hostile_repository_is_a_sentence_and_not_the_end_of_the_app(hub_lab: Lab, many: LoopbackHub) -> None:
+    repo = many.repos["maker/demo-GGUF"]
+    repo.put("x" * 300 + "-Q8_0.gguf", b"x" * 5000)
+    repo.put("\x9b31mred\u202e-Q4_0.gguf", b"x" * 5000)
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(120, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: "take Q4_1" in text(app, "#about"))
+        assert [row[0] for row in rows(app)] == ["demo-Q4_1"]
+        await pilot.press("escape")
+        odd = b'[{"id": "a/b", "downloads": 1' + b"0" * 400 + b"}]"
+        many.fail("/api/models", status=200, body=odd, headers={"Content-Type": "application/json"})
+        await pilot.press("f")
+        await shown(pilot, lambda: "as a hub does" in screen_text(app))
+
+
+async def test_a_fault_of_our_own_in_an_answer_is_a_sentence(
+    hub_lab: Lab, many: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise ZeroDivisionError("met nowhere")
+
+    monkeypatch.setattr("edgetui.hub.browse.page", fault)
+    with pytest.raises(EdgetuiError, match="could not be read"):
+        await hub_lab.hub.page("maker/demo-GGUF")
