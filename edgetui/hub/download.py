@@ -78,7 +78,7 @@ class FileDownload:
         self._limits = limits
         self._report = report
         self._folder = repo_folder(access.cache, repo)
-        self._failures = 0
+        self._failures = self._restarts = 0
         self.was_fetched = False
         """Whether it came, and was checked, now; else it was in the cache already."""
 
@@ -221,7 +221,7 @@ class FileDownload:
             if answer.status_code == 416:
                 if told is None or int(told[2]) < partial.size:
                     # What is here goes beyond what is there.
-                    partial.restart()
+                    self._begin_anew(partial)
                     return
                 raise httpx2.RemoteProtocolError("a range that is there was refused", request=answer.request)
             hf_raise_for_status(answer)
@@ -233,7 +233,7 @@ class FileDownload:
                 raise httpx2.RemoteProtocolError("an answer of another length", request=answer.request)
             if partial.size and answer.status_code != 206:
                 # The range was not heard: all of it comes.
-                partial.restart()
+                self._begin_anew(partial)
             if told and (int(told[2]) != place.size_bytes or (told[1] and int(told[1]) != partial.size)):
                 raise self._changed()
             began, began_at = time.monotonic(), partial.size
@@ -245,6 +245,16 @@ class FileDownload:
                 self._failures = 0
                 self._report(partial.size, "")
                 self._keep_to_rate(began, partial.size - began_at)
+
+    def _begin_anew(self, partial: PartialFile) -> None:
+        """Forget what is here, but not without end."""
+        self._restarts += 1
+        if self._restarts > self._limits.most_failures:
+            raise EdgetuiError(
+                "network",
+                f"{self._file.path} was sent anew {self._restarts} times and never to its end: try again later.",
+            )
+        partial.restart()
 
     def _keep_to_rate(self, began: float, received: int) -> None:
         if self._limits.bytes_per_s:

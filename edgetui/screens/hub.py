@@ -11,7 +11,7 @@ from textual import work
 from textual.binding import Binding
 from textual.widgets import DataTable, Input, Static
 
-from edgetui.core.failures import EdgetuiError
+from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.hub import HUB_FORMATS, HUB_SORTS, HubQuery
 from edgetui.core.hub_text import model_marks, offline_line, short_count, short_date
 from edgetui.core.plain_text import plain_line
@@ -163,8 +163,13 @@ class HubScreen(LabScreen):
         """Ask for author, task, language, licence, consent."""
         fields = [Field(HubQuery, name, label, note, getattr(self._query, name)) for name, label, note in _FIELDS]
         values = await self.app.push_screen_wait(FieldsDialog("Filters", fields))
-        if values is not None:
-            self._ask(**values)
+        if values is None:
+            return
+        least, most = values["least_billions"], values["most_billions"]
+        if least is not None and most is not None and least > most:
+            self.show_failure(Failure("bad_request", f"No model has from {least:g}B to {most:g}B: l corrects it."))
+            return
+        self._ask(**values)
 
     def action_again(self) -> None:
         """Ask the hub again."""

@@ -122,12 +122,11 @@ class HubPageScreen(LabScreen):
             job = self._job_of(variant)
             running = job is not None and job.is_running
             if action == "run":
-                return job is not None and job.state == "succeeded" and variant.format == "gguf"
+                return _is_here(job) and variant.format == "gguf"
             if action == "pause":
                 return running
             if action == "download":
-                is_here = job is not None and job.state == "succeeded" and Path(job.output or "").exists()
-                return not running and not self._problem and not is_here
+                return not running and not self._problem and not _is_here(job)
             return variant.name not in self._inside and not variant.missing
         if action == "calibrate":
             return any(look.speed is not None and look.speed.value is None for look in self._inside.values())
@@ -461,6 +460,13 @@ class HubPageScreen(LabScreen):
         if job.is_running:
             waits = job.note.partition(": ")[2]
             return waits or progress_line(job, job.progress_at or job.created_at)
+        if job.state == "succeeded" and not _is_here(job):
+            return "was here and is deleted"
         if job.state == "succeeded":
             return "here: enter runs it" if variant.format == "gguf" else "here"
         return f"{STATE_WORDS[job.state]}: d goes on"
+
+
+def _is_here(job: JobRecord | None) -> bool:
+    """Whether what a download brought is still there."""
+    return job is not None and job.state == "succeeded" and Path(job.output or "").exists()

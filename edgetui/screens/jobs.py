@@ -32,7 +32,8 @@ class JobsScreen(JobScreen):
     MODE = "jobs"
     HELP = (
         "Jobs go on when edgetui or the terminal is closed, and are found here again. A job whose process was killed or"
-        " crashed is interrupted: what it left is removed, and r runs it again. Removing a job keeps the file it made."
+        " crashed is interrupted: r runs it again, and a download goes on where it was; what others left is removed."
+        " Removing a job keeps the file it made."
     )
     AUTO_FOCUS = "JobTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -47,6 +48,7 @@ class JobsScreen(JobScreen):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open_result", "Open", priority=True, id="jobs.open"),
+        Binding("p", "pause", "Pause", id="jobs.pause"),
         Binding("x,delete", "remove_job", "Remove", key_display="x", id="jobs.remove"),
     ]
 
@@ -74,9 +76,20 @@ class JobsScreen(JobScreen):
         """Offer what can be done about the marked job."""
         if action == "open_result":
             return self.is_mounted and self.query_one(JobPanel).has_result
+        if action == "pause":
+            return self.is_mounted and self.job is not None and self.job.is_running and self.job.kind == "download"
         if action == "remove_job":
             return self.is_mounted and self.job is not None and not self.job.is_running
         return super().check_action(action, parameters)
+
+    @work(group="job")
+    async def action_pause(self) -> None:
+        """End a download for now; what has come so far is kept."""
+        if self.job is not None:
+            try:
+                await self.lab.jobs.pause(self.job.job_id)
+            except EdgetuiError as error:
+                self.show_failure(error)
 
     def action_remove_job(self) -> None:
         """Ask, then forget the job."""

@@ -14,7 +14,7 @@ class FilterInput(Input):
     """
 
     def __init__(self, placeholder: str) -> None:
-        super().__init__(placeholder=placeholder, compact=True)
+        super().__init__(placeholder=placeholder, compact=True, select_on_focus=False)
         self.cursor_blink = False
 
     @property
@@ -25,7 +25,8 @@ class FilterInput(Input):
     def open(self) -> None:
         """Show it and type into it."""
         self.add_class("-open")
-        self.focus()
+        # At once: `focus` waits for its turn, and what is typed meanwhile would be taken for keys of the screen.
+        self.screen.set_focus(self)
 
     def close(self) -> bool:
         """Empty and hide it; says whether it was open."""

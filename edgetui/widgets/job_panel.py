@@ -28,6 +28,7 @@ _TONES: dict[JobState, str] = {
     "failed": "error",
     "cancelled": "warn",
     "interrupted": "warn",
+    "paused": "warn",
 }
 _BAR_CELLS = 20
 

@@ -393,3 +393,11 @@ def test_an_answer_that_is_not_the_file_takes_nothing_away(
     hub.fail("/blobs/", **fault)
     assert download(access).read_bytes() == WEIGHTS
     assert hub.sent_bytes("/blobs/") < len(WEIGHTS) + 100_000
+
+
+def test_a_store_that_ignores_ranges_and_always_breaks_off_is_given_up(access: HubAccess, hub: LoopbackHub) -> None:
+    hub.fail("/blobs/", drop_after=700_000)
+    hub.fail("/blobs/", status=200, body=WEIGHTS[:900_000], headers={"Transfer-Encoding": "identity"}, times=-1)
+    with pytest.raises(EdgetuiError):
+        download(access)
+    assert hub.sent_bytes("/blobs/") < 20_000_000

@@ -254,3 +254,32 @@ async def test_a_fault_of_our_own_in_an_answer_is_a_sentence(
     monkeypatch.setattr("edgetui.hub.browse.page", fault)
     with pytest.raises(EdgetuiError, match="could not be read"):
         await hub_lab.hub.page("maker/demo-GGUF")
+
+
+async def test_what_was_deleted_is_not_called_here_and_comes_again(hub_lab: Lab, many: LoopbackHub) -> None:
+    app = EdgetuiApp(hub_lab, mode="hub")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) >= 50)
+        await pilot.press("enter")
+        await shown(pilot, lambda: "take Q4_1" in text(app, "#about"))
+        await pilot.press("d")
+        await shown(pilot, lambda: "here: enter runs it" in text(app, "#note"))
+        entry = next(each for each in await hub_lab.catalog.scan() if each.source == "hub")
+        await hub_lab.library.remove(await hub_lab.library.removal(entry))
+        await pilot.press("escape", "enter")
+        await shown(pilot, lambda: "was here and is deleted" in text(app, "#note"))
+        assert "Run" not in screen_text(app).split("Download")[-1]
+        await pilot.press("d")
+        await shown(pilot, lambda: "here: enter runs it" in text(app, "#note"))
+
+
+async def test_a_download_is_paused_and_goes_on_from_jobs(hub_lab: Lab, many: LoopbackHub) -> None:
+    many.fail("/blobs/", bytes_per_s=8e6, times=-1)
+    app = EdgetuiApp(hub_lab, mode="jobs")
+    async with app.run_test(size=(100, 30)) as pilot:
+        page = (await hub_lab.hub.page("maker/demo-GGUF")).value
+        job = await hub_lab.downloads.start(page, page.variants[0])
+        await shown(pilot, lambda: "p Pause" in screen_text(app))
+        await pilot.press("p")
+        await shown(pilot, lambda: "paused" in screen_text(app) and "p Pause" not in screen_text(app))
+        await hub_lab.jobs.remove(job.job_id)
