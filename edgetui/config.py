@@ -71,6 +71,11 @@ class Paths:
         return self.state_dir / "jobs"
 
     @property
+    def toolchains_dir(self) -> Path:
+        """One environment a toolchain."""
+        return self.data_dir / "toolchains"
+
+    @property
     def database(self) -> Path:
         """SQLite: index of jobs, history of measurements, provenance."""
         return self.state_dir / "edgetui.db"

@@ -7,7 +7,10 @@ from typing import Literal
 import msgspec
 
 JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted", "paused"]
-JobKind = Literal["quantize", "bench", "download"]
+JobKind = Literal[
+    "quantize", "bench", "download", "toolchain", "convert", "imatrix", "quality", "recipe", "onnx", "olive", "mlx",
+    "sweep",
+]  # fmt: skip
 
 REPETITIONS = "repetitions"
 """Of a measurement: a prefill takes far less time than a decode, so the share done says nothing of the time left."""

@@ -1,4 +1,4 @@
-"""Giving a file its final name only when it is complete, and never in place of another."""
+"""Giving a file or folder its final name only when it is complete, and never in place of another."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ if TYPE_CHECKING:
 
 
 def take_name(partial: Path, target: Path) -> None:
-    """Put a complete file on disk and under its name, at once.
+    """Put a complete file, or a folder with all its files, on disk and under its name, at once.
 
     Raises `EdgetuiError("exists")` where the name is taken, and OSError as the disk does.
     """
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
+    if partial.is_dir():
+        _take_folder_name(partial, target)
+    else:
+        _take_file_name(partial, target)
+    with suppress(OSError):
+        _put_on_disk(target.parent)
+
+
+def _take_file_name(partial: Path, target: Path) -> None:
+    _put_on_disk(partial)
     try:
         os.link(partial, target)
     except FileExistsError:
@@ -29,12 +37,26 @@ def take_name(partial: Path, target: Path) -> None:
         os.replace(partial, target)
     else:
         partial.unlink()
-    with suppress(OSError):
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+
+def _take_folder_name(partial: Path, target: Path) -> None:
+    for path in (*partial.rglob("*"), partial):
+        if not path.is_symlink():
+            _put_on_disk(path)
+    # A rename would replace an empty folder, and a folder that is there is taken, empty or not.
+    try:
+        target.mkdir()
+    except FileExistsError:
+        refuse_existing(target)
+    os.rename(partial, target)
+
+
+def _put_on_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _reserve(target: Path) -> None:

@@ -10,7 +10,8 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.statistics import ratio_of_means
 from edgetui.services.signals import Signal
 from edgetui.store.history import History
-from edgetui.worker.protocol import BenchRequest, JobBenchRow, JobFailed, JobSucceeded
+from edgetui.worker.protocol import JobBenchRow, JobFailed, JobSucceeded
+from edgetui.worker.requests import BenchRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

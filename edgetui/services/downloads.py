@@ -11,7 +11,7 @@ from edgetui.core.hub import is_safe_path
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
 from edgetui.formats.hub_cache import partial_blob, repo_folder
-from edgetui.worker.protocol import DownloadRequest
+from edgetui.worker.requests import DownloadRequest
 
 if TYPE_CHECKING:
     from pathlib import Path

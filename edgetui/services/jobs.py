@@ -16,6 +16,7 @@ from edgetui.services.signals import Signal
 from edgetui.store.job_folder import JobFolder, JobOrder, is_last
 from edgetui.store.job_index import INTERRUPTED, first_record
 from edgetui.worker import spawn
+from edgetui.worker.launch import start_job
 from edgetui.worker.process_mark import process_mark
 from edgetui.worker.protocol import JobFailed, JobStarted
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from edgetui.config import Paths
     from edgetui.core.jobs import JobRecord
     from edgetui.store.database import Database
-    from edgetui.worker.protocol import JobEvent, JobRequest
+    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.requests import JobRequest
 
 FOLLOW_INTERVAL_S = 0.25
 """How often journals of running jobs are looked at."""
@@ -41,6 +43,7 @@ class Jobs:
 
     def __init__(self, paths: Paths, database: Database) -> None:
         self._jobs_dir = paths.jobs_dir
+        self._toolchains_dir = paths.toolchains_dir
         self._database = database
         self._list = JobList(paths.jobs_dir, database)
         self._children: list[subprocess.Popen[bytes]] = []
@@ -167,12 +170,20 @@ class Jobs:
         return JobFolder(self._jobs_dir / job_id)
 
     def _start(self, request: JobRequest) -> JobRecord:
-        order = JobOrder(request=request, created_at=time.time(), database=str(self._database.path))
+        order = JobOrder(
+            request=request,
+            created_at=time.time(),
+            database=str(self._database.path),
+            toolchains=str(self._toolchains_dir),
+        )
+        if request.toolchain:
+            # Before there is a job: what is missing is said where it was asked for.
+            spawn.toolchain_python(self._toolchains_dir, request.toolchain)
         folder, lock = JobFolder.create(self._jobs_dir, order)
         record = first_record(folder.job_id, order)
         try:
             self._list.put(record)
-            self._spawn(folder, lock)
+            self._children.append(start_job(folder, order, lock))
         except BaseException:
             with suppress(EdgetuiError):
                 self._list.forget(folder.job_id)
@@ -188,7 +199,7 @@ class Jobs:
             order = folder.order()
             folder.begin_again()
             self._list.put(first_record(folder.job_id, order))
-            self._spawn(folder, lock)
+            self._children.append(start_job(folder, order, lock))
         finally:
             os.close(lock)
 
@@ -218,27 +229,6 @@ class Jobs:
             self._list.settle(folder)
         finally:
             os.close(lock)
-
-    def _spawn(self, folder: JobFolder, lock: int) -> None:
-        """Start the job's process with the lock handed over, so that no moment is without a holder."""
-        try:
-            with folder.log_path.open("ab") as log:
-                self._children.append(
-                    subprocess.Popen(
-                        spawn.interpreter_command("edgetui.worker.job", str(folder.path), str(lock)),
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        pass_fds=(lock,),
-                        start_new_session=True,
-                        cwd=spawn.WORKING_DIRECTORY,
-                        env=spawn.worker_environment(),
-                    )
-                )
-        except OSError as error:
-            raise EdgetuiError(
-                "crashed", f"The job's process does not start ({error.strerror}): free some memory and try again."
-            ) from error
 
     async def _signal_and_wait(self, folder: JobFolder, number: signal.Signals) -> bool:
         """Send a signal, once the job's process can be told, and say whether it ended in time."""

@@ -14,7 +14,8 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.quant_types import is_quantized, name_for_type
 from edgetui.core.units import format_bytes
 from edgetui.formats.gguf import is_split_name
-from edgetui.worker.protocol import PlanQuantization, QuantizationPlan, QuantizeRequest
+from edgetui.worker.protocol import PlanQuantization, QuantizationPlan
+from edgetui.worker.requests import QuantizeRequest
 from edgetui.worker.session import session_worker
 
 if TYPE_CHECKING:

@@ -16,15 +16,8 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_text
 from edgetui.formats.hub_cache import partial_blob_files, repo_folder
-from edgetui.worker.protocol import (
-    DownloadRequest,
-    JobEvent,
-    JobFailed,
-    JobProgress,
-    JobRequest,
-    JobSucceeded,
-    QuantizeRequest,
-)
+from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobSucceeded
+from edgetui.worker.requests import DownloadRequest, JobRequest
 
 LOG_TAIL_BYTES = 64 * 1024
 """How much of a log's end is read to show its last lines."""
@@ -38,6 +31,8 @@ class JobOrder(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time in seconds."""
     database: str
     """Where the job records what it made."""
+    toolchains: str = ""
+    """Folder of the toolchains' environments."""
 
 
 _order_decoder: msgspec.json.Decoder[JobOrder] = msgspec.json.Decoder(JobOrder)
@@ -54,6 +49,8 @@ class JobFolder:
         self.journal_path = path / "journal.jsonl"
         self.log_path = path / "log.txt"
         self.lock_path = path / "lock"
+        self.steps_dir = path / "steps"
+        """A folder like this one for each step that the job runs in a process of its own."""
 
     @classmethod
     def create(cls, jobs_dir: Path, order: JobOrder) -> tuple[JobFolder, int]:
@@ -64,13 +61,7 @@ class JobFolder:
         folder = cls(jobs_dir / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
         try:
             folder.path.mkdir(parents=True)
-            folder.lock_path.touch(mode=0o600)
-            lock = folder.lock()
-            assert lock is not None, "nobody else knows this folder yet"
-            # Under its name only when complete: a folder without a request is not a job to anyone.
-            written = folder.path / "request.json.new"
-            written.write_bytes(msgspec.json.encode(order))
-            written.rename(folder.request_path)
+            lock = folder._fill(order)
         except OSError as error:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise EdgetuiError(
@@ -79,6 +70,24 @@ class JobFolder:
                 " writable.",
             ) from error
         return folder, lock
+
+    def renew(self, order: JobOrder) -> int:
+        """Make this folder, or ready it for another run, of this order; returns its lock, held. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.request_path.exists():
+            self.remove_partial()
+        self.begin_again()
+        return self._fill(order)
+
+    def _fill(self, order: JobOrder) -> int:
+        self.lock_path.touch(mode=0o600)
+        lock = self.lock()
+        assert lock is not None, "nobody else works on this folder"
+        # Under its name only when complete: a folder without a request is not a job to anyone.
+        written = self.path / "request.json.new"
+        written.write_bytes(msgspec.json.encode(order))
+        written.rename(self.request_path)
+        return lock
 
     def order(self) -> JobOrder:
         """What the job is to do; raises `EdgetuiError`: `not_found`, `bad_file`."""
@@ -152,13 +161,18 @@ class JobFolder:
 
     def remove_partial(self) -> None:
         """Remove what an unfinished run left beside its target; the lock must be held."""
+        if self.steps_dir.is_dir():
+            for step in self.steps_dir.iterdir():
+                JobFolder(step).remove_partial()
         with suppress(EdgetuiError, OSError):
             request = self.order().request
             if isinstance(request, DownloadRequest):
                 _remove_partial_blobs(request, self._wanted_by_others())
-            partial = partial_path(request, self.job_id)
-            if partial is not None:
-                partial.unlink(missing_ok=True)
+            for partial in request.partials(self.job_id):
+                if partial.is_dir() and not partial.is_symlink():
+                    shutil.rmtree(partial, ignore_errors=True)
+                else:
+                    partial.unlink(missing_ok=True)
 
     def _wanted_by_others(self) -> set[str]:
         """Contents that other downloads name: what has come of them is theirs too."""
@@ -228,11 +242,6 @@ def is_last(event: JobEvent) -> bool:
     return isinstance(event, JobSucceeded | JobFailed)
 
 
-def goes_on(request: JobRequest) -> bool:
-    """Whether a run that fails, is paused or killed leaves what the next one goes on with."""
-    return isinstance(request, DownloadRequest)
-
-
 def _remove_partial_blobs(request: DownloadRequest, kept: set[str]) -> None:
     cache = Path(request.cache)
     folder = repo_folder(cache, request.repo)
@@ -250,13 +259,3 @@ def _remove_partial_blobs(request: DownloadRequest, kept: set[str]) -> None:
                     partial.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
-
-
-def partial_path(request: JobRequest, job_id: str) -> Path | None:
-    """Where a job writes before its file is complete; None for one that makes no file."""
-    if not isinstance(request, QuantizeRequest):
-        return None
-    target = Path(request.target)
-    # The whole name must stay below what file systems allow.
-    name = target.name.encode()[:200].decode("utf-8", "ignore")
-    return target.with_name(f".{name}.{job_id}.part")

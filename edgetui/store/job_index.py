@@ -6,24 +6,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.core.jobs import JobKind, JobRecord
-from edgetui.worker.protocol import (
-    BenchRequest,
-    DownloadRequest,
-    JobEvent,
-    JobFailed,
-    JobProgress,
-    JobStarted,
-    JobSucceeded,
-    QuantizeRequest,
-)
+from edgetui.core.jobs import JobRecord
+from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edgetui.store.database import Database
     from edgetui.store.job_folder import JobOrder
-    from edgetui.worker.protocol import JobRequest
 
 INTERRUPTED = "Its process ended without a word (killed, crashed, or the machine went down): start it again."
 
@@ -34,15 +24,15 @@ _COLUMNS = (
 
 def first_record(job_id: str, order: JobOrder) -> JobRecord:
     """A job of which nothing is known but its order."""
-    kind, subject, goal, output = _of_request(order.request)
+    request = order.request
     return JobRecord(
         job_id=job_id,
-        kind=kind,
-        subject=subject,
-        goal=goal,
+        kind=request.KIND,
+        subject=request.subject,
+        goal=request.goal,
         state="running",
         created_at=order.created_at,
-        output=output,
+        output=request.output,
     )
 
 
@@ -98,16 +88,3 @@ class JobIndex:
     def remove(self, job_id: str) -> None:
         """Forget a job."""
         self._database.write("DELETE FROM jobs WHERE job_id = ?", (job_id,))
-
-
-def _of_request(request: JobRequest) -> tuple[JobKind, str, str, str | None]:
-    """Kind, subject, goal and output of a job."""
-    if isinstance(request, QuantizeRequest):
-        name = request.parent_name or request.source.rsplit("/", 1)[-1].removesuffix(".gguf")
-        return "quantize", name, request.type_name, request.target
-    if isinstance(request, DownloadRequest):
-        return "download", request.repo, request.name, None
-    assert isinstance(request, BenchRequest)
-    settings = request.settings
-    tests = [("pp", settings.prompt_tokens), ("tg", settings.generated_tokens)]
-    return "bench", request.model_name, " ".join(f"{test}{tokens}" for test, tokens in tests if tokens), None

@@ -6,7 +6,6 @@ seen while native code computes.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import signal
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.engines.stopping import StopFlag
 from edgetui.worker import wire
+from edgetui.worker.process_end import die_with_parent
 from edgetui.worker.protocol import (
     Calibrate,
     Calibrated,
@@ -43,10 +43,6 @@ from edgetui.worker.protocol import (
 
 if TYPE_CHECKING:
     from edgetui.engines.base import Engine
-
-
-_PR_SET_PDEATHSIG = 1
-"""<sys/prctl.h>"""
 
 
 class SessionChild:
@@ -153,21 +149,11 @@ class SessionChild:
             os._exit(0)
 
 
-def _die_with_parent() -> None:
-    """Let Linux end this process with its parent, even while it computes and no thread of Python's can run."""
-    if not sys.platform.startswith("linux"):
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(0)
-
-
 def main() -> None:
     """Entry of `python -m edgetui.worker.child COMMANDS EVENTS` (two descriptor numbers)."""
     # The terminal's Ctrl-C is for the UI, which decides what it means for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _die_with_parent()
+    die_with_parent()
     commands, events = (int(argument) for argument in sys.argv[1:3])
     from edgetui.engines.llama_cpp.engine import LlamaCppEngine
 

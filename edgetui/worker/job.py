@@ -18,24 +18,19 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.store.database import Database
-from edgetui.store.job_folder import JobFolder, Journal, goes_on
+from edgetui.store.job_folder import JobFolder, Journal
+from edgetui.worker.launch import STEP
+from edgetui.worker.process_end import die_with_parent
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import (
-    BenchRequest,
-    JobBenchRow,
-    JobEvent,
-    JobFailed,
-    JobProgress,
-    JobStarted,
-    JobSucceeded,
-)
+from edgetui.worker.protocol import JobBenchRow, JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.runners import runner_for
+from edgetui.worker.steps import Steps
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from edgetui.core.bench import BenchRow
-    from edgetui.worker.protocol import JobRequest
+    from edgetui.worker.requests import JobRequest
 
 NICENESS = 5
 """A job yields to the screen and to a chat."""
@@ -52,6 +47,7 @@ class JobProcess:
     def __init__(self, folder: JobFolder) -> None:
         order = folder.order()
         self.folder = folder
+        self.steps = Steps(folder, order)
         self.database = Database(Path(order.database))
         self._request = order.request
         self._journal = Journal(folder)
@@ -66,7 +62,7 @@ class JobProcess:
         """Work until the last event is written; returns the exit status."""
         signal.signal(signal.SIGTERM, self._on_terminate)
         # Only what can go on later is ever paused; anything else takes no notice.
-        signal.signal(signal.SIGUSR1, self._on_pause if goes_on(self._request) else signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, self._on_pause if self._request.GOES_ON else signal.SIG_IGN)
         self._journal.append(
             JobStarted(pid=os.getpid(), process_start=process_mark(os.getpid()) or 0.0, at=time.time())
         )
@@ -145,7 +141,7 @@ class JobProcess:
 
     def _failed(self, failure: Failure) -> JobFailed:
         """The last event of a run that failed, and left nothing but what its next run goes on with."""
-        if not goes_on(self._request):
+        if not self._request.GOES_ON:
             self.folder.remove_partial()
         return JobFailed(at=time.time(), failure=failure)
 
@@ -169,6 +165,7 @@ class JobProcess:
         with self._lock:
             if self._finishing:
                 return
+            self.steps.end()
             self.folder.remove_partial()
             self._write_progress(now=True)
             self._journal.append(JobFailed(at=time.time(), failure=Failure("cancelled", "It was cancelled.")))
@@ -190,6 +187,8 @@ def _log(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the job of a folder; the second argument is its lock, held by whoever started us."""
+    if STEP in arguments[2:]:
+        die_with_parent()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     folder = JobFolder(Path(arguments[0]))
     lock = int(arguments[1]) if len(arguments) > 1 else folder.lock()
@@ -198,7 +197,7 @@ def main(arguments: list[str]) -> int:
         return 1
     # Held until the process ends, whatever ends it; a process that we start must not hold it for us.
     os.set_inheritable(lock, False)
-    if not isinstance(folder.order().request, BenchRequest):
+    if not folder.order().request.MEASURES:
         # A measurement stands in line like the tool that it is compared with.
         os.nice(NICENESS)
     try:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import msgspec
 
-from edgetui.core.bench import BenchRow, BenchSettings, Machine
+from edgetui.core.bench import BenchRow
 from edgetui.core.calibration import Calibration
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
-from edgetui.core.hub import HubFile
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
 
@@ -271,60 +270,6 @@ class Proved(msgspec.Struct, frozen=True):
 
     found: str = ""
     failure: Failure | None = None
-
-
-# --- requests: what a job is asked to do, in its folder -------------------------------------------------
-
-
-class QuantizeRequest(_Tagged, frozen=True, kw_only=True):
-    """Quantize a GGUF file into another."""
-
-    source: str
-    target: str
-    """Final path; the job writes beside it under a hidden name and renames at the end."""
-    type_name: str
-    allow_requantize: bool = False
-    threads: int = 0
-    """0 takes all that this process may use."""
-    predicted_bytes: int | None = None
-    parent_name: str = ""
-    recovered_from: str | None = None
-
-
-class BenchRequest(_Tagged, frozen=True, kw_only=True):
-    """Measure prefill and decode of a model in llama-bench's terms."""
-
-    model: str
-    """Path of the file."""
-    model_name: str
-    settings: BenchSettings
-    machine: Machine = Machine()
-
-
-class DownloadRequest(_Tagged, frozen=True, kw_only=True):
-    """Bring files of one commit of a hub repository into the hub's cache."""
-
-    repo: str
-    revision: str
-    """Branch, tag or commit that was asked for."""
-    commit: str
-    name: str
-    """Of the model that the files make up."""
-    files: tuple[HubFile, ...]
-    endpoint: str
-    cache: str
-    """Folder of the hub's cache."""
-    bytes_per_s: int = 0
-    """Limit of the rate; 0 for none."""
-    headroom_bytes: int = 0
-    """Free space that must remain on the disk."""
-    at_once: int = 2
-    """So many downloads run side by side; further ones wait."""
-    priority: int = 5
-    """From 0, the first in the queue, to 9."""
-
-
-JobRequest = QuantizeRequest | BenchRequest | DownloadRequest
 
 
 # --- events: a job's journal ----------------------------------------------------------------------------

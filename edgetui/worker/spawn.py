@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from edgetui.core.failures import EdgetuiError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEPT_LOGS = 20
 """Session logs kept in the log folder; older ones are removed."""
@@ -19,9 +16,27 @@ WORKING_DIRECTORY = "/" if os.name == "posix" else None
 """`python -m` searches the working directory first; a user's folder must not be able to replace our modules."""
 
 
-def interpreter_command(module: str, *arguments: str) -> list[str]:
-    """Command line that runs one of our modules with this interpreter."""
-    return [sys.executable, "-m", module, *arguments]
+TOOLCHAIN_MARK = "ready.json"
+"""In a toolchain's environment: written last, so that one without it is not complete."""
+
+
+def interpreter_command(module: str, *arguments: str, python: Path | None = None) -> list[str]:
+    """Command line that runs one of our modules with this interpreter, or with a toolchain's."""
+    if python is None:
+        return [sys.executable, "-m", module, *arguments]
+    return [str(python), str(Path(__file__).with_name("in_toolchain.py")), module, *arguments]
+
+
+def toolchain_python(toolchains_dir: Path, name: str) -> Path:
+    """Interpreter of a toolchain's environment; raises `EdgetuiError("engine_missing")` where it is not installed."""
+    python = toolchains_dir / name / "bin" / "python"
+    if not (toolchains_dir / name / TOOLCHAIN_MARK).exists() or not python.exists():
+        raise EdgetuiError(
+            "engine_missing",
+            f"The toolchain {name} is not installed: install it with `edgetui toolchain install {name}`, or on"
+            " Readiness (7).",
+        )
+    return python
 
 
 def worker_environment() -> dict[str, str]:
@@ -31,6 +46,18 @@ def worker_environment() -> dict[str, str]:
     environment["GGML_NO_BACKTRACE"] = "1"
     environment["PYTHONSAFEPATH"] = "1"
     environment["PYTHONIOENCODING"] = "utf-8:replace"
+    return environment
+
+
+def toolchain_environment() -> dict[str, str]:
+    """The same for a toolchain: no telemetry, no question to a hub that nobody asked for, none of our packages."""
+    environment = worker_environment()
+    environment.pop("PYTHONPATH", None)
+    for switched_on in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "OLIVE_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY"):
+        environment[switched_on] = "1"
+    environment.setdefault("HF_HUB_OFFLINE", "1")
+    # Threads of tokenizers and of the work itself would fight for the cores of a board.
+    environment.setdefault("TOKENIZERS_PARALLELISM", "false")
     return environment
 
 

@@ -16,16 +16,10 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.jobs import JobRecord
 from edgetui.services.jobs import Jobs
 from edgetui.services.lab import Lab
-from edgetui.store.job_folder import JobFolder, partial_path
+from edgetui.store.job_folder import JobFolder
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import (
-    JobEvent,
-    JobFailed,
-    JobProgress,
-    JobStarted,
-    JobSucceeded,
-    QuantizeRequest,
-)
+from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.requests import QuantizeRequest
 
 SLOW_TYPE = "IQ4_XS"
 """Takes some ten seconds of the demo model: long enough to be met in the middle."""
@@ -108,8 +102,8 @@ async def test_a_killed_job_is_found_interrupted_its_partial_file_gone_and_runs_
     order = request(demo_model, tmp_path, SLOW_TYPE)
     record = await lab.jobs.start(order)
     pid = await until_working(lab.jobs, record.job_id)
-    partial = partial_path(order, record.job_id)
-    assert partial is not None and partial.exists()
+    (partial,) = order.partials(record.job_id)
+    assert partial.exists()
     os.kill(pid, signal.SIGKILL)
     last = (await events_of(lab.jobs, record.job_id))[-1]
     assert isinstance(last, JobFailed) and last.failure.kind == "crashed"
@@ -129,7 +123,7 @@ import asyncio, sys
 from pathlib import Path
 import msgspec
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobRequest
+from edgetui.worker.requests import JobRequest
 
 async def start():
     lab = Lab()

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from edgetui.core.failures import EdgetuiError, Failure
-from edgetui.store.job_folder import JobFolder, JobOrder, Journal, partial_path
-from edgetui.worker.protocol import JobFailed, JobProgress, JobStarted, JobSucceeded, QuantizeRequest
+from edgetui.store.job_folder import JobFolder, JobOrder, Journal
+from edgetui.worker.protocol import JobFailed, JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.requests import QuantizeRequest
 
 REQUEST = QuantizeRequest(source="/models/a.F16.gguf", target="/models/a.Q8_0.gguf", type_name="Q8_0")
 STARTED = JobStarted(pid=1, process_start=2.0, at=3.0)
@@ -114,12 +115,12 @@ def test_a_run_begun_again_starts_with_an_empty_journal_and_keeps_the_old_one(fo
 
 
 def test_a_partial_file_is_hidden_beside_its_target_and_short_enough_for_any_file_system() -> None:
-    partial = partial_path(REQUEST, "job-1")
+    (partial,) = REQUEST.partials("job-1")
     assert partial == Path("/models/.a.Q8_0.gguf.job-1.part")
-    long = partial_path(
-        QuantizeRequest(source="/a", target=f"/models/{'ß' * 125}.gguf", type_name="Q8_0"), "20260101-000000-abcd"
+    (long,) = QuantizeRequest(source="/a", target=f"/models/{'ß' * 125}.gguf", type_name="Q8_0").partials(
+        "20260101-000000-abcd"
     )
-    assert long is not None and len(long.name.encode()) <= 255
+    assert len(long.name.encode()) <= 255
 
 
 def test_progress_that_finds_no_room_is_dropped_and_spoils_no_later_event(folder: JobFolder) -> None:

@@ -6,11 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
-from edgetui.worker.protocol import BenchRequest, DownloadRequest, JobRequest, QuantizeRequest
+from edgetui.worker.requests import BenchRequest, DownloadRequest, JobRequest, QuantizeRequest
 
 if TYPE_CHECKING:
     from edgetui.store.database import Database
     from edgetui.store.job_folder import JobFolder
+    from edgetui.worker.steps import Steps
 
 RUNNERS: dict[type[JobRequest], str] = {
     QuantizeRequest: "edgetui.worker.runners.quantize",
@@ -30,6 +31,10 @@ class RunningJob(Reporter, Protocol):
     @property
     def database(self) -> Database:
         """edgetui's database."""
+
+    @property
+    def steps(self) -> Steps:
+        """Runs further requests, each in a process of its own."""
 
     def finishing(self) -> None:
         """From here on the job can no longer be cancelled; does not return when it already was."""

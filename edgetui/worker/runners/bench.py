@@ -11,7 +11,7 @@ from edgetui.engines.reporting import Outcome
 from edgetui.store.history import History
 
 if TYPE_CHECKING:
-    from edgetui.worker.protocol import BenchRequest
+    from edgetui.worker.requests import BenchRequest
     from edgetui.worker.runners import RunningJob
 
 

@@ -15,7 +15,7 @@ from edgetui.hub.download import DownloadLimits, FileDownload, point_to
 from edgetui.store.download_queue import turn
 
 if TYPE_CHECKING:
-    from edgetui.worker.protocol import DownloadRequest
+    from edgetui.worker.requests import DownloadRequest
     from edgetui.worker.runners import RunningJob
 
 RATE_SPAN_S = 5.0

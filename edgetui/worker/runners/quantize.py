@@ -11,19 +11,17 @@ from edgetui.core.units import format_bytes, format_duration
 from edgetui.engines.llama_cpp import quantize
 from edgetui.engines.reporting import Outcome
 from edgetui.formats.final_name import refuse_existing, take_name
-from edgetui.store.job_folder import partial_path
 from edgetui.store.provenance import Origin, Provenance
 
 if TYPE_CHECKING:
-    from edgetui.worker.protocol import QuantizeRequest
+    from edgetui.worker.requests import QuantizeRequest
     from edgetui.worker.runners import RunningJob
 
 
 def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
     """Quantize `request.source` into `request.target`."""
     source, target = Path(request.source), Path(request.target)
-    partial = partial_path(request, job.folder.job_id)
-    assert partial is not None
+    (partial,) = request.partials(job.folder.job_id)
     began = time.monotonic()
     job.progress(0, None, "tensors", "reading the source")
     predicted = quantize.predict(source, request.type_name)

@@ -1,0 +1,12 @@
+"""What a job is asked to do: the struct in its folder, which also says what lists and the job's process need to know.
+
+A new kind of job is a struct in a module here, its member in `JobRequest`, and a runner in `worker/runners`.
+"""
+
+from edgetui.worker.requests.base import Request, hidden_beside
+from edgetui.worker.requests.download import DownloadRequest
+from edgetui.worker.requests.llama_cpp import BenchRequest, QuantizeRequest
+
+JobRequest = QuantizeRequest | BenchRequest | DownloadRequest
+
+__all__ = ["BenchRequest", "DownloadRequest", "JobRequest", "QuantizeRequest", "Request", "hidden_beside"]

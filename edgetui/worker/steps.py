@@ -1,0 +1,115 @@
+"""Steps of a job: requests that it runs one after another, each in a process and an environment of its own.
+
+A step has a folder like any job, inside its parent's. One that has done its work is not run again when the parent is
+started anew, which makes a long job go on where it was.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.store.job_folder import JobFolder, JobOrder
+from edgetui.worker.launch import start_job
+from edgetui.worker.protocol import JobFailed, JobSucceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.requests import JobRequest
+
+POLL_S = 0.05
+GRACE_S = 3.0
+"""A step that is told to end and does not in this time is killed."""
+
+
+class Steps:
+    """The steps of one job; at most one runs at a time."""
+
+    def __init__(self, folder: JobFolder, order: JobOrder) -> None:
+        self._folder = folder
+        self._order = order
+        self._process: subprocess.Popen[bytes] | None = None
+        self._running: JobFolder | None = None
+
+    def run(
+        self, name: str, request: JobRequest, on_event: Callable[[JobEvent], None] = lambda event: None
+    ) -> JobSucceeded:
+        """Run a request to its end, or give what it gave before; raises the `EdgetuiError` that it failed with.
+
+        `name` tells it from the job's other steps and is a folder's name. For a thread of the job's own process.
+        """
+        folder = JobFolder(self._folder.steps_dir / name)
+        order = JobOrder(
+            request=request,
+            created_at=time.time(),
+            database=self._order.database,
+            toolchains=self._order.toolchains,
+        )
+        if (done := _done_before(folder, request)) is not None:
+            return done
+        lock = folder.renew(order)
+        try:
+            self._running = folder
+            self._process = start_job(folder, order, lock, as_step=True)
+        finally:
+            os.close(lock)
+        return self._follow(folder, on_event)
+
+    def end(self) -> None:
+        """End the step that runs, and remove what it has begun; for the end of the job itself."""
+        process, folder = self._process, self._running
+        if process is None or folder is None or process.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        folder.remove_partial()
+
+    def _follow(self, folder: JobFolder, on_event: Callable[[JobEvent], None]) -> JobSucceeded:
+        assert self._process is not None
+        offset = 0
+        while True:
+            # Asked first: what is written between the two is then seen by the next reading.
+            ended = self._process.poll() is not None
+            events, offset = folder.read_journal(offset)
+            for event in events:
+                if isinstance(event, JobSucceeded):
+                    self._process.wait()
+                    return event
+                if isinstance(event, JobFailed):
+                    self._process.wait()
+                    raise EdgetuiError.of(event.failure)
+                on_event(event)
+            if ended:
+                folder.remove_partial()
+                raise _ended_without_a_word(self._process.returncode)
+            time.sleep(POLL_S)
+
+
+def _done_before(folder: JobFolder, request: JobRequest) -> JobSucceeded | None:
+    """The last event of a step that did this very work, and whose result is still there."""
+    with suppress(EdgetuiError):
+        events, _ = folder.read_journal()
+        if events and isinstance(last := events[-1], JobSucceeded) and folder.order().request == request:
+            return last if last.output is None or os.path.exists(last.output) else None
+    return None
+
+
+def _ended_without_a_word(status: int) -> EdgetuiError:
+    if status == -signal.SIGKILL:
+        return EdgetuiError(
+            "out_of_memory",
+            "The step's process was killed, most often because the system had no memory left: take a smaller model.",
+        )
+    return EdgetuiError("crashed", f"The step's process crashed (status {status}); the log has its last words.")
