@@ -61,6 +61,10 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """What computed: `CPU`, or the engine's names of the accelerators; empty in rows of an edgetui that did not say."""
     depth_tokens: int = 0
     """Tokens in the KV cache before the test."""
+    load_s: float | None = None
+    """Time that the model took to load, from files that the system may hold in memory."""
+    memory_bytes: int | None = None
+    """Most memory that the process held in the test, weights included; None in rows that did not measure it."""
 
     @property
     def name(self) -> str:

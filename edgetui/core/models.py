@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 ModelSource = Literal["embedded", "folder", "hub", "Ollama", "LM Studio", "GPT4All", "Jan", "llama.cpp"]
-ModelFormat = Literal["gguf", "safetensors"]
+ModelFormat = Literal["gguf", "safetensors", "onnx", "mlx"]
 
 
 class TensorTypeShare(msgspec.Struct, frozen=True):

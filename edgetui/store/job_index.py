@@ -27,7 +27,7 @@ def first_record(job_id: str, order: JobOrder) -> JobRecord:
     request = order.request
     return JobRecord(
         job_id=job_id,
-        kind=request.KIND,
+        kind=request.kind,
         subject=request.subject,
         goal=request.goal,
         state="running",

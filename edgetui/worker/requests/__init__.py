@@ -6,7 +6,16 @@ A new kind of job is a struct in a module here, its member in `JobRequest`, and 
 from edgetui.worker.requests.base import Request, hidden_beside
 from edgetui.worker.requests.download import DownloadRequest
 from edgetui.worker.requests.llama_cpp import BenchRequest, QuantizeRequest
+from edgetui.worker.requests.workflow import WorkflowRequest
 
-JobRequest = QuantizeRequest | BenchRequest | DownloadRequest
+JobRequest = QuantizeRequest | BenchRequest | DownloadRequest | WorkflowRequest
 
-__all__ = ["BenchRequest", "DownloadRequest", "JobRequest", "QuantizeRequest", "Request", "hidden_beside"]
+__all__ = [
+    "BenchRequest",
+    "DownloadRequest",
+    "JobRequest",
+    "QuantizeRequest",
+    "Request",
+    "WorkflowRequest",
+    "hidden_beside",
+]

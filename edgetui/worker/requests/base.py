@@ -20,6 +20,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=T
     """Whether it times something: then it does not yield to other processes."""
 
     @property
+    def kind(self) -> JobKind:
+        """What lists call it."""
+        return self.KIND
+
+    @property
     def subject(self) -> str:
         """Name of what it works on, such as a model."""
         raise NotImplementedError

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from edgetui.core.bench import BenchSettings, Machine
 from edgetui.core.jobs import JobKind
+from edgetui.core.models import ModelFormat
+from edgetui.core.toolchains import ENGINE_TOOLCHAIN
 from edgetui.worker.requests.base import Request
 
 
@@ -52,6 +54,12 @@ class BenchRequest(Request, frozen=True, kw_only=True):
     model_name: str
     settings: BenchSettings
     machine: Machine = Machine()
+    model_format: ModelFormat = "gguf"
+
+    @property
+    def toolchain(self) -> str:
+        """That of the engine that runs the format."""
+        return ENGINE_TOOLCHAIN[self.model_format]
 
     @property
     def subject(self) -> str:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
-from edgetui.worker.requests import BenchRequest, DownloadRequest, JobRequest, QuantizeRequest
+from edgetui.worker.requests import BenchRequest, DownloadRequest, JobRequest, QuantizeRequest, WorkflowRequest
 
 if TYPE_CHECKING:
     from edgetui.store.database import Database
@@ -17,6 +17,7 @@ RUNNERS: dict[type[JobRequest], str] = {
     QuantizeRequest: "edgetui.worker.runners.quantize",
     BenchRequest: "edgetui.worker.runners.bench",
     DownloadRequest: "edgetui.worker.runners.download",
+    WorkflowRequest: "edgetui.worker.runners.workflow",
 }
 """Request to module; a module is imported only when its job runs."""
 

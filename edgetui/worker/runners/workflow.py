@@ -1,0 +1,84 @@
+"""The job that makes a model by a workflow: a hidden file or folder that takes its name only when it is complete."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.units import format_bytes, format_duration
+from edgetui.core.workflows import workflow_name
+from edgetui.engines.reporting import Outcome
+from edgetui.formats.final_name import refuse_existing, take_name
+from edgetui.store.provenance import Origin, Provenance
+
+if TYPE_CHECKING:
+    from edgetui.engines.reporting import Reporter
+    from edgetui.worker.requests import WorkflowRequest
+    from edgetui.worker.runners import RunningJob
+
+MAKERS: dict[str, str] = {
+    "to-gguf": "edgetui.engines.convert.to_gguf",
+    "to-safetensors": "edgetui.engines.convert.to_safetensors",
+}
+"""Workflow to the module whose `make` does it; imported only when its job runs."""
+
+
+class Maker(Protocol):
+    """The `make` of a module in `MAKERS`."""
+
+    def __call__(self, source: Path, target: Path, settings: Any, job: Reporter) -> None:
+        """Make `target`, a file or folder that is not there yet, of the model whose first file is `source`.
+
+        Whatever it leaves in `target` when it fails is removed. Raises `EdgetuiError`.
+        """
+
+
+def run(request: WorkflowRequest, job: RunningJob) -> Outcome:
+    """Make `request.target` of `request.source`."""
+    source, target = Path(request.source), Path(request.target)
+    (partial,) = request.partials(job.folder.job_id)
+    name = workflow_name(request.settings)
+    began = time.monotonic()
+    job.progress(0, None, "steps", "starting")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EdgetuiError(
+            "no_permission", f"The folder {target.parent} cannot be made ({error.strerror}): name another folder."
+        ) from error
+    refuse_existing(target)
+    cast("Maker", import_module(MAKERS[name]).make)(source, partial, request.settings, job)
+    size_bytes = _size_bytes(partial)
+    job.finishing()
+    # Before it has its name: a model that is there always says what it was made of, whatever happens now.
+    Provenance(job.database).record(
+        target,
+        Origin(
+            parent_name=request.source_name,
+            parent_path=request.source,
+            type_name=request.settings.type_name,
+            recovered_from=request.recovered_from,
+            recipe=f"{name} of {request.source_name}: {_told(request)}",
+            created=time.time(),
+        ),
+        still_at=partial,
+    )
+    take_name(partial, target)
+    return Outcome(
+        summary=f"{target.name} is made: {format_bytes(size_bytes)} in {format_duration(time.monotonic() - began)}.",
+        output=str(target),
+    )
+
+
+def _told(request: WorkflowRequest) -> str:
+    """`precision=int4 block_size=32`."""
+    settings = request.settings
+    return " ".join(f"{field}={getattr(settings, field)}" for field in settings.__struct_fields__)
+
+
+def _size_bytes(made: Path) -> int:
+    files = [path for path in made.rglob("*") if path.is_file()] if made.is_dir() else [made]
+    return sum(path.stat().st_size for path in files)
