@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetui.cli.follow import print_json, start_and_follow
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
@@ -67,7 +66,7 @@ async def _predict(lab: Lab, model: str, type_name: str | None, as_json: bool) -
     finally:
         await lab.close()
     if as_json:
-        _print_json([_plan_figures(entry, plan) for plan in plans])
+        print_json([_plan_figures(entry, plan) for plan in plans])
     else:
         _print_plans(entry, plans)
     return 1 if type_name and plans[0].problem else 0
@@ -87,17 +86,11 @@ async def _make(
         entry = await lab.catalog.find(model)
         await lab.quantizer.startable_plan(entry, type_name)
         agreed = _heed_caution(lab, entry, type_name, yes)
-        interrupted = asyncio.Event()
-        # From here on Ctrl-C must not leave a job that nobody follows.
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
-        record = await lab.quantizer.start(entry, type_name, target=output, allow_requantize=agreed, threads=threads)
-        if not detach or interrupted.is_set():
-            return await _follow(lab, record.job_id, as_json, cancel=interrupted.is_set())
-        if as_json:
-            _print_json({"job": record.job_id, "state": record.state, "output": record.output})
-        else:
-            print(record.job_id)
-        return 0
+
+        def start() -> Awaitable[JobRecord]:
+            return lab.quantizer.start(entry, type_name, target=output, allow_requantize=agreed, threads=threads)
+
+        return await start_and_follow(lab, start, detach=detach, as_json=as_json)
     finally:
         await lab.close()
 
@@ -113,58 +106,6 @@ def _heed_caution(lab: Lab, entry: ModelEntry, type_name: str, yes: bool) -> boo
     if caution.needs_yes and not yes and not typer.confirm("Quantize it all the same?", default=False, err=True):
         raise EdgetuiError("cancelled", "Nothing was done.")
     return True
-
-
-async def _follow(lab: Lab, job_id: str, as_json: bool, *, cancel: bool) -> int:
-    """Show progress to the end; the first Ctrl-C cancels the job."""
-    from edgetui.cli.progress import ProgressLine
-    from edgetui.worker.protocol import JobFailed, JobProgress
-
-    cancelling: asyncio.Task[Any] | None = None
-
-    def interrupt() -> None:
-        nonlocal cancelling
-        if cancelling is None:
-            cancelling = asyncio.create_task(lab.jobs.cancel(job_id))
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
-    if cancel:
-        interrupt()
-    with ProgressLine() as line:
-        async with aclosing(lab.jobs.watch(job_id)) as events:
-            async for event in events:
-                if isinstance(event, JobProgress):
-                    line.show(await lab.jobs.get(job_id))
-                elif isinstance(event, JobFailed):
-                    if cancelling is None and event.failure.kind != "cancelled":
-                        raise EdgetuiError.of(event.failure)
-                    break
-    if cancelling is not None:
-        # It may have ended by itself before the wish arrived; what it says of itself counts.
-        with suppress(EdgetuiError):
-            await cancelling
-    record = await lab.jobs.get(job_id)
-    if record.state == "cancelled":
-        print("edgetui: It was cancelled; nothing was left.", file=sys.stderr)
-        return 130
-    if record.state != "succeeded":
-        raise EdgetuiError("crashed", record.summary or f"Job {job_id} does not end: see `edgetui jobs`.")
-    if as_json:
-        _print_json(_result(record))
-    else:
-        print(record.output)
-        print(f"edgetui: {plain_line(record.summary)}", file=sys.stderr)
-    return 0
-
-
-def _result(record: JobRecord) -> dict[str, object]:
-    return {
-        "job": record.job_id,
-        "state": record.state,
-        "output": record.output,
-        "size_bytes": os.path.getsize(record.output or ""),
-        "duration_s": record.duration_s(0),
-    }
 
 
 def _plan_figures(entry: ModelEntry, plan: QuantizationPlan) -> dict[str, object]:
@@ -191,9 +132,3 @@ def _print_plans(entry: ModelEntry, plans: Sequence[QuantizationPlan]) -> None:
         purpose = describe_type(plan.type_name).purpose
         words = "; ".join(filter(None, (note, "" if plan.problem else purpose)))
         print(f"{plan.type_name:<9}{format_bytes(plan.size_bytes):>10}{bits:>7}{share:>7}  {plain_line(words)}")
-
-
-def _print_json(value: object) -> None:
-    import json
-
-    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgetui.services.readiness import Readiness
     from edgetui.services.recommend import Recommender
     from edgetui.services.speed import Speed
+    from edgetui.services.workflows import Workflows
     from edgetui.store.database import Database
 
 
@@ -123,6 +124,13 @@ class Lab:
         from edgetui.services.fit import Fit
 
         return Fit(self.paths, self.quantizer)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        """What the toolchains make of a model."""
+        from edgetui.services.workflows import Workflows
+
+        return Workflows(self.settings, self.paths, self.jobs)
 
     @cached_property
     def bench(self) -> Bench:
