@@ -1,4 +1,4 @@
-"""llama-bench and llama-quantize, built from the sources inside llama-cpp-python's own sdist.
+"""llama-bench, llama-quantize and their like, built from the sources inside llama-cpp-python's own sdist.
 
 They link against the very library that edgetui loads, so that a ratio compares programs and not builds.
 """
@@ -18,7 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "constraints.txt"
 CACHE = ROOT / ".cache" / "llama-tools"
 SOURCES = "vendor/llama.cpp"
-WANTED = ("common", "include", "ggml/include", "tools/llama-bench", "tools/quantize", "LICENSE")
+PROGRAMS = ("llama-bench", "quantize", "imatrix", "perplexity")
+"""Folders under `tools` of the programs that are built here."""
+WANTED = ("common", "include", "ggml/include", *(f"tools/{program}" for program in PROGRAMS), "LICENSE")
 LIBRARIES = ("llama-common", "llama", "ggml", "ggml-cpu", "ggml-base")
 
 
@@ -30,6 +32,11 @@ def llama_bench() -> Path:
 def llama_quantize() -> Path:
     """The program, built on the first call."""
     return _tool("llama-quantize", "quantize")
+
+
+def llama_imatrix() -> Path:
+    """The program, built on the first call."""
+    return _tool("llama-imatrix", "imatrix")
 
 
 def _tool(program: str, folder: str) -> Path:
@@ -75,7 +82,7 @@ def _sources() -> Path:
     """The part of llama.cpp's sources that the programs are made of."""
     release = version("llama-cpp-python")
     folder = CACHE / release / "src"
-    if folder.exists():
+    if all((folder / "tools" / program).exists() for program in PROGRAMS):
         return folder
     downloads = CACHE / release / "sdist"
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--build-constraint", str(CONSTRAINTS)]
@@ -88,6 +95,8 @@ def _sources() -> Path:
             inside = member.name.split("/", 1)[-1].removeprefix(f"{SOURCES}/")
             if member.isfile() and inside != member.name and inside.startswith(WANTED):
                 _extract(archive, member, partial / inside)
+    # One of an edgetui that knew fewer programs may be there.
+    shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     shutil.rmtree(downloads)
     return folder
