@@ -8,6 +8,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow
+    from edgetui.core.quality import QualityRow
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,8 +36,8 @@ class Reporter(Protocol):
     ) -> None:
         """How far the work is; more reports than anyone can read are thinned out, the last one kept."""
 
-    def row(self, row: BenchRow) -> None:
-        """One measured row, kept at once."""
+    def row(self, row: BenchRow | QualityRow) -> None:
+        """One measured row of speed or of quality, kept at once."""
 
     @property
     def cancelled(self) -> bool:

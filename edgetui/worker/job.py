@@ -16,20 +16,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetui.core.bench import BenchRow
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.store.database import Database
 from edgetui.store.job_folder import JobFolder, Journal
 from edgetui.worker.launch import STEP
 from edgetui.worker.process_end import die_with_parent
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobBenchRow, JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.protocol import (
+    JobBenchRow,
+    JobEvent,
+    JobFailed,
+    JobProgress,
+    JobQualityRow,
+    JobStarted,
+    JobSucceeded,
+)
 from edgetui.worker.runners import runner_for
 from edgetui.worker.steps import Steps
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from edgetui.core.bench import BenchRow
+    from edgetui.core.quality import QualityRow
     from edgetui.worker.requests import JobRequest
 
 NICENESS = 5
@@ -102,10 +111,12 @@ class JobProcess:
             bytes_per_s=bytes_per_s,
         )
 
-    def row(self, row: BenchRow) -> None:
+    def row(self, row: BenchRow | QualityRow) -> None:
         """Write a measured row."""
+        at = time.time()
+        event = JobBenchRow(at=at, row=row) if isinstance(row, BenchRow) else JobQualityRow(at=at, row=row)
         with self._lock:
-            self._journal.append(JobBenchRow(at=time.time(), row=row))
+            self._journal.append(event)
 
     @property
     def cancelled(self) -> bool:

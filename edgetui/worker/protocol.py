@@ -11,6 +11,7 @@ from edgetui.core.bench import BenchRow
 from edgetui.core.calibration import Calibration
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
+from edgetui.core.quality import QualityRow
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
 
@@ -309,6 +310,13 @@ class JobBenchRow(_Tagged, frozen=True, kw_only=True):
     row: BenchRow
 
 
+class JobQualityRow(_Tagged, frozen=True, kw_only=True):
+    """One measured quality, as soon as it is there."""
+
+    at: float
+    row: QualityRow
+
+
 class JobSucceeded(_Tagged, frozen=True, kw_only=True):
     """Last line of a run that did its work."""
 
@@ -326,4 +334,4 @@ class JobFailed(_Tagged, frozen=True, kw_only=True):
     failure: Failure
 
 
-JobEvent = JobStarted | JobProgress | JobBenchRow | JobSucceeded | JobFailed
+JobEvent = JobStarted | JobProgress | JobBenchRow | JobQualityRow | JobSucceeded | JobFailed

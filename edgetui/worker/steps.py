@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.store.job_folder import JobFolder, JobOrder
@@ -43,6 +43,8 @@ class Steps:
     ) -> JobSucceeded:
         """Run a request to its end, or give what it gave before; raises the `EdgetuiError` that it failed with.
 
+        `on_event` is called with every event but the last, also of a run before this one.
+
         `name` tells it from the job's other steps and is a folder's name. For a thread of the job's own process.
         """
         folder = JobFolder(self._folder.steps_dir / name)
@@ -52,8 +54,10 @@ class Steps:
             database=self._order.database,
             toolchains=self._order.toolchains,
         )
-        if (done := _done_before(folder, request)) is not None:
-            return done
+        if (events := _done_before(folder, request)) is not None:
+            for event in events[:-1]:
+                on_event(event)
+            return cast("JobSucceeded", events[-1])
         lock = folder.renew(order)
         try:
             self._running = folder
@@ -97,12 +101,12 @@ class Steps:
             time.sleep(POLL_S)
 
 
-def _done_before(folder: JobFolder, request: JobRequest) -> JobSucceeded | None:
-    """The last event of a step that did this very work, and whose result is still there."""
+def _done_before(folder: JobFolder, request: JobRequest) -> list[JobEvent] | None:
+    """The events of a step that did this very work, and whose result is still there."""
     with suppress(EdgetuiError):
         events, _ = folder.read_journal()
         if events and isinstance(last := events[-1], JobSucceeded) and folder.order().request == request:
-            return last if last.output is None or os.path.exists(last.output) else None
+            return events if last.output is None or os.path.exists(last.output) else None
     return None
 
 
