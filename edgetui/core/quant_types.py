@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from edgetui.core.ggml import UNQUANTIZED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class QuantType(NamedTuple):
@@ -15,6 +21,16 @@ class QuantType(NamedTuple):
     group: str
     purpose: str
     """What it is for, in a few words."""
+
+
+class Fallback(msgspec.Struct, frozen=True):
+    """A tensor that takes another type because its rows do not divide into the blocks of the one that was meant."""
+
+    tensor: str
+    row: int
+    """Length of its rows, in weights."""
+    wanted: str
+    taken: str
 
 
 _GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
@@ -92,6 +108,7 @@ QUANT_TYPES: tuple[QuantType, ...] = tuple(
 """From wide to narrow, grouped; an installed llama.cpp may know fewer or more."""
 
 _BY_NAME = {known.name: known for known in QUANT_TYPES}
+_LAYER = re.compile(r"^blk\.\d+\.")
 _SPLIT_SUFFIX = re.compile(r"-\d{5}-of-\d{5}$")
 _TYPE_SUFFIX = re.compile(
     r"(?P<mark>[-._])(?P<type>" + "|".join(sorted(_BY_NAME, key=len, reverse=True)) + r"|NVFP4|MXFP4_MOE|FP16|FP32)$",
@@ -109,17 +126,18 @@ def is_quantized(type_name: str) -> bool:
     return type_name.upper() not in UNQUANTIZED
 
 
-def name_for_type(source_name: str, type_name: str) -> str:
+def name_for_type(source_name: str, type_name: str, tag: str = "") -> str:
     """Name (without `.gguf`) for a model of another type, in the style of its source's name.
 
-    `SmolLM2.Q4_1` -> `SmolLM2.F16`, `qwen-f16-00001-of-00002` -> `qwen-q8_0`, `phi` -> `phi-Q8_0`.
+    `SmolLM2.Q4_1` -> `SmolLM2.F16`, `qwen-f16-00001-of-00002` -> `qwen-q8_0`, `phi` -> `phi-Q8_0`; a tag stands
+    before the type: `SmolLM2-imatrix.IQ2_M`.
     """
     stem = _SPLIT_SUFFIX.sub("", source_name)
     match = _TYPE_SUFFIX.search(stem)
-    if match is None:
-        return f"{stem}-{type_name}"
-    new = type_name.lower() if match["type"].islower() else type_name
-    return f"{stem[: match.start()]}{match['mark']}{new}"
+    before = stem if match is None else stem[: match.start()]
+    mark = "-" if match is None else match["mark"]
+    new = type_name.lower() if match is not None and match["type"].islower() else type_name
+    return f"{before}{f'-{tag}' if tag else ''}{mark}{new}"
 
 
 def quant_type_in_name(stem: str) -> str | None:
@@ -140,3 +158,22 @@ def plan_note(problem: str | None, needs_imatrix: bool, fallback_tensors: int) -
     if fallback_tensors == 1:
         return "1 tensor falls back"
     return f"{fallback_tensors} tensors fall back" if fallback_tensors else ""
+
+
+def fallback_lines(fallbacks: Sequence[Fallback]) -> list[str]:
+    """Which tensors take which type instead, those of the layers together, the most first.
+
+    `30 x blk.*.attn_k.weight Q4_K -> Q5_0 (rows of 576)`.
+    """
+    counts: Counter[tuple[str, str, str, int]] = Counter()
+    names: dict[tuple[str, str, str, int], str] = {}
+    for fallback in fallbacks:
+        kind = (_LAYER.sub("blk.*.", fallback.tensor), fallback.wanted, fallback.taken, fallback.row)
+        counts[kind] += 1
+        names[kind] = fallback.tensor
+    lines = []
+    for kind, count in counts.most_common():
+        name, wanted, taken, row = kind
+        tensors = names[kind] if count == 1 else f"{count} x {name}"
+        lines.append(f"{tensors} {wanted} -> {taken} (rows of {row})")
+    return lines

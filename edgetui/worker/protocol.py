@@ -12,6 +12,8 @@ from edgetui.core.calibration import Calibration
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
 from edgetui.core.quality import QualityRow
+from edgetui.core.quant_options import QuantOptions
+from edgetui.core.quant_types import Fallback
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 
 
@@ -59,6 +61,7 @@ class PlanQuantization(_Tagged, frozen=True, kw_only=True):
 
     path: str
     type_names: tuple[str, ...] = ()
+    options: QuantOptions = QuantOptions()
 
 
 class EstimateMemory(_Tagged, frozen=True, kw_only=True):
@@ -200,9 +203,18 @@ class QuantizationPlan(_Tagged, frozen=True, kw_only=True):
     """Predicted file size; None when it cannot be done, then `problem` says why."""
     bits_per_weight: float | None = None
     needs_imatrix: bool = False
-    fallback_tensors: int = 0
+    fallbacks: tuple[Fallback, ...] = ()
     """Tensors that take another type because their rows do not divide into its blocks."""
+    product_weights: tuple[tuple[str, int], ...] = ()
+    """Weights that a token is multiplied with, by tensor type in capitals."""
+    source_tensor_bytes: int = 0
+    file_count: int = 1
     problem: str | None = None
+
+    @property
+    def fallback_tensors(self) -> int:
+        """How many there are."""
+        return len(self.fallbacks)
 
 
 class MemoryEstimated(_Tagged, frozen=True, kw_only=True):
