@@ -6,8 +6,9 @@ from typing import get_args
 
 from edgetui.core.workflows.base import Workflow, workflow_name
 from edgetui.core.workflows.conversion import ToGguf, ToSafetensors
+from edgetui.core.workflows.onnx import Onnx4Bit, OnnxBuild, OnnxDynamicInt8, OnnxOptimize, OnnxStaticInt8
 
-AnyWorkflow = ToGguf | ToSafetensors
+AnyWorkflow = ToGguf | ToSafetensors | OnnxBuild | OnnxDynamicInt8 | OnnxStaticInt8 | Onnx4Bit | OnnxOptimize
 
 WORKFLOWS: tuple[type[Workflow], ...] = get_args(AnyWorkflow)
 """In the order of lists."""

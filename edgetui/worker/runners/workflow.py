@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 MAKERS: dict[str, str] = {
     "to-gguf": "edgetui.engines.convert.to_gguf",
     "to-safetensors": "edgetui.engines.convert.to_safetensors",
+    "onnx-build": "edgetui.engines.onnx_runtime.build",
+    "onnx-dynamic-int8": "edgetui.engines.onnx_runtime.quantize_dynamic",
+    "onnx-static-int8": "edgetui.engines.onnx_runtime.quantize_static",
+    "onnx-4bit": "edgetui.engines.onnx_runtime.quantize_4bit",
+    "onnx-optimize": "edgetui.engines.onnx_runtime.optimize",
 }
 """Workflow to the module whose `make` does it; imported only when its job runs."""
 
