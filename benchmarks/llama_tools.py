@@ -39,6 +39,11 @@ def llama_imatrix() -> Path:
     return _tool("llama-imatrix", "imatrix")
 
 
+def llama_perplexity() -> Path:
+    """The program, built on the first call."""
+    return _tool("llama-perplexity", "perplexity")
+
+
 def _tool(program: str, folder: str) -> Path:
     target = CACHE / version("llama-cpp-python") / program
     library = _library_folder()
