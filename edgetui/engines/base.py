@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgetui.core.calibration import Calibration
+    from edgetui.core.quant_options import QuantOptions
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import (
@@ -36,7 +37,9 @@ class Engine(Protocol):
     ) -> Finished:
         """Answer; tokens go to `emit`. `arrived_ns` (`perf_counter_ns`) is the zero of all times."""
 
-    def plan_quantization(self, path: Path, type_names: Sequence[str]) -> Iterator[QuantizationPlan]:
+    def plan_quantization(
+        self, path: Path, type_names: Sequence[str], options: QuantOptions
+    ) -> Iterator[QuantizationPlan]:
         """Predict what each type would make of a model, without writing anything."""
 
     def estimate_memory(self, path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:

@@ -104,7 +104,7 @@ class SessionChild:
         elif isinstance(command, DescribeEngine):
             self._emit(self._engine.describe())
         elif isinstance(command, PlanQuantization):
-            for plan in self._engine.plan_quantization(Path(command.path), command.type_names):
+            for plan in self._engine.plan_quantization(Path(command.path), command.type_names, command.options):
                 if stop.is_set:
                     break
                 self._emit(plan)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgetui.core.calibration import Calibration
+    from edgetui.core.quant_options import QuantOptions
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import EngineInfo, Finished, Generate, MemoryEstimated, QuantizationPlan, SessionEvent
@@ -66,11 +67,13 @@ class LlamaCppEngine:
             raise EdgetuiError("bad_request", "No model is loaded: load one first.")
         return self._conversation.generate(command, arrived_ns, emit, stop)
 
-    def plan_quantization(self, path: Path, type_names: Sequence[str]) -> Iterator[QuantizationPlan]:
+    def plan_quantization(
+        self, path: Path, type_names: Sequence[str], options: QuantOptions
+    ) -> Iterator[QuantizationPlan]:
         """Dry runs by llama.cpp itself, one a type."""
         from edgetui.engines.llama_cpp import quantize
 
-        return quantize.plan(path, type_names)
+        return quantize.plan(path, type_names, options)
 
     def estimate_memory(self, path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:
         """Simulated allocations, one for each of the settings."""
