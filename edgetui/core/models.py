@@ -39,7 +39,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     """The file to hand to an engine (first part of a split model)."""
     parts: tuple[Path, ...]
-    """Every file of the model, in order."""
+    """Every file of the model, in order: weights, and of a folder configuration and tokenizer too."""
     source: ModelSource
     format: ModelFormat
     size_bytes: int
@@ -47,9 +47,11 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str | None = None
     parameter_count: int | None = None
     quant_type: str | None = None
-    """llama.cpp's name, such as `Q4_K_M`; for safetensors the dominant dtype."""
+    """llama.cpp's name, such as `Q4_K_M`; for safetensors the dominant dtype, for MLX `4 bits g64`, for ONNX `int4`."""
     context_length: int | None = None
     """Tokens the model was trained for."""
+    folder: Path | None = None
+    """The folder that is the model; None for one of single files."""
     repo: str | None = None
     """Hub repository, where it came from one."""
     revision: str | None = None

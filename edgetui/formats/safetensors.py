@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import TensorTypeShare
+from edgetui.formats.model_folder import CONFIG, INDEX, read_json
 from edgetui.formats.regular_file import open_regular
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for bytes that are no JSON, or nested beyond reason."""
-MOST_CONFIG_BYTES = 1 << 20
 MOST_DIMENSIONS = 16
 MOST_HEADER_BYTES = 100 * 1024 * 1024
 """The format's own limit."""
@@ -30,6 +31,8 @@ _BITS = {
 }  # fmt: skip
 
 
+_WHOLE = frozenset({"model.safetensors", "consolidated.safetensors"})
+"""Names of files that hold a whole model, whatever an index beside them says."""
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -47,6 +50,10 @@ class SafetensorsTensor:
     shape: tuple[int, ...]
     type_name: str
     size_bytes: int
+    begin: int
+    """Place of its data after the header."""
+    part: Path
+    """File that holds it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,15 @@ class SafetensorsModel:
         return sum(math.prod(tensor.shape) for tensor in self.tensors)
 
     @property
+    def quant_type(self) -> str | None:
+        """The dominant type; for weights that another library has packed, its name and their bits, as `gptq 4 bits`."""
+        packed = self.config.get("quantization_config")
+        if isinstance(packed, dict) and isinstance(method := packed.get("quant_method"), str):
+            bits = packed.get("bits", packed.get("w_bit"))
+            return f"{method} {bits} bits" if isinstance(bits, int) else method
+        return self.shares[0].type_name if self.tensors else None
+
+    @property
     def shares(self) -> tuple[TensorTypeShare, ...]:
         """Tensors by type, the largest share first."""
         sums: dict[str, list[int]] = {}
@@ -79,14 +95,16 @@ class SafetensorsModel:
 
 
 def read_safetensors(parts: Sequence[Path]) -> SafetensorsModel:
-    """Read the headers of all shards and the `config.json` beside them.
+    """Read the headers of all shards, the `config.json` beside them and their index where they have one.
 
-    Raises `EdgetuiError("bad_file")` for a header that does not describe its file.
+    Raises `EdgetuiError("bad_file")` for a header that does not describe its file, or shards that are not whole.
     """
     tensors: list[SafetensorsTensor] = []
     for part in parts:
         tensors += _read_header(part)
-    config = _read_config(parts[0].parent / "config.json")
+    folder = parts[0].parent
+    _check_shards(folder, tensors)
+    config = read_json(folder / CONFIG)
     text_config = config.get("text_config")
     nested = text_config if isinstance(text_config, dict) else {}
     architecture = config.get("model_type")
@@ -101,6 +119,23 @@ def read_safetensors(parts: Sequence[Path]) -> SafetensorsModel:
     )
 
 
+def _check_shards(folder: Path, tensors: list[SafetensorsTensor]) -> None:
+    counts = Counter(tensor.name for tensor in tensors)
+    name, count = next(iter(counts.most_common(1)), ("", 0))
+    if count > 1:
+        raise EdgetuiError("bad_file", f"{name[:100]!r} is in {count} of the shards of {folder.name}: get them again.")
+    if any(tensor.part.name in _WHOLE for tensor in tensors):
+        return
+    named = read_json(folder / INDEX, MOST_HEADER_BYTES).get("weight_map")
+    missing = [name for name in named if name not in counts] if isinstance(named, dict) else []
+    if missing:
+        raise EdgetuiError(
+            "bad_file",
+            f"The shards of {folder.name} lack {len(missing)} tensors that {INDEX} names, such as"
+            f" {missing[0][:100]!r}: get them again.",
+        )
+
+
 def _read_header(path: Path) -> list[SafetensorsTensor]:
     try:
         size = path.stat().st_size
@@ -110,12 +145,27 @@ def _read_header(path: Path) -> list[SafetensorsTensor]:
             if not 2 <= length <= min(size - 8, MOST_HEADER_BYTES):
                 raise _bad(path, "its header has an impossible length")
             header = msgspec.json.decode(stream.read(length), type=dict[str, msgspec.Raw])
+    except FileNotFoundError as error:
+        raise EdgetuiError(
+            "bad_file", f"{path.name} of {path.parent.name} is missing: put it beside the other files again."
+        ) from error
     except OSError as error:
         raise EdgetuiError("bad_file", f"{path.name} cannot be read ({error.strerror}).") from error
     except _UNDECODABLE as error:
         raise _bad(path, "its header is not a JSON object") from error
     data_bytes = size - 8 - length
-    return [_tensor(path, name, entry, data_bytes) for name, entry in header.items() if name != "__metadata__"]
+    tensors = [_tensor(path, name, entry, data_bytes) for name, entry in header.items() if name != "__metadata__"]
+    place = 0
+    # As the format's own library wants it: each byte of the data belongs to one tensor.
+    for tensor in sorted(tensors, key=lambda each: (each.begin, each.size_bytes)):
+        if tensor.begin < place:
+            raise _bad(path, f"{tensor.name[:100]!r} lies over another tensor's bytes")
+        if tensor.begin > place:
+            raise _bad(path, f"the bytes before {tensor.name[:100]!r} belong to no tensor")
+        place = tensor.begin + tensor.size_bytes
+    if place != data_bytes:
+        raise _bad(path, f"{data_bytes - place} bytes at its end belong to no tensor")
+    return tensors
 
 
 def _tensor(path: Path, name: str, raw: msgspec.Raw, data_bytes: int) -> SafetensorsTensor:
@@ -128,20 +178,11 @@ def _tensor(path: Path, name: str, raw: msgspec.Raw, data_bytes: int) -> Safeten
         raise _bad(path, "it is cut short")
     if len(entry.shape) > MOST_DIMENSIONS:
         raise _bad(path, f"a tensor has {len(entry.shape)} dimensions")
-    needed = (math.prod(entry.shape) * _BITS.get(entry.dtype, 0) + 7) // 8
-    if entry.dtype not in _BITS or begin > end or needed != end - begin:
-        raise _bad(path, "a tensor's entry does not fit its data")
-    return SafetensorsTensor(name, tuple(entry.shape), entry.dtype, end - begin)
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        with open_regular(path) as stream:
-            config = msgspec.json.decode(stream.read(MOST_CONFIG_BYTES))
-    except (OSError, EdgetuiError, *_UNDECODABLE):
-        # A folder of weights without a configuration is still a model; it only says less.
-        return {}
-    return config if isinstance(config, dict) else {}
+    if entry.dtype not in _BITS:
+        raise _bad(path, f"{name[:100]!r} has the unknown type {entry.dtype[:100]!r}")
+    if begin > end or (math.prod(entry.shape) * _BITS[entry.dtype] + 7) // 8 != end - begin:
+        raise _bad(path, f"the entry of {name[:100]!r} does not fit its data")
+    return SafetensorsTensor(name, tuple(entry.shape), entry.dtype, end - begin, begin, path)
 
 
 def _bad(path: Path, reason: str) -> EdgetuiError:

@@ -16,7 +16,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.ggml import UNQUANTIZED
 from edgetui.core.models import ModelDetails, ModelEntry, ModelMarks
 from edgetui.formats.gguf import check_loadable
-from edgetui.services.model_places import Places, changed_since, look_around
+from edgetui.services.model_places import Places, changed_since, folder_models, look_around
 from edgetui.services.model_rows import bare_row, read_details, read_entry, read_row, with_unique_names
 from edgetui.services.signals import Signal
 from edgetui.store.model_index import FileMark, HeaderFacts, ModelIndex
@@ -77,13 +77,15 @@ class Catalog:
             await self.scan()
 
     async def find(self, name_or_path: str) -> ModelEntry:
-        """The model of that name, of a name that begins so or has it in it, or in the file at that path.
+        """The model of that name, of a name that begins so or has it in it, or in the file or folder at that path.
 
-        Raises `EdgetuiError("not_found")`, naming the closest, or what is wrong with the file at the path.
+        Raises `EdgetuiError("not_found")`, naming the closest, or what is wrong with what is at the path.
         """
         if name_or_path.lower().endswith(".gguf"):
             return await asyncio.to_thread(self._entry_at, name_or_path)
         entries = await self.scan()
+        if name_or_path.startswith(("/", "~", ".")) or name_or_path.lower().endswith((".onnx", ".safetensors")):
+            return await asyncio.to_thread(_folder_entry_at, name_or_path, entries)
         wanted = name_or_path.lower()
         exact = [entry for entry in entries if entry.name == name_or_path]
         same = exact or [entry for entry in entries if entry.name.lower() == wanted]
@@ -135,7 +137,7 @@ class Catalog:
             mark = marks[candidate.parts]
             row = bare_row(candidate, mark.size_bytes)
             known = self._known.get(_key_of(candidate))
-            if known is not None and known[0] == mark:
+            if known is not None and known[0] == mark and _are_there(known[1].more_parts):
                 row = _with_facts(row, known[1])
             else:
                 unread.append(len(rows))
@@ -154,7 +156,7 @@ class Catalog:
             mark = marks[candidate.parts]
             rows[place] = row = read_row(candidate, mark.size_bytes or _there_bytes(candidate.parts))
             if row.problem is None:
-                new[_key_of(candidate)] = mark, _facts_of(row)
+                new[_key_of(candidate)] = mark, _facts_of(row, candidate)
         self._keep(new)
         self._forget_gone(places)
         self._unsettled = {
@@ -177,12 +179,13 @@ class Catalog:
             finished = []
             for row in rows:
                 changes: dict[str, object] = {}
-                if row.source == "folder" and origins and (key := path_key(row.path)) in origins:
-                    mark = _mark_of((row.path,))
+                made = row.folder or row.path
+                if row.source == "folder" and origins and (key := path_key(made)) in origins:
+                    mark = _mark_of((made,))
                     origin = origins[key].get((mark.size_bytes, mark.mtime_ns))
                     if origin is not None:
                         changes["parent"], changes["recipe"] = origin.parent_name, origin.recipe
-                        changes["recovered_from"] = origin.recovered_from if row.quant_type in UNQUANTIZED else None
+                        changes["recovered_from"] = origin.recovered_from if _is_plain(row) else None
                 if row.fingerprint in marked:
                     changes["marks"] = marked[row.fingerprint]
                 finished.append(msgspec.structs.replace(row, **changes) if changes else row)
@@ -223,6 +226,29 @@ class Catalog:
         return entry
 
 
+def _folder_entry_at(named: str, entries: list[ModelEntry]) -> ModelEntry:
+    """A row for a folder, or for a file of one, named by its path; a bad one is an error."""
+    path = Path(os.path.expanduser(named)).absolute()
+    for entry in entries:
+        if path in (entry.folder, entry.path):
+            return entry
+    folder = path if path.is_dir() else path.parent
+    try:
+        found = folder_models(folder, os.listdir(folder), "folder", is_container=path != folder)
+    except OSError as error:
+        raise EdgetuiError("not_found", f"{path} cannot be looked into ({error.strerror}).") from error
+    chosen = next((each for each in found if path in (each.folder, *each.parts)), None)
+    if chosen is None:
+        raise EdgetuiError(
+            "not_found",
+            f"There is no model at {path}: name a folder with config.json and .safetensors files, or an .onnx file.",
+        )
+    entry = read_row(chosen, _there_bytes(chosen.parts))
+    if entry.problem is not None:
+        raise EdgetuiError("bad_file", entry.problem)
+    return entry
+
+
 def _key_of(candidate: Candidate) -> tuple[str, str]:
     # SQLite takes text only, and a name need not be any.
     return os.fsencode(candidate.parts[0]).decode("utf-8", "backslashreplace"), candidate.source
@@ -255,12 +281,27 @@ def _noting(places: Places) -> Iterator[None]:
             places.problems.append(str(error))
 
 
-def _facts_of(row: ModelEntry) -> HeaderFacts:
-    return HeaderFacts(**{name: getattr(row, name) for name in HeaderFacts.__struct_fields__})
+def _is_plain(row: ModelEntry) -> bool:
+    """Whether its weights are plain floating-point numbers."""
+    return row.quant_type in UNQUANTIZED or (row.format == "onnx" and (row.quant_type or "").startswith(("fp", "bf")))
+
+
+def _are_there(paths: tuple[str, ...]) -> bool:
+    return all(os.path.exists(path) for path in paths)
+
+
+def _facts_of(row: ModelEntry, candidate: Candidate) -> HeaderFacts:
+    of_row = {name: getattr(row, name) for name in HeaderFacts.__struct_fields__ if name != "more_parts"}
+    more = () if candidate.format == "gguf" else tuple(str(p) for p in row.parts if p not in candidate.parts)
+    return HeaderFacts(**of_row, more_parts=more)
 
 
 def _with_facts(row: ModelEntry, facts: HeaderFacts) -> ModelEntry:
-    return msgspec.structs.replace(row, **msgspec.structs.asdict(facts))
+    told = msgspec.structs.asdict(facts)
+    more = tuple(Path(part) for part in told.pop("more_parts"))
+    return msgspec.structs.replace(
+        row, parts=(*row.parts, *more), size_bytes=row.size_bytes + _there_bytes(more), **told
+    )
 
 
 def _nothing_found(wanted: str, names: list[str]) -> str:

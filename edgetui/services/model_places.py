@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from edgetui.core.plain_text import plain_line
 from edgetui.formats.gguf import split_parts
-from edgetui.formats.hub_cache import cache_folder, cached_revisions
+from edgetui.formats.hub_cache import CachedRevision, cache_folder, cached_revisions
+from edgetui.formats.model_folder import models_of
 from edgetui.formats.other_stores import ollama_folders, ollama_models, other_stores
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class Candidate:
     repo: str | None = None
     revision: str | None = None
     name: str = ""
-    """As its program calls it; empty to take the file's."""
+    """As its program calls it, or a folder's; empty to take the file's."""
+    folder: Path | None = None
+    """The folder that is the model; None for one of single files."""
 
 
 @dataclass
@@ -81,9 +84,7 @@ def look_around(settings: Settings, paths: Paths) -> Places:
             origin = (revision.repo, revision.revision)
             gguf = [path for path in revision.files(".gguf") if _is_gguf(path.name)]
             places.add((_candidate(path, "hub", *origin) for path in gguf if _is_first(path)), seen)
-            weights = tuple(revision.files(".safetensors"))
-            if weights:
-                places.add([Candidate(weights, os.path.realpath(weights[0]), "hub", "safetensors", *origin)], seen)
+            places.add(_folders_of(revision, places), seen)
     except OSError as error:
         places.problems.append(f"The hub cache {cache} cannot be read ({error.strerror}): check its permissions.")
     for store in other_stores():
@@ -143,12 +144,57 @@ def _in_folder(folder: Path, source: ModelSource, places: Places) -> list[Candid
         walked.add(real)
         _note(places, Path(base))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += folder_models(Path(base), files, source, is_container=base == str(folder))
         for name in sorted(files):
             # A leading dot marks a file that is still being written.
             if _is_gguf(name) and _is_first(path := Path(base, name)):
                 # Following every link of every path anew would take most of the time of a look around.
                 file = os.path.realpath(path) if path.is_symlink() else os.path.join(real, name)
                 found.append(Candidate(split_parts(path), file, source))
+    return found
+
+
+def folder_models(
+    folder: Path, files: Iterable[str], source: ModelSource, *, is_container: bool = False
+) -> list[Candidate]:
+    """Models in one folder that are no GGUF: the folder itself, and graphs in it."""
+    found = []
+    for model in models_of(folder, files, is_container=is_container):
+        name = folder.name if model.is_folder else model.parts[0].stem
+        if folder.name.lower() == "onnx":
+            # Repositories keep graphs in a folder of that name, which tells nothing.
+            name = f"{folder.parent.name}/{name}"
+        own = folder if model.is_folder else None
+        real = os.path.realpath(model.parts[0])
+        found.append(Candidate(model.parts, real, source, model.format, name=name, folder=own))
+    return found
+
+
+def _folders_of(revision: CachedRevision, places: Places) -> list[Candidate]:
+    """Models of a snapshot that are folders: the snapshot itself, and graphs below it."""
+    found: list[Candidate] = []
+    short = revision.repo.rpartition("/")[2]
+    for base, folders, files in os.walk(revision.folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        here = Path(base)
+        if here != revision.folder:
+            _note(places, here)
+        # A link without its blob is a download that was broken off or pruned.
+        there = [name for name in files if (here / name).exists()]
+        for each in folder_models(here, there, "hub"):
+            below = here.relative_to(revision.folder)
+            tail = (below if each.folder else below / each.parts[0].stem).as_posix()
+            name = short if tail == "." else f"{short}/{tail}"
+            found.append(replace(each, repo=revision.repo, revision=revision.revision, name=name))
+    if not any(each.format in ("safetensors", "mlx") for each in found):
+        # A repository without a configuration; it says less, and is a model all the same.
+        weights = tuple(revision.files(".safetensors"))
+        if weights:
+            found.append(
+                Candidate(
+                    weights, os.path.realpath(weights[0]), "hub", "safetensors", revision.repo, revision.revision, short
+                )
+            )
     return found
 
 

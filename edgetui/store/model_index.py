@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from edgetui.store.database import Database
 
-READER = 1
+READER = 2
 """Raised when rows come to be read in another way: older ones are read anew."""
 
 
@@ -32,6 +32,8 @@ class HeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
     quant_type: str | None = None
     context_length: int | None = None
     fingerprint: str = ""
+    more_parts: tuple[str, ...] = ()
+    """Paths of files that only the header names."""
 
 
 class ModelIndex:
