@@ -44,6 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The hub's cache where neither HF_HUB_CACHE nor HF_HOME names one."""
     hub_offline: bool = False
     """Ask nothing of the hub, as HF_HUB_OFFLINE does."""
+    toolchain_index: str = ""
+    """Address of a further package index for toolchains, such as one of PyTorch's CPU builds."""
     system_prompt: str = ""
     """System message of a new conversation."""
     load: LoadSettings = LoadSettings()

@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hub.fixtures import access, hub, hub_lab  # noqa: F401  (fixtures)
+from tests.toolchains import (  # noqa: F401  (fixtures and a hook)
+    gguf_toolchain,
+    mlx_toolchain,
+    olive_toolchain,
+    onnx_toolchain,
+    pytest_collection_modifyitems,
+    toolchain_lab,
+    toolchains_dir,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

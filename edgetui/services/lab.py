@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgetui.services.readiness import Readiness
     from edgetui.services.recommend import Recommender
     from edgetui.services.speed import Speed
+    from edgetui.services.toolchains import Toolchains
     from edgetui.services.workflows import Workflows
     from edgetui.store.database import Database
 
@@ -124,6 +125,13 @@ class Lab:
         from edgetui.services.fit import Fit
 
         return Fit(self.paths, self.quantizer)
+
+    @cached_property
+    def toolchains(self) -> Toolchains:
+        """Environments of the toolchains."""
+        from edgetui.services.toolchains import Toolchains
+
+        return Toolchains(self.settings, self.paths, self.jobs, self.hardware)
 
     @cached_property
     def workflows(self) -> Workflows:

@@ -7,10 +7,12 @@ started anew, which makes a long job go on where it was.
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from edgetui.core.failures import EdgetuiError
@@ -19,12 +21,14 @@ from edgetui.worker.launch import start_job
 from edgetui.worker.protocol import JobFailed, JobSucceeded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from edgetui.worker.protocol import JobEvent
     from edgetui.worker.requests import JobRequest
 
 POLL_S = 0.05
+WAIT_S = 0.25
+"""How often a program that prints nothing is looked at."""
 GRACE_S = 3.0
 """A step that is told to end and does not in this time is killed."""
 
@@ -37,6 +41,7 @@ class Steps:
         self._order = order
         self._process: subprocess.Popen[bytes] | None = None
         self._running: JobFolder | None = None
+        self._program: subprocess.Popen[bytes] | None = None
 
     def run(
         self, name: str, request: JobRequest, on_event: Callable[[JobEvent], None] = lambda event: None
@@ -66,8 +71,48 @@ class Steps:
             os.close(lock)
         return self._follow(folder, on_event)
 
+    def run_module(
+        self,
+        python: Path,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        on_output: Callable[[str], None],
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Run a module of some interpreter, `arguments[0]` with the rest as its own; returns the exit status.
+
+        Each line that it prints goes to `on_output`; `on_wait` is called while it prints none. For a thread of the
+        job's own process. Raises OSError where it does not start.
+        """
+        program = subprocess.Popen(
+            [str(python), str(Path(__file__).with_name("with_parent.py")), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            start_new_session=True,
+        )
+        self._program = program
+        try:
+            assert program.stdout is not None
+            _read_lines(program.stdout.fileno(), on_output, on_wait)
+            return program.wait()
+        finally:
+            self._end_program()
+            for pipe in (program.stdin, program.stdout):
+                if pipe is not None:
+                    pipe.close()
+
+    def _end_program(self) -> None:
+        """End it with all that it has started, of which nothing writes any more afterwards."""
+        if self._program is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._program.pid, signal.SIGKILL)
+            self._program.wait()
+
     def end(self) -> None:
         """End the step that runs, and remove what it has begun; for the end of the job itself."""
+        self._end_program()
         process, folder = self._process, self._running
         if process is None or folder is None or process.poll() is not None:
             return
@@ -99,6 +144,25 @@ class Steps:
                 folder.remove_partial()
                 raise _ended_without_a_word(self._process.returncode)
             time.sleep(POLL_S)
+
+
+def _read_lines(descriptor: int, on_output: Callable[[str], None], on_wait: Callable[[], None]) -> None:
+    """Hand over each line until the other end is closed."""
+    rest = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while True:
+            if not selector.select(WAIT_S):
+                on_wait()
+                continue
+            read = os.read(descriptor, 65536)
+            if not read:
+                break
+            *lines, rest = (rest + read).split(b"\n")
+            for line in lines:
+                on_output(line.decode("utf-8", "replace"))
+    if rest:
+        on_output(rest.decode("utf-8", "replace"))
 
 
 def _done_before(folder: JobFolder, request: JobRequest) -> list[JobEvent] | None:

@@ -6,9 +6,10 @@ A new kind of job is a struct in a module here, its member in `JobRequest`, and 
 from edgetui.worker.requests.base import Request, hidden_beside
 from edgetui.worker.requests.download import DownloadRequest
 from edgetui.worker.requests.llama_cpp import BenchRequest, QuantizeRequest
+from edgetui.worker.requests.toolchain import ToolchainRequest
 from edgetui.worker.requests.workflow import WorkflowRequest
 
-JobRequest = QuantizeRequest | BenchRequest | DownloadRequest | WorkflowRequest
+JobRequest = QuantizeRequest | BenchRequest | DownloadRequest | WorkflowRequest | ToolchainRequest
 
 __all__ = [
     "BenchRequest",
@@ -16,6 +17,7 @@ __all__ = [
     "JobRequest",
     "QuantizeRequest",
     "Request",
+    "ToolchainRequest",
     "WorkflowRequest",
     "hidden_beside",
 ]

@@ -6,7 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
-from edgetui.worker.requests import BenchRequest, DownloadRequest, JobRequest, QuantizeRequest, WorkflowRequest
+from edgetui.worker.requests import (
+    BenchRequest, DownloadRequest, JobRequest, QuantizeRequest,
+    ToolchainRequest,
+    WorkflowRequest,
+)
 
 if TYPE_CHECKING:
     from edgetui.store.database import Database
@@ -18,6 +22,7 @@ RUNNERS: dict[type[JobRequest], str] = {
     BenchRequest: "edgetui.worker.runners.bench",
     DownloadRequest: "edgetui.worker.runners.download",
     WorkflowRequest: "edgetui.worker.runners.workflow",
+    ToolchainRequest: "edgetui.worker.runners.toolchain",
 }
 """Request to module; a module is imported only when its job runs."""
 
