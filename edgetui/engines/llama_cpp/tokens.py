@@ -19,15 +19,15 @@ class Vocabulary:
         self._buffer = ctypes.create_string_buffer(256)
         self.adds_bos = bool(lib.llama_vocab_get_add_bos(vocab))
 
-    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
-        """Token ids of `text`; special tokens written out in it are taken as such."""
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
+        """Token ids of `text`; special tokens written out in it are taken as such, unless they are text like any."""
         raw = text.encode("utf-8", "replace")
         if not raw and not add_special:
             return []
         size = len(raw) + 8
         while True:
             tokens = (self._lib.llama_token * size)()
-            count = self._lib.llama_tokenize(self._vocab, raw, len(raw), tokens, size, add_special, True)
+            count = self._lib.llama_tokenize(self._vocab, raw, len(raw), tokens, size, add_special, parse_special)
             if count >= 0:
                 return list(tokens[:count])
             size = -count
