@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes, format_duration
-from edgetui.core.workflows import workflow_name
+from edgetui.core.workflows import workflow_name, workflow_recipe
 from edgetui.engines.reporting import Outcome
 from edgetui.formats.final_name import refuse_existing, take_name
+from edgetui.formats.model_folder import engine_file
 from edgetui.store.provenance import Origin, Provenance
 
 if TYPE_CHECKING:
@@ -27,6 +28,20 @@ MAKERS: dict[str, str] = {
     "onnx-static-int8": "edgetui.engines.onnx_runtime.quantize_static",
     "onnx-4bit": "edgetui.engines.onnx_runtime.quantize_4bit",
     "onnx-optimize": "edgetui.engines.onnx_runtime.optimize",
+    "olive-convert": "edgetui.engines.olive.run",
+    "olive-int4": "edgetui.engines.olive.run",
+    "olive-gptq": "edgetui.engines.olive.run",
+    "olive-static-int8": "edgetui.engines.olive.run",
+    "olive-session-tuning": "edgetui.engines.olive.run",
+    "olive-custom": "edgetui.engines.olive.run",
+    "mlx-quantize": "edgetui.engines.mlx.convert",
+    "mlx-convert": "edgetui.engines.mlx.convert",
+    "mlx-dequantize": "edgetui.engines.mlx.dequantize",
+    "mlx-fuse": "edgetui.engines.mlx.fuse",
+    "mlx-dynamic": "edgetui.engines.mlx.dynamic",
+    "mlx-awq": "edgetui.engines.mlx.awq",
+    "mlx-gptq": "edgetui.engines.mlx.gptq",
+    "mlx-dwq": "edgetui.engines.mlx.dwq",
 }
 """Workflow to the module whose `make` does it; imported only when its job runs."""
 
@@ -43,7 +58,7 @@ class Maker(Protocol):
 
 def run(request: WorkflowRequest, job: RunningJob) -> Outcome:
     """Make `request.target` of `request.source`."""
-    source, target = Path(request.source), Path(request.target)
+    target = Path(request.target)
     (partial,) = request.partials(job.folder.job_id)
     name = workflow_name(request.settings)
     began = time.monotonic()
@@ -55,6 +70,8 @@ def run(request: WorkflowRequest, job: RunningJob) -> Outcome:
             "no_permission", f"The folder {target.parent} cannot be made ({error.strerror}): name another folder."
         ) from error
     refuse_existing(target)
+    # A step of a sweep knows of what the step before it makes no more than its folder.
+    source = engine_file(Path(request.source))
     cast("Maker", import_module(MAKERS[name]).make)(source, partial, request.settings, job)
     size_bytes = _size_bytes(partial)
     job.finishing()
@@ -66,7 +83,7 @@ def run(request: WorkflowRequest, job: RunningJob) -> Outcome:
             parent_path=request.source,
             type_name=request.settings.type_name,
             recovered_from=request.recovered_from,
-            recipe=f"{name} of {request.source_name}: {_told(request)}",
+            recipe=workflow_recipe(request.settings, request.source_name),
             created=time.time(),
         ),
         still_at=partial,
@@ -76,12 +93,6 @@ def run(request: WorkflowRequest, job: RunningJob) -> Outcome:
         summary=f"{target.name} is made: {format_bytes(size_bytes)} in {format_duration(time.monotonic() - began)}.",
         output=str(target),
     )
-
-
-def _told(request: WorkflowRequest) -> str:
-    """`precision=int4 block_size=32`."""
-    settings = request.settings
-    return " ".join(f"{field}={getattr(settings, field)}" for field in settings.__struct_fields__)
 
 
 def _size_bytes(made: Path) -> int:
