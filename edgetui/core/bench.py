@@ -65,6 +65,10 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """Time that the model took to load, from files that the system may hold in memory."""
     memory_bytes: int | None = None
     """Most memory that the process held in the test, weights included; None in rows that did not measure it."""
+    energy_j: float | None = None
+    """Energy of all repetitions together, where a meter could be read."""
+    energy_meter: str = ""
+    """The meter that told it."""
 
     @property
     def name(self) -> str:
@@ -75,6 +79,11 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     def samples_tps(self) -> tuple[float, ...]:
         """Tokens per second of each repetition."""
         return tuple(self.tokens * 1e9 / ns for ns in self.samples_ns)
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """Energy over the tokens of all repetitions; None where no meter could be read."""
+        return None if self.energy_j is None else self.energy_j / (self.tokens * len(self.samples_ns))
 
     @property
     def mean_tps(self) -> float:

@@ -45,7 +45,7 @@ class Bench:
                 " wait for it, or cancel it on the Jobs screen.",
             )
         return await self._jobs.start(
-            BenchRequest(model=str(entry.path), model_name=entry.name, settings=settings, machine=await self._machine())
+            BenchRequest(model=str(entry.path), model_name=entry.name, settings=settings, machine=await self.machine())
         )
 
     @staticmethod
@@ -83,7 +83,8 @@ class Bench:
         self.changed.publish(None)
         return count
 
-    async def _machine(self) -> Machine:
+    async def machine(self) -> Machine:
+        """What rows say of where they were measured."""
         info = await self._hardware.describe()
         return Machine(
             cpu=info.cpu.model.value or "",

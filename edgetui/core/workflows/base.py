@@ -45,6 +45,12 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, tag_field="workflow", 
         return False
 
 
+def workflow_recipe(settings: Workflow, source_name: str) -> str:
+    """What a result's provenance says: by it the very same result is known again."""
+    told = " ".join(f"{field}={getattr(settings, field)}" for field in settings.__struct_fields__)
+    return f"{workflow_name(settings)} of {source_name}: {told}"
+
+
 def workflow_name(workflow: type[Workflow] | Workflow) -> str:
     """The name that a person types."""
     tag = workflow.__struct_config__.tag

@@ -1,0 +1,51 @@
+"""Writing what a sweep found to a file: Markdown, CSV, JSON, or a picture."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.frontier_svg import as_svg
+from edgetui.core.frontier_text import as_csv, as_json, as_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edgetui.core.frontier import CostAxis, Judged, Pick
+
+FORMATS = ("md", "csv", "json", "svg")
+
+
+def exported(kind: str, judged: Sequence[Judged], picked: Pick, axis: CostAxis) -> str:
+    """The text of one of `FORMATS`; raises `EdgetuiError("bad_request")` for another, or where there is nothing."""
+    if not judged:
+        raise EdgetuiError("bad_request", "There is nothing to export: sweep first (`edgetui sweep MODEL`).")
+    if kind == "svg":
+        return as_svg(judged, picked, axis)
+    makers = {"md": as_markdown, "csv": as_csv, "json": as_json}
+    if kind not in makers:
+        raise EdgetuiError("bad_request", f"There is no format {kind or 'without a name'}: take {', '.join(FORMATS)}.")
+    return makers[kind](judged, picked)
+
+
+def export(path: Path, judged: Sequence[Judged], picked: Pick, axis: CostAxis) -> Path:
+    """Write the format that the name ends in, never over another file; gives the file's path.
+
+    Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
+    """
+    path = path.expanduser().absolute()
+    text = exported(path.suffix[1:].lower(), judged, picked, axis)
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise EdgetuiError("exists", f"{path} is already there: remove it or name another file.") from error
+    except OSError as error:
+        if path.is_file() and os.path.getsize(path) < len(text.encode()):
+            path.unlink()
+        raise EdgetuiError(
+            "no_permission", f"{path} cannot be written ({error.strerror}): name another file."
+        ) from error
+    return path
