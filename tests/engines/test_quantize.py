@@ -12,6 +12,7 @@ import pytest
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp import library, quantize
 from edgetui.engines.llama_cpp.quant_types import known_types
+from edgetui.engines.llama_cpp.quantize_log import Step
 from edgetui.formats.gguf import check_loadable
 from edgetui.worker.protocol import QuantizationPlan
 from tests.gguf_files import F32, I32, U16, U32, Key, Tensor, with_keys, write_gguf
@@ -66,7 +67,7 @@ def test_a_prediction_needs_no_tensor_data(
 @pytest.mark.parametrize("type_name", ["Q4_K_M", "Q8_0", "TQ2_0"])
 def test_a_file_has_the_size_that_was_predicted(f16_model: Path, tmp_path: Path, type_name: str) -> None:
     target = tmp_path / "made.gguf"
-    steps: list[quantize.Step] = []
+    steps: list[Step] = []
     quantize.quantize(f16_model, target, type_name, on_step=steps.append)
     predicted = quantize.predict(f16_model, type_name)
     assert predicted.file_bytes == target.stat().st_size

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 from contextlib import contextmanager, suppress
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
@@ -33,7 +35,7 @@ def load() -> Any:
     global _module
     if _module is None:
         try:
-            import llama_cpp.llama_cpp as module
+            module = _import_binding()
         except ImportError as error:
             raise EdgetuiError("engine_missing", f"llama-cpp-python is not installed; {INSTALL_HINT}.") from error
         except (OSError, RuntimeError) as error:
@@ -46,6 +48,24 @@ def load() -> Any:
         module.llama_backend_init()
         _module = module
     return _module
+
+
+def _import_binding() -> Any:
+    """The binding without what else the package imports by itself.
+
+    Its `__init__` brings a high-level API and a template engine along, which take longer than the library itself.
+    """
+    if "llama_cpp" in sys.modules:
+        return import_module("llama_cpp.llama_cpp")
+    spec = find_spec("llama_cpp")
+    if spec is None:
+        raise ImportError("there is no package llama_cpp")
+    sys.modules["llama_cpp"] = module_from_spec(spec)
+    try:
+        return import_module("llama_cpp.llama_cpp")
+    except BaseException:
+        del sys.modules["llama_cpp"]
+        raise
 
 
 @contextmanager

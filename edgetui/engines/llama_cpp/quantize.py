@@ -21,6 +21,7 @@ from edgetui.engines.llama_cpp.quant_types import known_types
 from edgetui.engines.llama_cpp.quantize_failures import quantize_failure
 from edgetui.engines.llama_cpp.quantize_log import LoggedTensor, QuantizeLog, Step
 from edgetui.engines.llama_cpp.quantize_params import NativeParams, native_params, require_sound
+from edgetui.formats.gguf import check_loadable, split_names
 from edgetui.worker.protocol import QuantizationPlan
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def quantize(
 ) -> None:
     """Write `target`, byte for byte what llama-quantize writes; an existing file is replaced.
 
-    Where the split is kept, `target` is the name of the first file, with its number. `name` is what messages call the
+    Where the split is kept, `target` is what stands before the numbers of the files. `name` is what messages call the
     file, when that is not the target's own name. There is no way to stop this but to end the process. On failure a
     part of the file may be left. Raises `EdgetuiError`: `bad_request`, `unsupported`, `no_space`, `out_of_memory`,
     `bad_file`.
@@ -104,24 +105,15 @@ def quantize(
     native.params.allow_requantize = allow_requantize
     native.params.nthread = threads or host.usable_threads()
     log = QuantizeLog(on_step, planner.tensor_count)
-    # Where it writes several files, llama.cpp adds their numbers itself.
-    written = str(target).removesuffix(_split_suffix(1, len(planner.header.parts))) if options.keep_split else target
-    if _call(path, Path(written), native, log) != 0:
-        raise quantize_failure(path, target, name or target.name, type_name, log)
-
-
-def split_names(target: Path, count: int) -> tuple[Path, ...]:
-    """Names of the files of a model that is written in so many; `target` ends in `.gguf` and has no number."""
-    stem = str(target).removesuffix(".gguf")
-    return tuple(Path(stem + _split_suffix(number, count)) for number in range(1, count + 1))
+    if _call(path, target, native, log) != 0:
+        written = split_names(str(target), len(planner.header.parts))[0] if options.keep_split else target
+        raise quantize_failure(path, written, name or target.name, type_name, log)
 
 
 class _Planner:
     """Dry runs of one model with one set of options; its files are read once."""
 
     def __init__(self, path: Path, options: QuantOptions) -> None:
-        from edgetui.formats.gguf import check_loadable
-
         self.header: GgufHeader = check_loadable(path)
         self._path = path
         self._options = options
@@ -203,7 +195,3 @@ def _product_weights(tensors: Sequence[LoggedTensor]) -> tuple[tuple[str, int], 
         if is_matrix and (tied or not tensor.name.endswith(_EMBEDDING)):
             counts[tensor.new_type.upper()] += math.prod(tensor.shape)
     return tuple(counts.most_common())
-
-
-def _split_suffix(number: int, count: int) -> str:
-    return f"-{number:05d}-of-{count:05d}.gguf"

@@ -5,18 +5,43 @@ A new kind of job is a struct in a module here, its member in `JobRequest`, and 
 
 from edgetui.worker.requests.base import Request, hidden_beside
 from edgetui.worker.requests.download import DownloadRequest
-from edgetui.worker.requests.llama_cpp import BenchRequest, QuantizeRequest
+from edgetui.worker.requests.llama_cpp import BenchRequest, ImatrixRequest, QuantizeRequest
+from edgetui.worker.requests.recipe import (
+    ComparisonRequest,
+    RecipeRequest,
+    SensitivityRequest,
+    TensorErrorsRequest,
+)
+from edgetui.worker.requests.sweep import SweepRequest
 from edgetui.worker.requests.toolchain import ToolchainRequest
 from edgetui.worker.requests.workflow import WorkflowRequest
 
-JobRequest = QuantizeRequest | BenchRequest | DownloadRequest | WorkflowRequest | ToolchainRequest
+JobRequest = (
+    QuantizeRequest
+    | ImatrixRequest
+    | BenchRequest
+    | DownloadRequest
+    | WorkflowRequest
+    | ToolchainRequest
+    | SweepRequest
+    | TensorErrorsRequest
+    | RecipeRequest
+    | SensitivityRequest
+    | ComparisonRequest
+)
 
 __all__ = [
     "BenchRequest",
+    "ComparisonRequest",
     "DownloadRequest",
+    "ImatrixRequest",
     "JobRequest",
     "QuantizeRequest",
+    "RecipeRequest",
     "Request",
+    "SensitivityRequest",
+    "TensorErrorsRequest",
+    "SweepRequest",
     "ToolchainRequest",
     "WorkflowRequest",
     "hidden_beside",

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
 from edgetui.worker.requests import (
-    BenchRequest, DownloadRequest, JobRequest, QuantizeRequest,
+    BenchRequest,
+    ComparisonRequest,
+    DownloadRequest,
+    ImatrixRequest,
+    JobRequest,
+    QuantizeRequest,
+    RecipeRequest,
+    SensitivityRequest,
+    TensorErrorsRequest,
+    SweepRequest,
     ToolchainRequest,
     WorkflowRequest,
 )
@@ -19,10 +28,16 @@ if TYPE_CHECKING:
 
 RUNNERS: dict[type[JobRequest], str] = {
     QuantizeRequest: "edgetui.worker.runners.quantize",
+    ImatrixRequest: "edgetui.worker.runners.imatrix",
     BenchRequest: "edgetui.worker.runners.bench",
     DownloadRequest: "edgetui.worker.runners.download",
+    SweepRequest: "edgetui.worker.runners.sweep",
     WorkflowRequest: "edgetui.worker.runners.workflow",
     ToolchainRequest: "edgetui.worker.runners.toolchain",
+    TensorErrorsRequest: "edgetui.worker.runners.tensor_errors",
+    RecipeRequest: "edgetui.worker.runners.recipe",
+    SensitivityRequest: "edgetui.worker.runners.sensitivity",
+    ComparisonRequest: "edgetui.worker.runners.comparison",
 }
 """Request to module; a module is imported only when its job runs."""
 
