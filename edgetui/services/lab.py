@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     from edgetui.services.downloads import Downloads
     from edgetui.services.engine_devices import EngineProbe
     from edgetui.services.fit import Fit
+    from edgetui.services.frontier import Frontier
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.hub import Hub
+    from edgetui.services.imatrices import Imatrices
     from edgetui.services.importing import Importer
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
     from edgetui.services.library import Library
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
+    from edgetui.services.recipes import Recipes
     from edgetui.services.recommend import Recommender
     from edgetui.services.speed import Speed
+    from edgetui.services.tensors import Tensors
     from edgetui.services.toolchains import Toolchains
     from edgetui.services.workflows import Workflows
     from edgetui.store.database import Database
@@ -120,6 +124,27 @@ class Lab:
         return Quantizer(self.settings, self.paths, self.jobs, self.catalog)
 
     @cached_property
+    def imatrices(self) -> Imatrices:
+        """Importance matrices."""
+        from edgetui.services.imatrices import Imatrices
+
+        return Imatrices(self.paths, self.jobs, self.database)
+
+    @cached_property
+    def tensors(self) -> Tensors:
+        """What quantizing did to single tensors."""
+        from edgetui.services.tensors import Tensors
+
+        return Tensors(self.jobs, self.catalog, self.database)
+
+    @cached_property
+    def recipes(self) -> Recipes:
+        """Searching the types of tensors."""
+        from edgetui.services.recipes import Recipes
+
+        return Recipes(self.settings, self.paths, self.jobs, self.quantizer, self.bench, self.speed)
+
+    @cached_property
     def fit(self) -> Fit:
         """What models would take of this machine."""
         from edgetui.services.fit import Fit
@@ -132,6 +157,23 @@ class Lab:
         from edgetui.services.toolchains import Toolchains
 
         return Toolchains(self.settings, self.paths, self.jobs, self.hardware)
+
+    @cached_property
+    def frontier(self) -> Frontier:
+        """Sweeps, and what they found."""
+        from edgetui.services.frontier import Frontier
+
+        return Frontier(
+            self.settings,
+            self.paths,
+            self.jobs,
+            self.database,
+            self.catalog,
+            self.quantizer,
+            self.workflows,
+            self.toolchains,
+            self.bench,
+        )
 
     @cached_property
     def workflows(self) -> Workflows:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.quant_options import QuantOptions
 from edgetui.core.quant_types import is_quantized, name_for_type
 from edgetui.core.units import format_bytes
 from edgetui.formats.gguf import is_split_name
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
     from edgetui.services.catalog import Catalog
     from edgetui.services.jobs import Jobs
+    from edgetui.worker.requests import Request
 
 
-_FileMark = tuple[str, int, int]
+FileMark = tuple[str, int, int]
 """Path, size and time of change: another file under the same name is another file."""
+_Asked = tuple[FileMark, QuantOptions, FileMark | None]
+"""Model, options, and the importance matrix among them."""
+USUAL = QuantOptions()
 
 
 @dataclass(frozen=True)
@@ -51,22 +56,25 @@ class Quantizer:
         self._paths = paths
         self._jobs = jobs
         self._catalog = catalog
-        self._known: dict[_FileMark, dict[str, QuantizationPlan]] = {}
-        self._complete: set[_FileMark] = set()
+        self._known: dict[_Asked, dict[str, QuantizationPlan]] = {}
+        self._complete: set[_Asked] = set()
 
-    async def plan(self, entry: ModelEntry, type_names: Sequence[str] = ()) -> AsyncGenerator[QuantizationPlan, None]:
+    async def plan(
+        self, entry: ModelEntry, type_names: Sequence[str] = (), options: QuantOptions = USUAL
+    ) -> AsyncGenerator[QuantizationPlan, None]:
         """What each type would make of a model by llama.cpp's own dry run, all that it knows when none is named.
 
-        Each comes as soon as it is known; what was found before for the same file is not asked again. Raises
-        `EdgetuiError`: `bad_file`, `not_found`, `unsupported`, `bad_request` for a type that does not exist.
+        Each comes as soon as it is known; what was found before for the same files and options is not asked again.
+        Raises `EdgetuiError`: `bad_file`, `not_found`, `unsupported`, `bad_request` for a type that does not exist,
+        for options that do not suit the model and for an importance matrix of another one.
         """
-        mark = await asyncio.to_thread(_require_usable, entry)
-        known = self._known.setdefault(mark, {})
-        if mark in self._complete or (type_names and all(name in known for name in type_names)):
+        asked = await asyncio.to_thread(_marks, entry, options)
+        known = self._known.setdefault(asked, {})
+        if asked in self._complete or (type_names and all(name in known for name in type_names)):
             for name in type_names or list(known):
                 yield known[name]
             return
-        command = PlanQuantization(path=str(entry.path), type_names=tuple(type_names))
+        command = PlanQuantization(path=str(entry.path), type_names=tuple(type_names), options=options)
         async with (
             session_worker(self._paths.log_dir) as worker,
             aclosing(worker.request(command)) as events,
@@ -76,10 +84,25 @@ class Quantizer:
                     known[event.type_name] = event
                     yield event
         if not type_names:
-            self._complete.add(mark)
+            self._complete.add(asked)
 
-    def caution(self, entry: ModelEntry, type_name: str) -> Caution | None:
+    def caution(self, entry: ModelEntry, type_name: str, options: QuantOptions = USUAL) -> Caution | None:
         """What speaks against making this type of this model; None when nothing does."""
+        caution = self._caution_of_source(entry, type_name)
+        if not options.is_experiment:
+            return caution
+        layers = ", ".join(map(str, options.prune_layers))
+        sentence = (
+            f"Leaving out layers ({layers}) is an experiment: nothing mends what they did for the layers after them, so"
+            " the model gets much worse."
+        )
+        return Caution(
+            sentence if caution is None else f"{sentence} {caution.sentence}",
+            "experiment: layers are left out, so the model gets much worse",
+            needs_yes=True,
+        )
+
+    def _caution_of_source(self, entry: ModelEntry, type_name: str) -> Caution | None:
         if entry.quant_type is not None and is_quantized(entry.quant_type):
             brief = f"the source is already quantized ({entry.quant_type})"
             if is_quantized(type_name):
@@ -104,9 +127,9 @@ class Quantizer:
             )
         return None
 
-    def default_target(self, entry: ModelEntry, type_name: str) -> Path:
-        """Where the result goes unless the person says otherwise."""
-        return self._paths.models_dir / f"{name_for_type(entry.path.stem, type_name)}.gguf"
+    def default_target(self, entry: ModelEntry, type_name: str, options: QuantOptions = USUAL) -> Path:
+        """Where the result goes unless the person says otherwise; of files that keep a split, without their numbers."""
+        return self._paths.models_dir / f"{name_for_type(entry.path.stem, type_name, options.tag)}.gguf"
 
     async def free_bytes(self) -> int:
         """Room on the disk of the models folder."""
@@ -116,17 +139,19 @@ class Quantizer:
 
         return await asyncio.to_thread(free)
 
-    async def startable_plan(self, entry: ModelEntry, type_name: str) -> QuantizationPlan:
+    async def startable_plan(
+        self, entry: ModelEntry, type_name: str, options: QuantOptions = USUAL
+    ) -> QuantizationPlan:
         """The plan of a type that can be started; raises `EdgetuiError` for one that cannot, as `start` would."""
-        async with aclosing(self.plan(entry, (type_name,))) as plans:
+        async with aclosing(self.plan(entry, (type_name,), options)) as plans:
             found = await anext(plans)
         if found.problem is not None:
             raise EdgetuiError("unsupported", found.problem)
         if found.needs_imatrix:
             raise EdgetuiError(
                 "unsupported",
-                f"{type_name} needs an importance matrix (imatrix) for {entry.name}, which edgetui cannot make yet:"
-                " take another type.",
+                f"{type_name} needs an importance matrix (imatrix) for {entry.name}: make one with --imatrix make, name"
+                " its file, or take another type.",
             )
         return found
 
@@ -138,39 +163,40 @@ class Quantizer:
         target: Path | None = None,
         allow_requantize: bool = False,
         threads: int = 0,
+        options: QuantOptions = USUAL,
     ) -> JobRecord:
         """Start the job after every check that can be made before it.
 
         `target` may be a folder. Raises `EdgetuiError`: `bad_file`, `not_found`, `unsupported`, `bad_request` (also
         for a quantized source without `allow_requantize`), `exists`, `busy`, `no_space`, `no_permission`.
         """
-        plan = await self.startable_plan(entry, type_name)
-        caution = self.caution(entry, type_name)
+        plan = await self.startable_plan(entry, type_name, options)
+        caution = self.caution(entry, type_name, options)
         if caution is not None and caution.needs_yes and not allow_requantize:
             raise EdgetuiError("bad_request", f"{caution.sentence} It starts only after an explicit yes.")
-        target = await asyncio.to_thread(self._settle_target, entry, type_name, target)
-        for record in await self._jobs.list():
-            if record.is_running and record.output == str(target):
-                raise EdgetuiError("busy", f"Job {record.job_id} is already making {target}: wait for it or cancel it.")
-        await asyncio.to_thread(self._require_room, target, plan.size_bytes or 0)
+        target = await asyncio.to_thread(self._settle_target, target, self.default_target(entry, type_name, options))
         passed_through = entry.recovered_from
         if passed_through is None and entry.quant_type is not None and is_quantized(entry.quant_type):
             passed_through = entry.quant_type
-        return await self._jobs.start(
-            QuantizeRequest(
-                source=str(entry.path),
-                target=str(target),
-                type_name=type_name,
-                allow_requantize=allow_requantize,
-                threads=threads,
-                predicted_bytes=plan.size_bytes,
-                parent_name=entry.name,
-                recovered_from=passed_through,
-            )
+        request = QuantizeRequest(
+            source=str(entry.path),
+            target=str(target),
+            type_name=type_name,
+            options=options,
+            file_count=plan.file_count,
+            allow_requantize=allow_requantize,
+            threads=threads,
+            predicted_bytes=plan.size_bytes,
+            source_tensor_bytes=plan.source_tensor_bytes,
+            parent_name=entry.name,
+            recovered_from=passed_through,
         )
+        await asyncio.to_thread(_require_free_names, request.targets)
+        await require_unmade(self._jobs, request)
+        await asyncio.to_thread(self._require_room, target, plan.size_bytes or 0)
+        return await self._jobs.start(request)
 
-    def _settle_target(self, entry: ModelEntry, type_name: str, target: Path | None) -> Path:
-        default = self.default_target(entry, type_name)
+    def _settle_target(self, target: Path | None, default: Path) -> Path:
         target = default if target is None else Path(os.path.expanduser(target)).absolute()
         try:
             if target.is_dir():
@@ -187,8 +213,6 @@ class Quantizer:
             raise EdgetuiError(
                 "bad_request", f"The name {target.name} says that it is one of several files: name it otherwise."
             )
-        if os.path.lexists(target):
-            raise EdgetuiError("exists", f"{target} is already there: remove it or name another file.")
         return target
 
     def _require_room(self, target: Path, predicted_bytes: int) -> None:
@@ -215,7 +239,37 @@ def _existing(folder: Path) -> Path:
     return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
-def _require_usable(entry: ModelEntry) -> _FileMark:
+async def require_unmade(jobs: Jobs, request: Request) -> None:
+    """Raises `EdgetuiError("busy")` where a running job makes the same file."""
+    for record in await jobs.list():
+        if record.is_running and record.output == request.output:
+            raise EdgetuiError(
+                "busy", f"Job {record.job_id} is already making {request.output}: wait for it or cancel it."
+            )
+
+
+def _require_free_names(targets: Sequence[Path]) -> None:
+    for target in targets:
+        if os.path.lexists(target):
+            raise EdgetuiError("exists", f"{target} is already there: remove it or name another file.")
+
+
+def _marks(entry: ModelEntry, options: QuantOptions) -> _Asked:
+    """What tells this question from any other; raises `EdgetuiError` for files that cannot be used."""
+    matrix = None
+    mark = require_usable(entry)
+    if options.imatrix:
+        try:
+            status = os.stat(options.imatrix)
+        except OSError as error:
+            raise EdgetuiError(
+                "not_found", f"The importance matrix {options.imatrix} cannot be read ({error.strerror})."
+            ) from error
+        matrix = (options.imatrix, status.st_size, status.st_mtime_ns)
+    return mark, options, matrix
+
+
+def require_usable(entry: ModelEntry) -> FileMark:
     """Refuse what cannot be a source; returns what tells this very file from any other."""
     if entry.problem is not None:
         raise EdgetuiError("bad_file", entry.problem)

@@ -13,9 +13,9 @@ from edgetui.engines.reporting import Outcome
 from edgetui.formats.final_name import refuse_existing, take_name
 from edgetui.formats.imatrix import write_imatrix
 from edgetui.formats.text_file import read_text
-from edgetui.formats.topics import read_topics
 from edgetui.store.provenance import Origin, Provenance
 from edgetui.worker.runners.target_folder import make_folder
+from edgetui.worker.texts import topics
 
 if TYPE_CHECKING:
     from edgetui.worker.requests import ImatrixRequest
@@ -30,7 +30,7 @@ def run(request: ImatrixRequest, job: RunningJob) -> Outcome:
     job.progress(0, None, "chunks", "reading the model")
     make_folder(target.parent)
     refuse_existing(target)
-    text = read_text(Path(request.text)) if request.text else read_topics()
+    text = read_text(Path(request.text)) if request.text else topics()
     started = time.monotonic()
 
     def report(done: int, total: int) -> None:
