@@ -1,0 +1,1 @@
+"""Microsoft Olive, in the environment of its toolchain."""

@@ -1,0 +1,100 @@
+"""What becomes of Olive's output: a folder that runs by itself, like any other ONNX build."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.formats.onnx import check_external_data, read_onnx
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GRAPH = "model.onnx"
+DATA = "model.onnx.data"
+
+_COMPANIONS = ("*.json", "*.jinja", "*.model", "*.tiktoken", "vocab.txt", "merges.txt")
+"""Tokenizer, configuration, chat template."""
+_NOT_COMPANIONS = ("footprint.json", "model_config.json", "output_footprint.json", "input_model_metrics.json")
+_MOST_COMPANION_BYTES = 64 * 1024**2
+
+
+def take_result(told: Mapping[str, Any], made: Path, source: Path, target: Path, name: str) -> None:
+    """Put the model that Olive describes by `told` into the folder `target`, with what it needs to run.
+
+    `made` is where Olive wrote, `source` the first file of the model that it began with. Raises
+    `EdgetuiError("unsupported")` for a result that is no single ONNX graph.
+    """
+    graph = _graph_of(told, made, name)
+    _save(graph, target)
+    check_external_data(read_onnx(target / GRAPH))
+    for folder in (made, source.parent):
+        _copy_companions(folder, target)
+    _adapt_genai_config(target / "genai_config.json", told.get("config", {}).get("inference_settings"))
+
+
+def _graph_of(told: Mapping[str, Any], made: Path, name: str) -> Path:
+    kind, config = str(told.get("type", "")).lower(), told.get("config", {})
+    if kind == "hfmodel" or kind.startswith("pytorch"):
+        raise EdgetuiError(
+            "unsupported",
+            f"The workflow for {name} ends with a PyTorch model, and edgetui runs ONNX: let its last pass be"
+            " ModelBuilder or OnnxConversion.",
+        )
+    path = Path(str(config.get("model_path") or made))
+    if path.is_dir():
+        file_name = config.get("onnx_file_name")
+        graphs = [path / file_name] if file_name else sorted(path.glob("*.onnx"))
+        path = graphs[0] if len(graphs) == 1 else path
+    if kind != "onnxmodel" or not path.is_file():
+        raise EdgetuiError(
+            "unsupported",
+            f"The workflow for {name} made more than one graph, which edgetui cannot run: take other passes.",
+        )
+    return path
+
+
+def _save(graph: Path, target: Path) -> None:
+    """Write the graph with its weights in one file beside it, without those that no node reads any more.
+
+    HQQ of Olive 0.13 leaves all the weights that it has quantized in the graph.
+    """
+    import onnx_ir
+    from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+    model = onnx_ir.load(str(graph))
+    onnx_ir.external_data.load_to_model(model)
+    RemoveUnusedNodesPass()(model)
+    onnx_ir.save(model, str(target / GRAPH), external_data=DATA, size_threshold_bytes=1024)
+
+
+def _copy_companions(folder: Path, target: Path) -> None:
+    for pattern in _COMPANIONS:
+        for path in folder.glob(pattern):
+            small = path.is_file() and path.stat().st_size <= _MOST_COMPANION_BYTES
+            ours = path.name.startswith("olive_") or path.name.endswith(".index.json")
+            if small and not ours and path.name not in _NOT_COMPANIONS and not (target / path.name).exists():
+                shutil.copyfile(path, target / path.name)
+
+
+def _adapt_genai_config(path: Path, inference: Mapping[str, Any] | None) -> None:
+    """Name the new graph, and the session options that were found to be the fastest."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        decoder = told["model"]["decoder"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    decoder["filename"] = GRAPH
+    options = (inference or {}).get("session_options") or {}
+    tuned = decoder.setdefault("session_options", {})
+    for key in ("intra_op_num_threads", "inter_op_num_threads"):
+        if options.get(key) is not None:
+            tuned[key] = options[key]
+    if (level := options.get("graph_optimization_level")) is not None:
+        tuned["graph_optimization_level"] = {0: "ORT_DISABLE_ALL", 1: "ORT_ENABLE_BASIC", 2: "ORT_ENABLE_EXTENDED"}.get(
+            level, "ORT_ENABLE_ALL"
+        )
+    path.write_text(json.dumps(told, indent=4), encoding="utf-8")
