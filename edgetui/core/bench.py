@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KvCacheType
 from edgetui.core.statistics import Ratio, mean, standard_deviation
 
@@ -33,6 +34,28 @@ class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     batch_tokens: Annotated[int, Meta(ge=1, le=65_536)] = 2048
     """Prompt tokens handed over at once; the engine computes at most `PHYSICAL_BATCH_TOKENS` of them together."""
     kv_cache_type: KvCacheType = "f16"
+
+
+class Repetition(NamedTuple):
+    """One repetition of a test, just measured."""
+
+    test: Literal["pp", "tg"]
+    tokens: int
+    number: int
+    """From 1."""
+    duration_ns: int
+
+
+def tests_of(settings: BenchSettings) -> list[tuple[Literal["pp", "tg"], int]]:
+    """Tests and their tokens, in order; raises `EdgetuiError("bad_request")` when there is nothing to measure."""
+    tests: list[tuple[Literal["pp", "tg"], int]] = []
+    if settings.prompt_tokens:
+        tests.append(("pp", settings.prompt_tokens))
+    if settings.generated_tokens:
+        tests.append(("tg", settings.generated_tokens))
+    if not tests:
+        raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+    return tests
 
 
 class BenchRow(msgspec.Struct, frozen=True, kw_only=True):

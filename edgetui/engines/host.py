@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -62,6 +64,36 @@ def resident_bytes() -> int:
     import psutil
 
     return int(psutil.Process().memory_info().rss)
+
+
+def forget_peak_memory() -> None:
+    """Let `peak_resident_bytes` begin anew, where the system can do that (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_resident_bytes() -> int | None:
+    """Most memory that this process held since `forget_peak_memory`, or ever where the system only knows that."""
+    try:
+        # Linux's getrusage counts in what the process held that started this one.
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        return int(found[1]) * 1024 if found else None
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:
+        return None
+    # In bytes on macOS, which alone comes here.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def load_average() -> float | None:
+    """One-minute load of the machine, so that a noisy figure can be told from a quiet one."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
 
 
 def cpu_seconds_of_others() -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.bench import BenchRecord, Comparison, Machine
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.statistics import ratio_of_means
+from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.services.signals import Signal
 from edgetui.store.history import History
 from edgetui.worker.protocol import JobBenchRow, JobFailed, JobSucceeded
@@ -35,7 +36,10 @@ class Bench:
         """Published when this process knows of a new row, or removed one."""
 
     async def start(self, entry: ModelEntry, settings: BenchSettings) -> JobRecord:
-        """Measure a model in a job; raises `EdgetuiError` as `check` does, and `busy`."""
+        """Measure a model in a job.
+
+        Raises `EdgetuiError` as `check` does, `busy`, and `engine_missing` without the toolchain of its format.
+        """
         self.check(entry, settings)
         running = next((job for job in await self._jobs.list() if job.is_running), None)
         if running is not None:
@@ -45,7 +49,13 @@ class Bench:
                 " wait for it, or cancel it on the Jobs screen.",
             )
         return await self._jobs.start(
-            BenchRequest(model=str(entry.path), model_name=entry.name, settings=settings, machine=await self.machine())
+            BenchRequest(
+                model=str(entry.path),
+                model_name=entry.name,
+                settings=settings,
+                machine=await self.machine(),
+                model_format=entry.format,
+            )
         )
 
     @staticmethod
@@ -53,10 +63,17 @@ class Bench:
         """Raise `EdgetuiError` for what can never be measured: `bad_file`, `unsupported`, `bad_request`."""
         if entry.problem:
             raise EdgetuiError("bad_file", entry.problem)
-        if entry.format != "gguf":
+        if entry.format == "safetensors":
             raise EdgetuiError(
                 "unsupported",
-                f"{entry.name} is in the {entry.format} format, which llama.cpp cannot run: take a GGUF file of it.",
+                f"{entry.name} is in the safetensors format, which no engine here runs: make GGUF, ONNX or MLX of it"
+                " first.",
+            )
+        if entry.format == "onnx" and not (entry.path.parent / GENAI_CONFIG).is_file():
+            raise EdgetuiError(
+                "unsupported",
+                f"{entry.name} is a graph without {GENAI_CONFIG}, and onnxruntime-genai measures decoders with it:"
+                " build one with onnx-build.",
             )
         if not settings.prompt_tokens and not settings.generated_tokens:
             raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from edgetui.core.bench import PHYSICAL_BATCH_TOKENS, BenchRow
+from edgetui.core.bench import PHYSICAL_BATCH_TOKENS, BenchRow, Repetition, tests_of
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import LoadSettings
+from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.model import LoadedModel
 from edgetui.formats.gguf import read_gguf
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from edgetui.core.bench import BenchSettings
 
 
-class Repetition(NamedTuple):
-    """One repetition, just measured."""
-
-    test: Literal["pp", "tg"]
-    tokens: int
-    number: int
-    """From 1."""
-    duration_ns: int
-
-
 def measure(
     path: Path, name: str, settings: BenchSettings, on_repetition: Callable[[Repetition], None]
 ) -> Iterator[BenchRow]:
@@ -38,13 +28,7 @@ def measure(
 
     Raises `EdgetuiError` as a load does, and `bad_request` when there is nothing to measure.
     """
-    tests: list[tuple[Literal["pp", "tg"], int]] = []
-    if settings.prompt_tokens:
-        tests.append(("pp", settings.prompt_tokens))
-    if settings.generated_tokens:
-        tests.append(("tg", settings.generated_tokens))
-    if not tests:
-        raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+    tests = tests_of(settings)
     header = read_gguf(path)
     for test, tokens in tests:
         # A context of the test's own size, as llama-bench makes it.
@@ -54,9 +38,12 @@ def measure(
             threads=settings.threads,
             kv_cache_type=settings.kv_cache_type,
         )
+        host.forget_peak_memory()
+        began = time.perf_counter()
         model = LoadedModel.load(path, load, adjust_context=_as_llama_bench)
+        load_s = time.perf_counter() - began
         try:
-            load_average = _load_average()
+            load_average = host.load_average()
             bench = _Bench(model, settings.depth_tokens)
             run = bench.prefill if test == "pp" else bench.decode
             # llama-bench warms prefill up with the whole prompt, decode with one token.
@@ -83,6 +70,8 @@ def measure(
                 load_average=load_average,
                 backend=library.backend(),
                 depth_tokens=settings.depth_tokens,
+                load_s=load_s,
+                memory_bytes=host.peak_resident_bytes(),
             )
         finally:
             model.close()
@@ -165,11 +154,3 @@ class _Bench:
             raise EdgetuiError(
                 "internal", f"llama.cpp stopped with status {status} while measuring {self._model.path.name}."
             )
-
-
-def _load_average() -> float | None:
-    """One-minute load before the test, so that a noisy row can be told from a quiet one."""
-    try:
-        return os.getloadavg()[0]
-    except (AttributeError, OSError):
-        return None

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 from edgetui.core.jobs import REPETITIONS
-from edgetui.engines.llama_cpp.bench import Repetition, measure
 from edgetui.engines.reporting import Outcome
 from edgetui.store.history import History
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edgetui.core.bench import BenchRow, BenchSettings, Repetition
     from edgetui.worker.requests import BenchRequest
     from edgetui.worker.runners import RunningJob
+
+MEASURERS: dict[str, str] = {
+    "gguf": "edgetui.engines.llama_cpp.bench",
+    "onnx": "edgetui.engines.onnx_runtime.bench",
+    "mlx": "edgetui.engines.mlx.bench",
+}
+"""Format to the module whose `measure` runs it; imported only when its job runs."""
+
+
+class Measurer(Protocol):
+    """The `measure` of a module in `MEASURERS`."""
+
+    def __call__(
+        self, path: Path, name: str, settings: BenchSettings, on_repetition: Callable[[Repetition], None]
+    ) -> Iterator[BenchRow]:
+        """Rows of the model at `path`, one a test as soon as it is complete; raises `EdgetuiError`."""
 
 
 def run(request: BenchRequest, job: RunningJob) -> Outcome:
@@ -35,6 +54,7 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
 
     history = History(job.database)
     results = []
+    measure = cast("Measurer", import_module(MEASURERS[request.model_format]).measure)
     for row in measure(Path(request.model), request.model_name, settings, report):
         history.add(row, request.machine, job.folder.job_id)
         job.row(row)
