@@ -24,13 +24,18 @@ if TYPE_CHECKING:
 
 LIMIT_S = 180.0
 """Loading torch from an SD card takes long; a wedged import for ever."""
+_INVENTORY = """
+import importlib.metadata, json, sys
+packages = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions() if found.metadata}
+print(json.dumps([".".join(map(str, sys.version_info[:3])), packages]))
+"""
 
 
 async def prove(status: ToolchainStatus, log_dir: Path) -> ToolchainProof:
     """Run the self-test; raises `EdgetuiError`: `engine_missing`, `crashed`, each with what to do."""
     began = time.monotonic()
     python = Path(status.folder) / "bin" / "python"
-    await _require_same_python(status, python)
+    await _require_as_made(status, python)
     with tempfile.TemporaryDirectory(prefix="edgetui-") as folder:
         proved = await _asked(status, python, folder)
         if proved.failure is not None:
@@ -42,16 +47,22 @@ async def prove(status: ToolchainStatus, log_dir: Path) -> ToolchainProof:
     return ToolchainProof(name=status.name, found=found, duration_s=time.monotonic() - began)
 
 
-async def _require_same_python(status: ToolchainStatus, python: Path) -> None:
-    """Packages of one Python's environment are not seen by another's interpreter."""
-    code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
-    out, err = await _output(status.name, [str(python), "-I", "-c", code])
-    version = out.decode("utf-8", "replace").strip()
-    made_with = status.mark.python if status.mark is not None else ""
-    if not version:
-        raise broken_toolchain(status.name, f"its Python does not start: {_last_line(err)}")
-    if version.split(".")[:2] != made_with.split(".")[:2]:
-        raise broken_toolchain(status.name, f"it was made with Python {made_with}, and its Python is {version} now")
+async def _require_as_made(status: ToolchainStatus, python: Path) -> None:
+    """The interpreter and the packages must be those that the mark names."""
+    mark = status.mark
+    assert mark is not None, "a toolchain without a mark is broken"
+    out, err = await _output(status.name, [str(python), "-I", "-c", _INVENTORY])
+    try:
+        version, packages = msgspec.json.decode(out, type=tuple[str, dict[str, str]])
+    except msgspec.MsgspecError:
+        raise broken_toolchain(status.name, f"its Python does not start: {_last_line(err)}") from None
+    # Packages of one Python's environment are not seen by another's interpreter.
+    if version.split(".")[:2] != mark.python.split(".")[:2]:
+        raise broken_toolchain(status.name, f"it was made with Python {mark.python}, and its Python is {version} now")
+    for name, wanted in mark.versions.items():
+        if (found := packages.get(name)) != wanted:
+            reason = f"is {found} now, not {wanted}" if found else "is gone"
+            raise broken_toolchain(status.name, f"its package {name} {reason}")
 
 
 async def _asked(status: ToolchainStatus, python: Path, folder: str) -> Proved:
