@@ -83,6 +83,11 @@ class Paths:
         return self.state_dir / "edgetui.db"
 
     @property
+    def baselines_dir(self) -> Path:
+        """Logits of unquantized models, which builds of them are compared with."""
+        return self.state_dir / "logits"
+
+    @property
     def log_dir(self) -> Path:
         """Logs of the app and of session workers."""
         return self.state_dir / "logs"

@@ -14,6 +14,8 @@ CONFIDENCE = 0.95
 """Of every interval."""
 _MOST_FREEDOM = 200.0
 """Degrees of freedom beyond which Student's t hardly changes (1.972, the normal limit is 1.960)."""
+_NORMAL_LIMIT = 1.959964
+"""Standard deviations within which a normal distribution has `CONFIDENCE` of its mass."""
 _STEPS = 64
 """Of Simpson's rule; gives t to five figures."""
 
@@ -29,6 +31,13 @@ class Ratio(msgspec.Struct, frozen=True):
     def is_shown(self) -> bool:
         """Whether the interval leaves out 1: only then is one faster than the other."""
         return not self.low <= 1 <= self.high
+
+
+class Interval(msgspec.Struct, frozen=True):
+    """Where a figure lies with a confidence of 95 %."""
+
+    low: float
+    high: float
 
 
 def mean(values: Sequence[float]) -> float:
@@ -79,6 +88,19 @@ def ratio_of_means(a: Sequence[float], b: Sequence[float]) -> Ratio | None:
     freedom = variance**2 / (variance_a**2 / (len(a) - 1) + variance_b**2 / (len(b) - 1))
     factor = math.exp(student_t(freedom) * math.sqrt(variance))
     return Ratio(ratio, ratio / factor, ratio * factor)
+
+
+def wilson_interval(right: int, asked: int) -> Interval:
+    """95 % interval of a share of which `right` of `asked` were counted; 0 to 1 when nothing was asked.
+
+    Wilson's score interval (1927), which unlike the normal one keeps within 0 to 1 and is no point at either end.
+    """
+    if asked < 1:
+        return Interval(0.0, 1.0)
+    share, z2 = right / asked, _NORMAL_LIMIT**2
+    centre = (share + z2 / (2 * asked)) / (1 + z2 / asked)
+    half = _NORMAL_LIMIT * math.sqrt(share * (1 - share) / asked + z2 / (4 * asked**2)) / (1 + z2 / asked)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
 def student_t(freedom: float) -> float:

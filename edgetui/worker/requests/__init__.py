@@ -6,6 +6,7 @@ A new kind of job is a struct in a module here, its member in `JobRequest`, and 
 from edgetui.worker.requests.base import Request, hidden_beside
 from edgetui.worker.requests.download import DownloadRequest
 from edgetui.worker.requests.llama_cpp import BenchRequest, ImatrixRequest, QuantizeRequest
+from edgetui.worker.requests.quality import BaselineRequest, EvaluateRequest, QualityRequest
 from edgetui.worker.requests.recipe import (
     ComparisonRequest,
     RecipeRequest,
@@ -23,6 +24,9 @@ JobRequest = (
     | DownloadRequest
     | WorkflowRequest
     | ToolchainRequest
+    | QualityRequest
+    | BaselineRequest
+    | EvaluateRequest
     | SweepRequest
     | TensorErrorsRequest
     | RecipeRequest
@@ -31,17 +35,20 @@ JobRequest = (
 )
 
 __all__ = [
+    "BaselineRequest",
     "BenchRequest",
     "ComparisonRequest",
     "DownloadRequest",
+    "EvaluateRequest",
     "ImatrixRequest",
     "JobRequest",
+    "QualityRequest",
     "QuantizeRequest",
     "RecipeRequest",
     "Request",
     "SensitivityRequest",
-    "TensorErrorsRequest",
     "SweepRequest",
+    "TensorErrorsRequest",
     "ToolchainRequest",
     "WorkflowRequest",
     "hidden_beside",

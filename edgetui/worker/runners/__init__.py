@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
 from edgetui.worker.requests import (
+    BaselineRequest,
     BenchRequest,
     ComparisonRequest,
     DownloadRequest,
+    EvaluateRequest,
     ImatrixRequest,
     JobRequest,
+    QualityRequest,
     QuantizeRequest,
     RecipeRequest,
     SensitivityRequest,
-    TensorErrorsRequest,
     SweepRequest,
+    TensorErrorsRequest,
     ToolchainRequest,
     WorkflowRequest,
 )
@@ -33,6 +36,9 @@ RUNNERS: dict[type[JobRequest], str] = {
     DownloadRequest: "edgetui.worker.runners.download",
     SweepRequest: "edgetui.worker.runners.sweep",
     WorkflowRequest: "edgetui.worker.runners.workflow",
+    QualityRequest: "edgetui.worker.runners.quality",
+    BaselineRequest: "edgetui.worker.runners.baseline",
+    EvaluateRequest: "edgetui.worker.runners.evaluate",
     ToolchainRequest: "edgetui.worker.runners.toolchain",
     TensorErrorsRequest: "edgetui.worker.runners.tensor_errors",
     RecipeRequest: "edgetui.worker.runners.recipe",

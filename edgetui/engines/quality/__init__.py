@@ -1,0 +1,1 @@
+"""Quality by llama-perplexity's definitions over the logits of any engine; numpy, and no runtime."""
