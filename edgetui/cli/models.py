@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetui.core.model_text import FORMAT_TITLES
 from edgetui.core.units import MISSING, format_bytes, format_count
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ async def _list(favourites: bool, tag: str, as_json: bool) -> int:
         _print_json(entries)
     elif entries:
         _print_table(
-            ("name", "type", "params", "size", "bpw", "context", "architecture", "source", "quantized of"),
+            ("name", "type", "params", "size", "bpw", "context", "architecture", "source", "made of"),
             [_row(entry) for entry in entries],
         )
         for entry in entries:
@@ -55,7 +56,7 @@ async def _list(favourites: bool, tag: str, as_json: bool) -> int:
     elif favourites or tag:
         print("No model is marked so: `edgetui note` marks one.", file=sys.stderr)
     else:
-        print(f"No models yet: put a GGUF file into {lab.paths.models_dir}.", file=sys.stderr)
+        print(f"No models yet: put a GGUF file or a model's folder into {lab.paths.models_dir}.", file=sys.stderr)
     return 1 if problems else 0
 
 
@@ -108,10 +109,13 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def _print_details(details: ModelDetails, tensors: bool) -> None:
     entry = details.entry
     print(f"{_plain(entry.name)}\n{_plain(str(entry.path))}")
-    print(f"{format_bytes(entry.size_bytes)}, {format_count(entry.parameter_count)} parameters, {entry.quant_type}")
+    what = (format_bytes(entry.size_bytes), f"{format_count(entry.parameter_count)} parameters", entry.quant_type)
+    print(", ".join(filter(None, (*what, FORMAT_TITLES[entry.format]))))
+    if len(entry.parts) > 1:
+        print(f"{len(entry.parts)} files: {_plain(', '.join(part.name for part in entry.parts[:12]))}")
     if entry.parent:
         recovered = f", recovered from {entry.recovered_from}" if entry.recovered_from else ""
-        print(f"quantized of {_plain(entry.parent)}{recovered}")
+        print(f"made of {_plain(entry.parent)}{recovered}")
     if entry.recipe:
         print(f"by {_plain(entry.recipe)}")
     print("\ntensors by type")

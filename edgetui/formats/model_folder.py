@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.formats.gguf import split_parts
 from edgetui.formats.regular_file import open_regular
 
 if TYPE_CHECKING:
@@ -138,18 +139,23 @@ def engine_file(path: Path) -> Path:
     return found[0].parts[0]
 
 
-def model_size_bytes(path: Path) -> int:
-    """All files of the model whose file for an engine this is; of a GGUF file itself."""
+def model_parts(path: Path) -> tuple[Path, ...]:
+    """Every file of the model whose file for an engine this is; of a GGUF model itself with its further parts."""
     for model in models_of(path.parent, [each.name for each in path.parent.iterdir()]):
         if model.parts[0] == path:
-            return sum(part.stat().st_size for part in model.parts if part.exists())
-    return path.stat().st_size
+            return tuple(part for part in model.parts if part.exists())
+    return split_parts(path)
 
 
-def belongs_wholly(folder: Path, parts: Iterable[Path]) -> bool:
-    """Whether a folder holds nothing but these files."""
+def others_in(folder: Path, parts: Iterable[Path]) -> list[Path]:
+    """Files in a folder, and below it, that are none of these."""
     mine = set(parts)
-    return all(path in mine for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+    return [path for path in sorted(folder.rglob("*")) if path not in mine and (path.is_symlink() or not path.is_dir())]
+
+
+def is_weights(path: Path) -> bool:
+    """Whether a file holds a model's weights by its name, and is nothing small beside them."""
+    return path.suffix.lower() in (".gguf", ".safetensors", ".onnx") or _DATA.search(path.name) is not None
 
 
 def read_json(path: Path, most_bytes: int = _MOST_CONFIG_BYTES) -> dict[str, Any]:

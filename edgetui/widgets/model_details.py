@@ -8,6 +8,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from edgetui.core.model_text import FORMAT_TITLES
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.core.units import MISSING, format_bytes, format_count
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from edgetui.core.models import MetadataItem, ModelEntry, TensorTypeShare
 
+_FILES = 8
+"""Named of a model with many."""
 _VALUE_CHARACTERS = 400
 """Of one metadata value; a chat template alone can fill many screens (`t` shows it whole)."""
 
@@ -77,12 +80,15 @@ def _facts(entry: ModelEntry) -> Content:
     if entry.problem is not None:
         lines.append(Content.styled(f"! {plain_line(entry.problem)}", "$text-error"))
     lines.append(_line("file", str(entry.path)))
+    lines.append(_line("format", FORMAT_TITLES[entry.format]))
     if len(entry.parts) > 1:
-        lines.append(_line("files", f"{len(entry.parts)}"))
+        more = ", ..." if len(entry.parts) > _FILES else ""
+        names = ", ".join(part.name for part in entry.parts[:_FILES])
+        lines.append(_line("files", f"{len(entry.parts)}: {names}{more}"))
     if entry.repo:
         lines.append(_line("repository", f"{entry.repo} at {(entry.revision or MISSING)[:12]}"))
     if entry.parent:
-        lines.append(_line("quantized of", entry.parent))
+        lines.append(_line("made of", entry.parent))
     if entry.recipe:
         lines.append(_line("by", entry.recipe))
     if entry.recovered_from:
@@ -102,7 +108,7 @@ def _shares(shares: Iterable[TensorTypeShare]) -> Content:
     for share in shares:
         lines.append(
             Content(
-                f"{plain_line(share.type_name):<9}{share.tensor_count:>5} tensors"
+                f"{plain_line(share.type_name):<11}{share.tensor_count:>5} tensors"
                 f" {format_count(share.parameter_count):>7} weights {format_bytes(share.size_bytes):>10}"
             )
         )
