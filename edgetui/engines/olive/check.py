@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgetui.core.olive_config import passes_of
@@ -26,7 +27,7 @@ class Objection(NamedTuple):
 def objection_to(config: dict[str, Any]) -> Objection | None:
     """The first thing that Olive does not accept in a workflow; None for a good one.
 
-    `isolation.isolate` was called before.
+    `isolation.isolate` and `calibration.register` were called before.
     """
     from olive.package_config import OlivePackageConfig
     from olive.workflows.run.config import RunConfig
@@ -56,7 +57,7 @@ def objection_to(config: dict[str, Any]) -> Objection | None:
         first = error.errors()[0]
         return Objection(_plain(first["msg"]), _known_part(config, first["loc"]))
     except (ValueError, AssertionError, KeyError, TypeError) as error:
-        return Objection(_plain(str(error) or type(error).__name__), ())
+        return Objection(_plain(str(error)) or type(error).__name__, ())
     return None
 
 
@@ -78,7 +79,7 @@ def _closest(type_name: str, package: Any) -> str:
 
 
 def _plain(message: str) -> str:
-    first = message.strip().splitlines()[0]
+    first = message.strip().partition("\n")[0]
     return re.sub(r"^(Value|Assertion) error, ", "", first)[:200]
 
 
@@ -98,9 +99,11 @@ def _known_part(config: Any, path: tuple[str | int, ...]) -> tuple[str | int, ..
 
 def main() -> None:
     """Check what stands on standard input."""
+    from edgetui.engines.olive import calibration
     from edgetui.engines.olive.isolation import isolate
 
     isolate(allow_hub=False)
+    calibration.register(Path(), is_onnx=False)
     found = objection_to(json.load(sys.stdin))
     print(json.dumps({"message": found.message if found else "", "path": list(found.path) if found else []}))
 

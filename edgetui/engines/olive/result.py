@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.olive_footprint import FOOTPRINT_FILE, WORKFLOW_FILE
+from edgetui.engines.onnx_runtime.beside import carry_along
 from edgetui.formats.onnx import check_external_data, read_onnx
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 GRAPH = "model.onnx"
 DATA = "model.onnx.data"
 
-_COMPANIONS = ("*.json", "*.jinja", "*.model", "*.tiktoken", "vocab.txt", "merges.txt")
-"""Tokenizer, configuration, chat template."""
-_NOT_COMPANIONS = ("footprint.json", "model_config.json", "output_footprint.json", "input_model_metrics.json")
-_MOST_COMPANION_BYTES = 64 * 1024**2
+_OLIVES_OWN = (
+    "footprint.json", "output_footprint.json", "model_config.json", "input_model_metrics.json", "run_history.txt",
+    FOOTPRINT_FILE, WORKFLOW_FILE,
+)  # fmt: skip
 
 
 def take_result(told: Mapping[str, Any], made: Path, source: Path, target: Path, name: str) -> None:
@@ -29,10 +30,11 @@ def take_result(told: Mapping[str, Any], made: Path, source: Path, target: Path,
     `EdgetuiError("unsupported")` for a result that is no single ONNX graph.
     """
     graph = _graph_of(told, made, name)
-    _save(graph, target)
+    _save(graph, source, target)
     check_external_data(read_onnx(target / GRAPH))
-    for folder in (made, source.parent):
-        _copy_companions(folder, target)
+    # What Olive wrote itself comes last and stays.
+    for first in (source, made / GRAPH):
+        carry_along(first, target, but=_OLIVES_OWN)
     _adapt_genai_config(target / "genai_config.json", told.get("config", {}).get("inference_settings"))
 
 
@@ -57,10 +59,11 @@ def _graph_of(told: Mapping[str, Any], made: Path, name: str) -> Path:
     return path
 
 
-def _save(graph: Path, target: Path) -> None:
-    """Write the graph with its weights in one file beside it, without those that no node reads any more.
+def _save(graph: Path, source: Path, target: Path) -> None:
+    """Write the graph with its weights in one file beside it, as whoever runs it expects it.
 
-    HQQ of Olive 0.13 leaves all the weights that it has quantized in the graph.
+    Olive 0.13 leaves the weights that HQQ has quantized in the graph, and RTN and HQQ rename the outputs whose product
+    they have quantized.
     """
     import onnx_ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass
@@ -68,16 +71,10 @@ def _save(graph: Path, target: Path) -> None:
     model = onnx_ir.load(str(graph))
     onnx_ir.external_data.load_to_model(model)
     RemoveUnusedNodesPass()(model)
+    if source.suffix.lower() == ".onnx":
+        for output, before in zip(model.graph.outputs, read_onnx(source).outputs, strict=False):
+            output.name = before.name
     onnx_ir.save(model, str(target / GRAPH), external_data=DATA, size_threshold_bytes=1024)
-
-
-def _copy_companions(folder: Path, target: Path) -> None:
-    for pattern in _COMPANIONS:
-        for path in folder.glob(pattern):
-            small = path.is_file() and path.stat().st_size <= _MOST_COMPANION_BYTES
-            ours = path.name.startswith("olive_") or path.name.endswith(".index.json")
-            if small and not ours and path.name not in _NOT_COMPANIONS and not (target / path.name).exists():
-                shutil.copyfile(path, target / path.name)
 
 
 def _adapt_genai_config(path: Path, inference: Mapping[str, Any] | None) -> None:

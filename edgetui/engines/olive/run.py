@@ -26,6 +26,7 @@ from edgetui.core.olive_config import (
 from edgetui.core.olive_footprint import FOOTPRINT_FILE, WORKFLOW_FILE, footprint_lines
 from edgetui.core.workflows.olive import OliveCustom
 from edgetui.engines.olive import isolation
+from edgetui.engines.onnx_runtime.beside import refuse_pipeline
 from edgetui.store.olive_cache import OliveCache
 
 if TYPE_CHECKING:
@@ -62,15 +63,17 @@ def make(source: Path, target: Path, settings: OliveWorkflow, job: Any) -> None:
     config = _workflow(settings, model, is_onnx=is_onnx)
     isolation.isolate(allow_hub=isinstance(settings, OliveCustom) and settings.allow_hub)
     _require_text(config)
+    if is_onnx:
+        refuse_pipeline(source)
     job.progress(0, len(config["passes"]), "passes", "starting Olive")
-    _refuse_objection(config, settings)
+    _refuse_objection(config, settings, source, is_onnx=is_onnx)
     target.mkdir()
     work = target / "work"
     (work / "tmp").mkdir(parents=True)
     # What passes write on the way goes with the rest when the job is cancelled.
     tempfile.tempdir = os.environ["TMPDIR"] = str(work / "tmp")
     with cache.in_use() as folder:
-        watch, output = _run(config, source, work, folder, name, is_onnx=is_onnx, job=job)
+        watch, output = _run(config, source, work, folder, name, job)
         from edgetui.engines.olive.result import take_result
 
         best = output.get_best_candidate()
@@ -89,17 +92,13 @@ def make(source: Path, target: Path, settings: OliveWorkflow, job: Any) -> None:
     shutil.rmtree(work)
 
 
-def _run(
-    config: dict[str, Any], source: Path, work: Path, cache: Path, name: str, *, is_onnx: bool, job: Reporter
-) -> tuple[Watch, Any]:
+def _run(config: dict[str, Any], source: Path, work: Path, cache: Path, name: str, job: Reporter) -> tuple[Watch, Any]:
     """Olive's runner, and why it did not make a model where it did not."""
     from olive.workflows import run
 
-    from edgetui.engines.olive import calibration
     from edgetui.engines.olive.failures import pass_failure, pass_refusal
     from edgetui.engines.olive.watch import Watch
 
-    calibration.register(source, is_onnx=is_onnx)
     passes = passes_of(config)
     watch = Watch(passes, job)
     output = None
@@ -157,10 +156,12 @@ def _text_datasets(config: dict[str, Any]) -> list[dict[str, Any]]:
     return [load for load in loads if isinstance(load, dict) and load.get("type") == TEXT_DATASET]
 
 
-def _refuse_objection(config: dict[str, Any], settings: OliveWorkflow) -> None:
+def _refuse_objection(config: dict[str, Any], settings: OliveWorkflow, source: Path, *, is_onnx: bool) -> None:
+    from edgetui.engines.olive import calibration
     from edgetui.engines.olive.check import objection_to
 
     try:
+        calibration.register(source, is_onnx=is_onnx)
         objection = objection_to(config)
     except ImportError as error:
         raise EdgetuiError(

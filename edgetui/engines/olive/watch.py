@@ -51,7 +51,7 @@ class Watch:
 
         def watched(engine: Any, name: str, *arguments: Any, **options: Any) -> Any:
             nonlocal computed
-            pass_type = engine.computed_passes_configs[name].type
+            pass_type = watch._type_of(engine.computed_passes_configs[name].type)
             watch._begin(name, pass_type)
             computed, began = False, time.monotonic()
             try:
