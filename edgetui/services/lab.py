@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
     from edgetui.services.library import Library
+    from edgetui.services.quality import Quality
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
     from edgetui.services.recipes import Recipes
@@ -122,6 +123,13 @@ class Lab:
         from edgetui.services.quantizer import Quantizer
 
         return Quantizer(self.settings, self.paths, self.jobs, self.catalog)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """What builds of a model have lost."""
+        from edgetui.services.quality import Quality
+
+        return Quality(self.settings, self.paths, self.jobs, self.catalog, self.database)
 
     @cached_property
     def imatrices(self) -> Imatrices:

@@ -1,0 +1,146 @@
+"""Measuring how much a build of a model has lost: find what to compare it with, start the job, keep what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.quality import EMBEDDED_TEXT, WIKITEXT, MeasuredModel
+from edgetui.core.quant_types import is_quantized
+from edgetui.core.toolchains import ENGINE_TOOLCHAIN
+from edgetui.formats.text_file import read_text
+from edgetui.services.signals import Signal
+from edgetui.store.evaluations import Evaluations
+from edgetui.worker.protocol import JobFailed, JobQualityRow, JobSucceeded
+from edgetui.worker.requests import QualityRequest
+from edgetui.worker.spawn import toolchain_python
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.config import Paths, Settings
+    from edgetui.core.jobs import JobRecord
+    from edgetui.core.models import ModelEntry
+    from edgetui.core.quality import QualityRecord, QualitySettings
+    from edgetui.services.catalog import Catalog
+    from edgetui.services.jobs import Jobs
+    from edgetui.store.database import Database
+
+MEASURED_FORMATS = ("gguf", "onnx", "mlx")
+"""Those whose engines give logits."""
+
+
+class Quality:
+    """Perplexity, divergence from the unquantized parent, and tasks; a row is in the history once it is measured."""
+
+    def __init__(self, settings: Settings, paths: Paths, jobs: Jobs, catalog: Catalog, database: Database) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._jobs = jobs
+        self._catalog = catalog
+        self._evaluations = Evaluations(database)
+        self.changed: Signal[None] = Signal()
+        """Published when this process knows of a new row, or removed one."""
+
+    async def base_of(self, entry: ModelEntry) -> ModelEntry | None:
+        """The unquantized model here that an engine runs and that this one was made of, by provenance.
+
+        Where the parent itself is in a format that no engine runs (safetensors), an unquantized build of it is as good.
+        None when nothing here is known to be either.
+        """
+        entries = await self._catalog.scan()
+        return unquantized_parent(entry, entries)
+
+    async def start(self, entry: ModelEntry, base: ModelEntry | None, settings: QualitySettings) -> JobRecord:
+        """Measure a model in a job, beside `base` where one is named; raises `EdgetuiError` as `check` does."""
+        settings = await asyncio.to_thread(self.check, entry, base, settings)
+        return await self._jobs.start(
+            QualityRequest(
+                model=MeasuredModel.of(entry),
+                base=None if base is None else MeasuredModel.of(base),
+                settings=settings,
+                baselines=str(self._paths.baselines_dir),
+                headroom_bytes=self._settings.disk_headroom_bytes,
+            )
+        )
+
+    def check(self, entry: ModelEntry, base: ModelEntry | None, settings: QualitySettings) -> QualitySettings:
+        """Raise `EdgetuiError` for what can never be measured; gives the settings with the text's whole path.
+
+        `bad_file`, `unsupported` for a format that no engine runs, `engine_missing`, `bad_request` for a context beyond
+        the trained one, and as `read_text`.
+        """
+        for model in (entry, *(() if base is None else (base,))):
+            if model.problem:
+                raise EdgetuiError("bad_file", model.problem)
+            if model.format not in MEASURED_FORMATS:
+                raise EdgetuiError(
+                    "unsupported",
+                    f"{model.name} is in the {model.format} format, which no engine here runs: convert it to GGUF,"
+                    " ONNX or MLX first.",
+                )
+            if model.context_length and settings.context_tokens > model.context_length:
+                raise EdgetuiError(
+                    "bad_request",
+                    f"{model.name} was trained for {model.context_length} tokens of context and {settings.context_tokens} are"
+                    " asked for: beyond the trained context figures mean nothing.",
+                )
+            if toolchain := ENGINE_TOOLCHAIN[model.format]:
+                toolchain_python(self._paths.toolchains_dir, toolchain)
+        if settings.text in (EMBEDDED_TEXT, WIKITEXT):
+            return settings
+        path = Path(os.path.expanduser(settings.text)).absolute()
+        read_text(path)
+        return msgspec.structs.replace(settings, text=str(path))
+
+    async def follow(self, job_id: str) -> JobSucceeded | JobFailed:
+        """Publish `changed` when a job's row comes; gives the job's last event."""
+        last: JobSucceeded | JobFailed | None = None
+        async for event in self._jobs.watch(job_id):
+            if isinstance(event, JobQualityRow):
+                self.changed.publish(None)
+            elif isinstance(event, JobSucceeded | JobFailed):
+                last = event
+        assert last is not None
+        self.changed.publish(None)
+        return last
+
+    async def history(self) -> list[QualityRecord]:
+        """Every row measured here, newest first; one that is damaged is left out."""
+        return await asyncio.to_thread(self._evaluations.records)
+
+    async def remove(self, record_ids: Sequence[int]) -> int:
+        """Forget rows; returns how many there were."""
+        count = await asyncio.to_thread(self._evaluations.remove, record_ids)
+        self.changed.publish(None)
+        return count
+
+
+def unquantized_parent(entry: ModelEntry, entries: Sequence[ModelEntry]) -> ModelEntry | None:
+    """The first of the models that it was made of, or of their other builds, that is a fair thing to compare with."""
+    by_name = {each.name: each for each in entries}
+    seen = {entry.name}
+    parent = entry.parent
+    while parent is not None and parent not in seen:
+        seen.add(parent)
+        ancestor = by_name.get(parent)
+        builds = [each for each in entries if each.parent == parent and each.name != entry.name]
+        # llama.cpp is everyone's yardstick, so its build comes before other toolchains'.
+        builds.sort(key=lambda each: MEASURED_FORMATS.index(each.format) if each.format in MEASURED_FORMATS else 9)
+        candidates = [*(() if ancestor is None else (ancestor,)), *builds]
+        for candidate in candidates:
+            if _is_yardstick(candidate):
+                return candidate
+        parent = None if ancestor is None else ancestor.parent
+    return None
+
+
+def _is_yardstick(entry: ModelEntry) -> bool:
+    if entry.problem is not None or entry.format not in MEASURED_FORMATS:
+        return False
+    return entry.quant_type is not None and not is_quantized(entry.quant_type)
