@@ -87,8 +87,8 @@ class Quality:
             if model.context_length and settings.context_tokens > model.context_length:
                 raise EdgetuiError(
                     "bad_request",
-                    f"{model.name} was trained for {model.context_length} tokens of context and {settings.context_tokens} are"
-                    " asked for: beyond the trained context figures mean nothing.",
+                    f"{model.name} was trained for {model.context_length} tokens of context and {settings.context_tokens}"
+                    " are asked for: beyond the trained context figures mean nothing.",
                 )
             if toolchain := ENGINE_TOOLCHAIN[model.format]:
                 toolchain_python(self._paths.toolchains_dir, toolchain)
@@ -143,4 +143,6 @@ def unquantized_parent(entry: ModelEntry, entries: Sequence[ModelEntry]) -> Mode
 def _is_yardstick(entry: ModelEntry) -> bool:
     if entry.problem is not None or entry.format not in MEASURED_FORMATS:
         return False
-    return entry.quant_type is not None and not is_quantized(entry.quant_type)
+    kind = entry.quant_type
+    # ONNX builds are named by their precision.
+    return kind is not None and (not is_quantized(kind) or (entry.format == "onnx" and kind.startswith(("fp", "bf"))))
