@@ -87,8 +87,8 @@ class Quality:
             if model.context_length and settings.context_tokens > model.context_length:
                 raise EdgetuiError(
                     "bad_request",
-                    f"{model.name} was trained for {model.context_length} tokens of context and {settings.context_tokens}"
-                    " are asked for: beyond the trained context figures mean nothing.",
+                    f"{model.name} was trained for {model.context_length} tokens of context, not for"
+                    f" {settings.context_tokens}: beyond the trained context figures mean nothing.",
                 )
             if toolchain := ENGINE_TOOLCHAIN[model.format]:
                 toolchain_python(self._paths.toolchains_dir, toolchain)
