@@ -47,11 +47,12 @@ def convert(
     if model is None or workflow is None:
         asyncio.run(_list(lab, model, as_json))
         return
-    values = dict(_pair(setting) for setting in settings or ())
+    values = dict(pair(setting) for setting in settings or ())
     raise typer.Exit(asyncio.run(_make(lab, model, workflow, values, output, detach, as_json)))
 
 
-def _pair(setting: str) -> tuple[str, str]:
+def pair(setting: str) -> tuple[str, str]:
+    """`NAME=VALUE` apart; raises `EdgetuiError("bad_request")`."""
     name, equals, value = setting.partition("=")
     if not equals:
         raise EdgetuiError("bad_request", f"{plain_line(setting)} is no setting: write NAME=VALUE, such as bits=4.")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgetui.services.inference import Inference
     from edgetui.services.jobs import Jobs
     from edgetui.services.library import Library
+    from edgetui.services.olive import Olive
     from edgetui.services.quality import Quality
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
@@ -189,6 +190,13 @@ class Lab:
         from edgetui.services.workflows import Workflows
 
         return Workflows(self.settings, self.paths, self.jobs)
+
+    @cached_property
+    def olive(self) -> Olive:
+        """Workflows of Microsoft Olive, as JSON."""
+        from edgetui.services.olive import Olive
+
+        return Olive(self.paths, self.jobs, self.workflows)
 
     @cached_property
     def bench(self) -> Bench:
