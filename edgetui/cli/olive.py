@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -187,4 +187,4 @@ def _settings(template: str, values: list[str] | None) -> OliveWorkflow:
         raise EdgetuiError(
             "bad_request", f"{plain_line(template)} is no template of Olive's: `edgetui olive list` names them."
         )
-    return cast("OliveWorkflow", made)
+    return made

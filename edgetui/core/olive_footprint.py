@@ -37,9 +37,19 @@ def footprint_lines(rows: Sequence[PassRow]) -> list[str]:
     """The rows as a small table, the heading first."""
     lines = [f"{'PASS':<32}{'TIME':>9}{'SIZE':>11}  MEASURED"]
     for row in rows:
-        taken = "cached" if row.from_cache else MISSING if row.duration_s is None else format_duration(row.duration_s)
-        measured = [f"{name} {value:.4g}" for name, value in row.metrics.items()]
-        measured += [f"{name}={value}" for name, value in row.settings.items()]
-        name = row.pass_type or "(source)"
-        lines.append(f"{name:<32}{taken:>9}{format_bytes(row.size_bytes):>11}  {' '.join(measured) or MISSING}")
+        name, taken, size, measured = _told(row)
+        lines.append(f"{name:<32}{taken:>9}{size:>11}  {measured}")
     return lines
+
+
+def footprint_facts(rows: Sequence[PassRow]) -> list[str]:
+    """The same for a narrow place, a line or two each."""
+    return ["   ".join(part for part in _told(row) if part != MISSING) for row in rows]
+
+
+def _told(row: PassRow) -> tuple[str, str, str, str]:
+    """Name, time, size and what was measured."""
+    taken = "cached" if row.from_cache else MISSING if row.duration_s is None else format_duration(row.duration_s)
+    measured = [f"{name} {value:.4g}" for name, value in row.metrics.items()]
+    measured += [f"{name}={value}" for name, value in row.settings.items()]
+    return row.pass_type or "(source)", taken, format_bytes(row.size_bytes), " ".join(measured) or MISSING
