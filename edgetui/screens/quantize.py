@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 from textual import work
 from textual.binding import Binding
 from textual.containers import Container, Vertical
@@ -16,11 +17,12 @@ from textual.widgets import OptionList, Static
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.plain_text import plain_line
-from edgetui.core.quant_types import describe_type, plan_note
+from edgetui.core.quant_options import QuantForm, QuantOptions, options_of
 from edgetui.core.units import format_bytes, format_count
 from edgetui.screens.job_screen import JobScreen
+from edgetui.services.imatrices import CHUNKS
 from edgetui.widgets.job_panel import JobPanel
-from edgetui.widgets.type_list import TypeForecast, TypeList
+from edgetui.widgets.type_list import TypeForecast, TypeList, explain_fallbacks, explain_type
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
+    from edgetui.worker.requests import ImatrixRequest
 
 USUAL_TYPE = "Q4_K_M"
 """What the cursor stands on first."""
@@ -39,14 +42,17 @@ class QuantizeScreen(JobScreen):
     MODE = "quantize"
     HELP = (
         "Sizes are predicted by llama.cpp's own dry run and are exact. BPW is bits per weight, SHARE the part of the"
-        " source's size. A type marked - cannot be made of this model; one marked ~ falls back to another type for"
-        " tensors whose rows do not divide into its blocks, and its size counts that. Leaving this screen, or edgetui,"
-        " does not stop a job. Tab moves between the types and the job."
+        " source's size, SPEED how many times as fast as F16 it decodes on this CPU, by what a calibration measured."
+        " A type marked - cannot be made of this model now; one marked ~ falls back to another type for"
+        " tensors whose rows do not divide into its blocks, and its size counts that. An importance matrix (i) tells"
+        " which weights matter: it is made of a text, and quality measured over the same text flatters it. Leaving this"
+        " screen, or edgetui, does not stop a job. Tab moves between the types and the job."
     )
     AUTO_FOCUS = "TypeList"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
     QuantizeScreen #model { height: 1; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold; padding: 0 1; }
+    QuantizeScreen #options { height: 1; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; color: $text-muted; }
     QuantizeScreen #empty { height: auto; padding: 1 2; }
     QuantizeScreen #both { height: 1fr; layout: vertical; }
     QuantizeScreen #choose { height: 1fr; min-height: 6; }
@@ -64,6 +70,8 @@ class QuantizeScreen(JobScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+o", "choose_model", "Model", id="quantize.model"),
         Binding("n", "name_file", "Name", id="quantize.name"),
+        Binding("o", "options", "Options", id="quantize.options"),
+        Binding("i", "imatrix", "Imatrix", id="quantize.imatrix"),
     ]
 
     def __init__(self) -> None:
@@ -72,6 +80,10 @@ class QuantizeScreen(JobScreen):
         self._job_id: str | None = None
         self._named: Path | None = None
         """The target that the person named for the type under the cursor."""
+        self._options = QuantOptions()
+        self._threads = 0
+        self._awaited: ImatrixRequest | None = None
+        """The importance matrix that is taken when its job is done."""
 
     def compose_body(self) -> ComposeResult:
         """Model, types, what the marked one means, the job."""
@@ -79,6 +91,7 @@ class QuantizeScreen(JobScreen):
         yield Static(id="empty", markup=False)
         with Container(id="both"):
             with Vertical(id="choose"):
+                yield Static(id="options", markup=False)
                 yield Static(Content(TypeList.HEADER), id="header")
                 yield TypeList()
                 yield Static(id="about", markup=False)
@@ -92,8 +105,8 @@ class QuantizeScreen(JobScreen):
     # --- keys ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A name is for a type of a model."""
-        if action == "name_file":
+        """A name and options are for a type of a model."""
+        if action in ("name_file", "options", "imatrix"):
             return self._entry is not None
         return super().check_action(action, parameters)
 
@@ -104,6 +117,14 @@ class QuantizeScreen(JobScreen):
     def action_name_file(self) -> None:
         """Ask for another name than the usual one."""
         self._name_file()
+
+    def action_options(self) -> None:
+        """Open the form."""
+        self._ask_options()
+
+    def action_imatrix(self) -> None:
+        """Choose an importance matrix, or have one made."""
+        self._choose_imatrix()
 
     def action_back(self) -> None:
         """From the job: cancel it after a question, or close what is over; else back."""
@@ -120,16 +141,25 @@ class QuantizeScreen(JobScreen):
     async def open_model(self, entry: ModelEntry) -> None:
         """Predict what each type would make of a model."""
         self._entry = entry
-        self._named = None
+        self._options, self._awaited = QuantOptions(), None
         self.clear_failure()
         if self.job is not None and not self.job.is_running:
             # What came of the last one stands in Jobs; here the next one's warnings are needed.
             self._close_job()
-        self.query_one(TypeList).begin(entry.size_bytes, USUAL_TYPE)
+        self._plan_again(USUAL_TYPE)
         self._show_model()
         self.query_one(TypeList).focus()
         self.refresh_bindings()
-        self._plan(entry)
+
+    def _plan_again(self, highlight: str) -> None:
+        """Predict with the options as they are now."""
+        if self._entry is None:
+            return
+        self._named = None
+        told = self._options.told
+        self.query_one("#options", Static).update(Content(plain_line(f"options  {told or 'usual'}")))
+        self.query_one(TypeList).begin(self._entry.size_bytes, highlight)
+        self._plan(self._entry)
 
     @work(group="model", exclusive=True)
     async def _take_only_model(self) -> None:
@@ -150,7 +180,7 @@ class QuantizeScreen(JobScreen):
     async def _plan(self, entry: ModelEntry) -> None:
         types = self.query_one(TypeList)
         try:
-            async with aclosing(self.lab.quantizer.plan(entry)) as plans:
+            async with aclosing(self.lab.quantizer.plan(entry, (), self._options)) as plans:
                 async for plan in plans:
                     types.show(
                         TypeForecast(
@@ -158,7 +188,8 @@ class QuantizeScreen(JobScreen):
                             plan.size_bytes,
                             plan.bits_per_weight,
                             plan.needs_imatrix,
-                            plan.fallback_tensors,
+                            plan.fallbacks,
+                            plan.product_weights,
                             plan.problem,
                         )
                     )
@@ -168,6 +199,66 @@ class QuantizeScreen(JobScreen):
             self.show_failure(error)
         else:
             types.end()
+            await self._read_speeds()
+
+    async def _read_speeds(self) -> None:
+        calibration = (await self.lab.speed.calibration()).value
+        measured = max(calibration.threads, key=lambda part: part.threads) if calibration else None
+        self.query_one(TypeList).calibrate(measured)
+        self._describe()
+
+    # --- options ------------------------------------------------------------------------------------------
+
+    @work(group="dialog", exclusive=True)
+    async def _ask_options(self) -> None:
+        from edgetui.screens.quantize_options import options_dialog
+
+        values = await self.app.push_screen_wait(options_dialog(self._options, self._threads))
+        if values is None:
+            return
+        form = QuantForm(**values)
+        self._threads = form.threads
+        self._take_options(options_of(form, self._options.imatrix))
+
+    def _take_options(self, options: QuantOptions) -> None:
+        self.clear_failure()
+        self._options = options
+        self._plan_again(self.query_one(TypeList).highlighted_type or USUAL_TYPE)
+
+    @work(group="dialog", exclusive=True)
+    async def _choose_imatrix(self) -> None:
+        from edgetui.screens.imatrix_dialog import ask_imatrix
+
+        if self._entry is None:
+            return
+        try:
+            wanted = await ask_imatrix(self, self._entry, self._options.imatrix, self._threads)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        if isinstance(wanted, str):
+            self._take_options(msgspec.structs.replace(self._options, imatrix=wanted))
+        elif wanted is not None:
+            await self._make_imatrix(wanted)
+
+    async def _make_imatrix(self, request: ImatrixRequest) -> None:
+        """Start the job and take what it makes; one that is here already is taken at once."""
+        entry = self._entry
+        if entry is None:
+            return
+        try:
+            if request.target in {known.path for known in await self.lab.imatrices.made_of(entry)}:
+                self._take_options(msgspec.structs.replace(self._options, imatrix=request.target))
+                return
+            record = await self.lab.imatrices.start(request, entry)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self.clear_failure()
+        self._awaited = request
+        self._job_id = record.job_id
+        self._open_job(record)
+        self.query_one(JobPanel).focus()
 
     # --- the type under the cursor ------------------------------------------------------------------------
 
@@ -189,8 +280,11 @@ class QuantizeScreen(JobScreen):
         forecast = self.query_one(TypeList).forecast(name)
         target = self._target(name)
         taken = await asyncio.to_thread(os.path.lexists, target)
-        lines = [_explain(name, forecast)]
-        caution = self.lab.quantizer.caution(entry, name)
+        speed = self.query_one(TypeList).speed(name)
+        lines = [explain_type(name, forecast, speed)]
+        if forecast is not None and forecast.fallbacks and forecast.problem is None:
+            lines.append(explain_fallbacks(forecast))
+        caution = self.lab.quantizer.caution(entry, name, self._options)
         if caution is not None:
             lines.append(f"! {caution.brief}")
         lines.append(f"makes {target.name} in {target.parent}" if not taken else f"! {target} exists: n names another")
@@ -214,19 +308,32 @@ class QuantizeScreen(JobScreen):
         if entry is None:
             return
         forecast = self.query_one(TypeList).forecast(type_name)
-        if forecast is not None and not forecast.can_start:
-            self.show_failure(Failure("unsupported", _explain(type_name, forecast)))
+        if forecast is not None and forecast.problem is not None:
+            self.show_failure(Failure("unsupported", explain_type(type_name, forecast, None)))
+            return
+        from edgetui.screens.confirm import ConfirmDialog
+
+        if forecast is not None and forecast.needs_imatrix:
+            explained = f"{type_name} needs an importance matrix, which tells which weights matter."
+            question = f"Make one of Python's documentation first ({CHUNKS} chunks)?"
+            if await self.app.push_screen_wait(ConfirmDialog(question, explained)):
+                await self._make_imatrix(self.lab.imatrices.request(entry, threads=self._threads))
             return
         target = self._target(type_name)
-        caution = self.lab.quantizer.caution(entry, type_name)
-        if caution is not None and caution.needs_yes:
-            from edgetui.screens.confirm import ConfirmDialog
-
-            if not await self.app.push_screen_wait(ConfirmDialog("Quantize it all the same?", caution.sentence)):
+        caution = self.lab.quantizer.caution(entry, type_name, self._options)
+        needs_yes = caution is not None and caution.needs_yes
+        if caution is not None and needs_yes:
+            question = "Quantize it all the same?"
+            if not await self.app.push_screen_wait(ConfirmDialog(question, caution.sentence)):
                 return
         try:
             record = await self.lab.quantizer.start(
-                entry, type_name, target=target, allow_requantize=caution is not None and caution.needs_yes
+                entry,
+                type_name,
+                target=target,
+                allow_requantize=needs_yes,
+                threads=self._threads,
+                options=self._options,
             )
         except EdgetuiError as error:
             self.show_failure(error)
@@ -238,13 +345,13 @@ class QuantizeScreen(JobScreen):
 
     def _target(self, type_name: str) -> Path:
         assert self._entry is not None
-        return self._named or self.lab.quantizer.default_target(self._entry, type_name)
+        return self._named or self.lab.quantizer.default_target(self._entry, type_name, self._options)
 
     # --- the job ------------------------------------------------------------------------------------------
 
     def take_jobs(self, records: tuple[JobRecord, ...]) -> None:
         """Show the job started here, or one that is found running."""
-        quantizations = [record for record in records if record.kind == "quantize"]
+        quantizations = [record for record in records if record.kind in ("quantize", "imatrix")]
         shown = next((record for record in quantizations if record.job_id == self._job_id), None)
         if shown is None:
             shown = next((record for record in quantizations if record.is_running), None)
@@ -256,10 +363,19 @@ class QuantizeScreen(JobScreen):
         if shown != self.job:
             self._job_id = shown.job_id
             self._open_job(shown)
-        if ended:
+        if ended and shown.kind == "imatrix":
+            self._take_awaited(shown)
+        elif ended:
             # The file may be there now, and the name taken.
             self._describe()
             self._show_model()
+
+    def _take_awaited(self, record: JobRecord) -> None:
+        """The importance matrix is there: predict with it, and let the person go on where they were."""
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None and record.state == "succeeded" and record.output == awaited.target:
+            self._take_options(msgspec.structs.replace(self._options, imatrix=awaited.target))
+            self.query_one(TypeList).focus()
 
     def _open_job(self, record: JobRecord) -> None:
         self.add_class("-job")
@@ -297,17 +413,3 @@ class QuantizeScreen(JobScreen):
 
 def _can_be_quantized(entry: ModelEntry) -> bool:
     return entry.problem is None and entry.format == "gguf"
-
-
-def _explain(name: str, forecast: TypeForecast | None) -> str:
-    """The whole story of a type for this model, in a sentence."""
-    purpose = describe_type(name).purpose
-    if forecast is None:
-        return f"{name}: {purpose}"
-    if forecast.problem is not None:
-        return f"{name} cannot be made of this model: {forecast.problem}"
-    if forecast.needs_imatrix:
-        return f"{name} needs an importance matrix (imatrix), which edgetui cannot make yet: take another type."
-    if forecast.fallback_tensors:
-        return f"{name}: {purpose}; {plan_note(None, False, forecast.fallback_tensors)}"
-    return f"{name}: {purpose}"

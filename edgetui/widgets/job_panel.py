@@ -71,8 +71,9 @@ class JobPanel(LinePanel):
 
     @property
     def made_a_model(self) -> bool:
-        """Whether the job shown has made a file."""
-        return self.has_result and self.record is not None and self.record.output is not None
+        """Whether the job shown has made a file that is a model."""
+        record = self.record
+        return self.has_result and record is not None and record.output is not None and record.kind != "imatrix"
 
     def action_open_result(self) -> None:
         """Enter."""
@@ -113,9 +114,9 @@ class JobPanel(LinePanel):
         lines: list[Line] = [(Span(text),) for text in textwrap.wrap(record.summary, max(10, width))]
         if self.made_a_model:
             lines.append((Span("enter", "label"), Span(" runs it   "), Span("b", "label"), Span(" benches it")))
-        elif self.has_result:
+        elif self.has_result and record.kind == "bench":
             lines.append((Span("enter", "label"), Span(" shows it in Bench")))
-        else:
+        elif not self.has_result:
             lines.append(
                 (Span("r", "label"), Span(f" starts it again   it ran {format_duration(record.duration_s(now))}"))
             )

@@ -50,7 +50,7 @@ def require_sound(header: GgufHeader, options: QuantOptions, type_name: str) -> 
         if not any(pattern.search(tensor) for tensor in names):
             raise EdgetuiError(
                 "bad_request",
-                f"The pattern {override.pattern} finds no tensor of {name}: `edgetui models show` lists their names.",
+                f"The pattern {override.pattern} finds no tensor of {name}: `edgetui tensors` lists their names.",
             )
     if options.keep_split and len(header.parts) == 1:
         raise EdgetuiError("bad_request", f"{name} is one file: there is no split to keep.")
