@@ -19,10 +19,11 @@ from edgetui.core.units import format_bytes
 from edgetui.core.workflows import workflow_name
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.job_screen import JobScreen
-from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.job_panel import JobPanel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -41,8 +42,8 @@ class OliveScreen(JobScreen):
     MODE = "quantize"
     HELP = (
         "Each template is a form (e) and the JSON that it becomes; tab goes into the JSON, which may be edited, esc"
-        " comes back. ctrl+s saves it under a name and asks Olive what it thinks of it, v only asks. Enter, or ctrl+r from"
-        " the JSON, runs it on the model above: where things are put is edgetui's business, and no pass may ask the"
+        " comes back. ctrl+s saves it under a name and asks Olive what it thinks of it, v only asks. Enter, or ctrl+r"
+        " from the JSON, runs it on the model above: where things are put is edgetui's business, and no pass may ask the"
         " network. A saved workflow runs on any model. x clears Olive's cache."
     )
     AUTO_FOCUS = "#workflows"
@@ -81,7 +82,7 @@ class OliveScreen(JobScreen):
         with Container(id="both"):
             with Vertical(id="left"):
                 yield OptionList(id="workflows", markup=False, compact=True)
-                yield FactsPanel(id="settings")
+                yield Static(id="settings", markup=False)
             with Vertical(id="right"):
                 json = TextArea(show_line_numbers=True, tab_behavior="indent", soft_wrap=False)
                 json.cursor_blink = False
@@ -240,7 +241,7 @@ class OliveScreen(JobScreen):
             return
         self._shown = text
         self.query_one(TextArea).load_text(text)
-        self.query_one(FactsPanel).show([("", f"{label}: {value}") for label, value in facts])
+        self._show_facts([f"{label}: {value}" for label, value in facts])
 
     @work(group="check", exclusive=True)
     async def _check(self, name: str) -> None:
@@ -278,6 +279,9 @@ class OliveScreen(JobScreen):
         self.clear_failure()
         self._list(f"{_SAVED}{saved.name}")
         return saved
+
+    def _show_facts(self, lines: Sequence[str]) -> None:
+        self.query_one("#settings", Static).update(Content("\n".join(plain_line(line) for line in lines)))
 
     def _say(self, verdict: str) -> None:
         self.query_one("#verdict", Static).update(Content(plain_line(verdict)))
@@ -317,7 +321,7 @@ class OliveScreen(JobScreen):
         except EdgetuiError:
             # It was removed meanwhile; the list of models says so.
             return
-        self.query_one(FactsPanel).show([("", line) for line in footprint_facts(rows)])
+        self._show_facts(footprint_facts(rows))
 
     def _close_job(self) -> None:
         self._job_id = None
