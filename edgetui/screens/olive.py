@@ -43,8 +43,8 @@ class OliveScreen(JobScreen):
     HELP = (
         "Each template is a form (e) and the JSON that it becomes; tab goes into the JSON, which may be edited, esc"
         " comes back. ctrl+s saves it under a name and asks Olive what it thinks of it, v only asks. Enter, or ctrl+r"
-        " from the JSON, runs it on the model above: where things are put is edgetui's business, and no pass may ask the"
-        " network. A saved workflow runs on any model. x clears Olive's cache."
+        " from the JSON, runs it on the model above: where things are put is edgetui's business, and no pass may ask"
+        " the network. A saved workflow runs on any model. x clears Olive's cache."
     )
     AUTO_FOCUS = "#workflows"
     DEFAULT_CSS = """
