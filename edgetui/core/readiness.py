@@ -27,6 +27,19 @@ class Check(msgspec.Struct, frozen=True, kw_only=True):
     """The heading that it stands under."""
 
 
+_TOOLCHAIN = "toolchain_"
+
+
+def toolchain_key(name: str) -> str:
+    """Key of the line of a toolchain."""
+    return f"{_TOOLCHAIN}{name}"
+
+
+def toolchain_of(key: str) -> str | None:
+    """Name of the toolchain that a line is about; None for any other line."""
+    return key.removeprefix(_TOOLCHAIN) if key.startswith(_TOOLCHAIN) else None
+
+
 class Report(msgspec.Struct, frozen=True):
     """All lines of one run, in the checklist's order."""
 

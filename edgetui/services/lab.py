@@ -224,7 +224,7 @@ class Lab:
         """Checks of what is installed and works."""
         from edgetui.services.readiness import Readiness
 
-        return Readiness(self.settings, self.paths, self.inference.engine_info, self.hardware)
+        return Readiness(self.settings, self.paths, self.inference.engine_info, self.hardware, self.toolchains)
 
     async def close(self) -> None:
         """End session workers and close the database; jobs go on."""

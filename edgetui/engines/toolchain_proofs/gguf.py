@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,7 +68,11 @@ def _convert(source: Path, made: Path) -> None:
     if not converter.exists():
         raise EdgetuiError("engine_missing", "its converter is gone")
     command = [sys.executable, str(converter), str(source), "--outfile", str(made), "--outtype", "f16"]
-    answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    # It imports what lies beside it.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    answer = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", env=environment
+    )
     if answer.returncode or not made.exists():
         said = [line for line in answer.stderr.splitlines() if line.strip()]
         raise EdgetuiError("crashed", f"its converter fails: {said[-1] if said else answer.returncode}", answer.stderr)

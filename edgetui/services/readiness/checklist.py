@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.readiness import Check, Report
+from edgetui.core.readiness import Check, Report, toolchain_key
 from edgetui.services.hardware import HardwareMonitor
 from edgetui.services.readiness import accounts, engines, environment, machine, operating_system, self_tests, tools
+from edgetui.services.readiness.toolchains import check_toolchain
+from edgetui.services.toolchains import read_toolchains
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from edgetui.config import Paths, Settings
+    from edgetui.services.toolchains import Toolchains
     from edgetui.worker.protocol import EngineInfo
 
 CHECK_LIMIT_S = 60.0
 """An engine that hangs while it loads must not hang the checklist."""
-PYTHON, MACHINE, ENGINES, TOOLS, HUB, CLOUD, PROOFS = (
-    "Python", "Machine", "Engines", "Tools of the course", "Hugging Face", "Clouds, optional", "Self-tests",
+PYTHON, MACHINE, ENGINES, TOOLCHAINS, TOOLS, HUB, CLOUD, PROOFS = (
+    "Python", "Machine", "Engines", "Toolchains, optional", "Tools of the course", "Hugging Face", "Clouds, optional",
+    "Self-tests",
 )  # fmt: skip
 
 
@@ -41,8 +46,12 @@ class Readiness:
         paths: Paths,
         engine_info: Callable[[], Awaitable[EngineInfo]],
         hardware: HardwareMonitor | None = None,
+        toolchains: Toolchains | None = None,
     ) -> None:
-        """`engine_info` asks a worker; `hardware` is the machine to judge, this one by default."""
+        """`engine_info` asks a worker; `hardware` is the machine to judge, this one by default.
+
+        Without `toolchains` there are no lines for them.
+        """
         hardware = hardware or HardwareMonitor()
         self._lines = (
             _Line(PYTHON, "python", "Python", environment.check_python),
@@ -57,9 +66,12 @@ class Readiness:
             _Line(ENGINES, "engine", "llama.cpp", lambda: engines.check_llama_cpp(engine_info, hardware)),
             _Line(ENGINES, "demo_model", "Demo model", engines.check_demo_model),
             _Line(ENGINES, "onnx", "ONNX Runtime", engines.check_onnx_runtime),
-            _Line(ENGINES, "mlx", "Apple MLX", engines.check_mlx),
-            _Line(ENGINES, "olive", "Microsoft Olive", engines.check_olive),
             _Line(ENGINES, "compiler", "C++ compiler", tools.check_compiler),
+            *(
+                _Line(TOOLCHAINS, toolchain_key(each.name), each.title, partial(check_toolchain, toolchains, each.name))
+                for each in read_toolchains()
+                if toolchains is not None
+            ),
             _Line(TOOLS, "dotnet", ".NET SDK", tools.check_dotnet),
             _Line(TOOLS, "git", "Git", tools.check_git),
             _Line(TOOLS, "editor", "Editor", tools.check_editor),
@@ -96,6 +108,11 @@ class Readiness:
     def prove(self) -> AsyncGenerator[Check, None]:
         """Every self-test once, at the same time, each in a worker of its own; as `run` otherwise."""
         return self._run(self._proofs, self_tests.LIMIT_S)
+
+    async def toolchain(self, name: str) -> Check:
+        """The line of one toolchain, as it is now; never raises."""
+        line = next(line for line in self._lines if line.key == toolchain_key(name))
+        return await self._run_line(line, CHECK_LIMIT_S)
 
     async def report(self) -> Report:
         """All lines in the checklist's order."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import importlib.util
-import platform
 import re
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.readiness import Check, CheckState
@@ -87,33 +84,6 @@ async def check_onnx_runtime() -> Check:
         "onnxruntime",
         "optional: runs ONNX models",
         "The second of the course's toolchains, and the way to many NPUs.",
-    )
-
-
-async def check_mlx() -> Check:
-    """Apple's engine, which is at home on Apple silicon."""
-    line = await asyncio.to_thread(
-        package_line,
-        "mlx",
-        "Apple MLX",
-        "mlx",
-        "optional: runs MLX models",
-        "The fastest engine on Apple silicon; elsewhere it computes on the CPU and is slow.",
-    )
-    if line.state == "skip" and not (platform.system() == "Darwin" and platform.machine() == "arm64"):
-        return msgspec.structs.replace(line, found="not installed, and this is no Apple silicon", action="")
-    return line
-
-
-async def check_olive() -> Check:
-    """Microsoft's optimizer."""
-    return await asyncio.to_thread(
-        package_line,
-        "olive",
-        "Microsoft Olive",
-        "olive-ai",
-        "optional: optimizes ONNX models",
-        "The third of the course's toolchains; it brings packages of several hundred MiB.",
     )
 
 
