@@ -8,13 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
-from edgetui.services.hardware.drm import NVIDIA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
+NVIDIA = "NVIDIA"
 _QUERY = (
     "pci.bus_id", "name", "driver_version", "memory.total", "memory.used", "utilization.gpu", "clocks.current.graphics",
     "temperature.gpu", "power.draw",

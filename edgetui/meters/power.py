@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from edgetui.core.hardware import PowerSample, Reading, known, unknown
-from edgetui.services.hardware.energy_counter import EnergyCounter
-from edgetui.services.hardware.source import reason_of
+from edgetui.meters.energy_counter import EnergyCounter
+from edgetui.meters.source import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from edgetui.services.hardware.raspberry_firmware import RaspberryFirmware
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.raspberry_firmware import RaspberryFirmware
+    from edgetui.meters.source import MachineSource
 
 POWERCAP = "/sys/class/powercap"
 HWMON = "/sys/class/hwmon"

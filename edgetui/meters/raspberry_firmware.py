@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import Reading, known, unknown
-from edgetui.services.hardware.source import MachineSource, attempt
+from edgetui.meters.source import MachineSource, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from edgetui.meters.source import MachineSource
 from edgetui.services.hardware import apple
-from edgetui.services.hardware.source import MachineSource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from edgetui.core.hardware import Reading
+from edgetui.meters.source import FilesystemSpace, MachineSource
 from edgetui.services.hardware import HardwareMonitor
 from edgetui.services.hardware.disk_kinds import disk_kind
 from edgetui.services.hardware.disks import DiskSpace
-from edgetui.services.hardware.source import FilesystemSpace, MachineSource
 from tests.recorded_machine import unfold
 
 

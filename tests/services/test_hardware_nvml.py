@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from edgetui.meters.nvidia import NvidiaGpus
+from edgetui.meters.source import MachineSource
 from edgetui.services.hardware.accelerators import Accelerators
-from edgetui.services.hardware.nvidia import NvidiaGpus
-from edgetui.services.hardware.source import MachineSource
 
 
 class NVMLError(Exception):

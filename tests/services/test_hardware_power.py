@@ -9,9 +9,9 @@ import pytest
 
 from edgetui.core.hardware import Reading, known, unknown
 from edgetui.core.hardware_text import sample_facts
+from edgetui.meters.energy_counter import EnergyCounter
+from edgetui.meters.source import MachineSource
 from edgetui.services.hardware import HardwareMonitor
-from edgetui.services.hardware.energy_counter import EnergyCounter
-from edgetui.services.hardware.source import MachineSource
 from tests.recorded_machine import unfold
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgetui.core.hardware import unknown
+from edgetui.meters.source import MachineSource
 from edgetui.services.hardware import HardwareMonitor, monitor
 from edgetui.services.hardware.cpu_load import CpuLoad
-from edgetui.services.hardware.source import MachineSource
 from edgetui.services.hardware.temperatures import Temperatures
 from tests.recorded_machine import unfold
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgetui.meters.source import MachineSource
 from edgetui.services.hardware import HardwareMonitor
 from edgetui.services.hardware.npus import find_npus
-from edgetui.services.hardware.source import MachineSource
 from tests.recorded_machine import unfold
 
 if TYPE_CHECKING:

@@ -102,7 +102,7 @@ def _attention(
     together = (q * numpy.float32(scale)).reshape(batch, shared, heads // shared * tokens, width)
     scores = (together @ k.swapaxes(-1, -2)).reshape(batch, heads, tokens, known)
     if isinstance(mask, str):
-        seen = numpy.tri(tokens, known, known - tokens, dtype=numpy.bool_)
+        seen: NDArray[numpy.bool_] = numpy.tri(tokens, known, known - tokens, dtype=numpy.bool_)
         scores += numpy.where(seen, numpy.float32(0), numpy.float32(-numpy.inf))
     elif mask is not None:
         given = numpy.asarray(mask)

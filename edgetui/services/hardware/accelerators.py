@@ -6,19 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, PowerSample, Reading, known, unknown
+from edgetui.meters.energy_counter import EnergyCounter
+from edgetui.meters.nvidia import NvidiaGpus
+from edgetui.meters.source import attempt
 from edgetui.services.hardware import drm
-from edgetui.services.hardware.energy_counter import EnergyCounter
 from edgetui.services.hardware.intel_npu import IntelNpu
 from edgetui.services.hardware.jetson_gpu import JetsonGpu
 from edgetui.services.hardware.npus import ACCEL, APEX, WHERE, find_npus
-from edgetui.services.hardware.nvidia import NvidiaGpus
-from edgetui.services.hardware.source import attempt
 from edgetui.services.hardware.temperatures import read_celsius
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 
 class Accelerators:

@@ -9,7 +9,7 @@ import msgspec
 from edgetui.core.hardware import Accelerator, CoreGroup, InstructionSet, Reading, known, unknown
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _FEATURES = (
     ("NEON", "AdvSIMD"),

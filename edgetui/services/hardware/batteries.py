@@ -10,7 +10,7 @@ from edgetui.core.hardware import BatterySample, Reading, known, unknown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 SUPPLIES = "/sys/class/power_supply"
 _ASK_AGAIN_S = 5.0

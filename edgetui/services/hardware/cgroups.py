@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edgetui.core.hardware import CpuLimits, Reading, known, unknown
-from edgetui.services.hardware.source import attempt, parse_cpu_list
+from edgetui.meters.source import attempt, parse_cpu_list
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _NO_LIMIT_V1 = 1 << 60
 """v1 has no word for `no limit`: it shows the largest number of whole pages."""

@@ -11,7 +11,7 @@ from edgetui.services.hardware.cpu import CPU_FOLDER, online_cpus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _T = TypeVar("_T")
 

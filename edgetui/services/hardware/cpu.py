@@ -7,15 +7,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetui.core.hardware import Cache, CoreGroup, CpuInfo, NumaNode, Reading, known, unknown
+from edgetui.meters.source import attempt, parse_cpu_list
 from edgetui.services.hardware.arm_cores import core_name, implementer_name
 from edgetui.services.hardware.cgroups import cpu_limits
 from edgetui.services.hardware.instruction_sets import instruction_sets
-from edgetui.services.hardware.source import attempt, parse_cpu_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 CPU_FOLDER = "/sys/devices/system/cpu"
 _NODE_FOLDER = "/sys/devices/system/node"

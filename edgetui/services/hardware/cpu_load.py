@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import CoreSample, Reading, known, unknown
+from edgetui.meters.source import attempt
 from edgetui.services.hardware.cpu import CPU_FOLDER, cpuinfo_blocks, tells_present_clock
-from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _FIRST = unknown("load is measured between two samples, and this is the first")
 _TOO_SOON = unknown("no time passed since the sample before")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.hardware import Reading, known, unknown
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 BLOCK = "/sys/block"
 _PARTITION = re.compile(r"^(nvme\d+n\d+|mmcblk\d+|nbd\d+|loop\d+|md\d+)p\d+$|^([a-z]+)\d+$")

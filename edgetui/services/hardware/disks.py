@@ -7,14 +7,14 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import DiskSample, Reading, known, unknown
+from edgetui.meters.source import attempt
 from edgetui.services.hardware.disk_kinds import disk_kind
-from edgetui.services.hardware.source import attempt
 from edgetui.services.hardware.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import FilesystemSpace, MachineSource
+    from edgetui.meters.source import FilesystemSpace, MachineSource
 
 _NETWORK = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "fuse.sshfs", "fuse.rclone"}
 _WITHOUT_DEVICE = {"btrfs", "zfs", "overlay", "bcachefs", "virtiofs"}

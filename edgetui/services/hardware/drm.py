@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
+from edgetui.meters.nvidia import NVIDIA
+from edgetui.meters.source import reason_of
 from edgetui.services.hardware.npus import module_version, rknpu_version
-from edgetui.services.hardware.source import reason_of
 from edgetui.services.hardware.temperatures import read_celsius
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 DRM = "/sys/class/drm"
-NVIDIA = "NVIDIA"
 _VENDORS = {"1002": "AMD", "8086": "Intel", "10DE": NVIDIA, "1AF4": "virtio", "15AD": "VMware", "1ED5": "Moore Threads"}
 _DRIVERS = {
     "v3d": ("Broadcom", "VideoCore"),

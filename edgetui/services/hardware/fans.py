@@ -11,7 +11,7 @@ from edgetui.core.hardware import FanSample, Reading, known, unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 HWMON = "/sys/class/hwmon"
 _LOOK_AGAIN_S = 30.0

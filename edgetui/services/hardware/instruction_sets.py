@@ -9,7 +9,7 @@ from edgetui.core.hardware import InstructionSet, Reading, known, unknown
 from edgetui.services.hardware.system import architecture
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _X86 = (
     ("SSE4.2", "sse4_2"),

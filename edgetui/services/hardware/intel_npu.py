@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.hardware import AcceleratorSample, Reading, known, unknown
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _FIRST = unknown("load is measured between two samples, and this is the first")
 _TOO_SOON = unknown("no time passed since the sample before")

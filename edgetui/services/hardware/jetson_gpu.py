@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
-from edgetui.services.hardware.drm import NVIDIA
+from edgetui.meters.nvidia import NVIDIA
 from edgetui.services.hardware.temperatures import ZONES, read_celsius
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 DEVFREQ = "/sys/class/devfreq"
 _ADDRESS = re.compile(r"[0-9a-f]+\.(gpu|g[a-z]\d+b)")

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import MemoryInfo, MemorySample, Reading, known, unknown
+from edgetui.meters.source import attempt
 from edgetui.services.hardware import cgroups
 from edgetui.services.hardware.memory_modules import memory_modules
-from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 
 _FIGURES = (

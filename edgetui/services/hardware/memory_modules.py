@@ -6,11 +6,11 @@ import re
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import MemoryModule, Reading, known, unknown
+from edgetui.meters.source import reason_of
 from edgetui.services.hardware.smbios import memory_modules as modules_of_table
-from edgetui.services.hardware.source import reason_of
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 TABLE = "/sys/firmware/dmi/tables/DMI"
 _UDEV = "/run/udev/data/+dmi:id"

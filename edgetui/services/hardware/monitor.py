@@ -23,6 +23,9 @@ from edgetui.core.hardware import (
     known,
     unknown,
 )
+from edgetui.meters.power import PowerMeters
+from edgetui.meters.raspberry_firmware import RaspberryFirmware
+from edgetui.meters.source import MachineSource, attempt
 from edgetui.services.hardware.accelerators import Accelerators
 from edgetui.services.hardware.batteries import Batteries
 from edgetui.services.hardware.clock_control import Governors
@@ -31,11 +34,8 @@ from edgetui.services.hardware.cpu_load import CpuLoad, load_averages
 from edgetui.services.hardware.disks import DiskSpace
 from edgetui.services.hardware.fans import Fans
 from edgetui.services.hardware.memory import MemoryUse, memory_info
-from edgetui.services.hardware.power import PowerMeters
 from edgetui.services.hardware.power_mode import PowerModes
 from edgetui.services.hardware.private_words import private_words
-from edgetui.services.hardware.raspberry_firmware import RaspberryFirmware
-from edgetui.services.hardware.source import MachineSource, attempt
 from edgetui.services.hardware.system import system_info
 from edgetui.services.hardware.temperatures import Temperatures
 from edgetui.services.hardware.throttling import Throttling

@@ -9,7 +9,7 @@ from edgetui.core.hardware import Accelerator, Reading, known, unknown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 ACCEL = "/sys/class/accel"
 HAILO = "/sys/class/hailo_chardev"

@@ -24,13 +24,13 @@ from edgetui.core.hardware import (
     known,
     unknown,
 )
+from edgetui.meters.source import attempt
 from edgetui.services.hardware import apple
-from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _LINUX_ONLY = "edgetui looks for it in Linux's /sys and on Macs only"
 _NOT_TOLD = "psutil does not tell it on this system"

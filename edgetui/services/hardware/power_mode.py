@@ -11,7 +11,7 @@ from edgetui.core.hardware import PowerMode, Reading, known, unknown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _ASK_AGAIN_S = 5.0
 _ASK_AGAIN_AFTER_FAILURE_S = 60.0

@@ -7,10 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from edgetui.core.hardware import Reading, SystemInfo, known, unknown
-from edgetui.services.hardware.source import attempt
+from edgetui.meters.source import attempt
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 DEVICE_TREE = "/proc/device-tree"
 _FIRMWARE = "/sys/class/dmi/id"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgetui.core.hardware import Reading, TemperatureSample, known, unknown
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 HWMON = "/sys/class/hwmon"
 ZONES = "/sys/class/thermal"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Reading, ThrottleSample, known, unknown
 from edgetui.core.machine_text import cpu_ranges, format_frequency
+from edgetui.meters.source import attempt
 from edgetui.services.hardware.cpu import CPU_FOLDER, online_cpus
-from edgetui.services.hardware.source import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.services.hardware.raspberry_firmware import RaspberryFirmware
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.raspberry_firmware import RaspberryFirmware
+    from edgetui.meters.source import MachineSource
 
 THERMAL = "/sys/class/thermal"
 _ASK_AGAIN_S = 2.0

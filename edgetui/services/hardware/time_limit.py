@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.hardware import Reading, unknown
-from edgetui.services.hardware.source import COMMAND_LIMIT_S, attempt
+from edgetui.meters.source import COMMAND_LIMIT_S, attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import msgspec
 from edgetui.core.hardware import Reading, VulkanDriver, known, unknown
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 _FOLDERS = ("/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/usr/share/vulkan/icd.d")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.hardware import Reading, ZramSample, known, unknown
 
 if TYPE_CHECKING:
-    from edgetui.services.hardware.source import MachineSource
+    from edgetui.meters.source import MachineSource
 
 BLOCK = "/sys/block"
 
