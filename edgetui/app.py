@@ -53,7 +53,8 @@ class EdgetuiApp(App[None]):
         *(Binding(mode.key, f"open_mode('{mode.name}')", mode.title, show=False) for mode in LAB_MODES),
         *(
             Binding(
-                f"f{mode.key}",
+                # There is no F0.
+                f"f{mode.key if mode.key != '0' else '10'}",
                 f"open_mode('{mode.name}')",
                 mode.title,
                 show=False,

@@ -9,7 +9,7 @@ import msgspec
 JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted", "paused"]
 JobKind = Literal[
     "quantize", "bench", "download", "toolchain", "convert", "imatrix", "quality", "recipe", "onnx", "olive", "mlx",
-    "sweep",
+    "sweep", "tensors",
 ]  # fmt: skip
 
 REPETITIONS = "repetitions"

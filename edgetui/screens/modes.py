@@ -35,4 +35,5 @@ LAB_MODES = (
     Mode("readiness", "7", "Readiness", "Rdy"),
     Mode("recommend", "8", "Choose", "Cho"),
     Mode("hub", "9", "Hub", "Hub"),
+    Mode("frontier", "0", "Frontier", "Fro"),
 )

@@ -61,7 +61,10 @@ class JobFolder:
         folder = cls(jobs_dir / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}")
         try:
             folder.path.mkdir(parents=True)
-            lock = folder._fill(order)
+            folder.lock_path.touch(mode=0o600)
+            lock = folder.lock()
+            assert lock is not None, "nobody else knows this folder yet"
+            folder._write_order(order)
         except OSError as error:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise EdgetuiError(
@@ -71,23 +74,26 @@ class JobFolder:
             ) from error
         return folder, lock
 
-    def renew(self, order: JobOrder) -> int:
-        """Make this folder, or ready it for another run, of this order; returns its lock, held. Raises OSError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        if self.request_path.exists():
-            self.remove_partial()
-        self.begin_again()
-        return self._fill(order)
+    def renew(self, order: JobOrder) -> int | None:
+        """Make this folder, or ready it for another run, of this order; returns its lock, held.
 
-    def _fill(self, order: JobOrder) -> int:
+        None while a process of an earlier run still holds it. Raises OSError.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
         self.lock_path.touch(mode=0o600)
         lock = self.lock()
-        assert lock is not None, "nobody else works on this folder"
+        if lock is not None:
+            if self.request_path.exists():
+                self.remove_partial()
+            self.begin_again()
+            self._write_order(order)
+        return lock
+
+    def _write_order(self, order: JobOrder) -> None:
         # Under its name only when complete: a folder without a request is not a job to anyone.
         written = self.path / "request.json.new"
         written.write_bytes(msgspec.json.encode(order))
         written.rename(self.request_path)
-        return lock
 
     def order(self) -> JobOrder:
         """What the job is to do; raises `EdgetuiError`: `not_found`, `bad_file`."""

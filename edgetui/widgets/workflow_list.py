@@ -53,7 +53,7 @@ class WorkflowList(OptionList):
         first = ""
         group = ""
         for workflow in WORKFLOWS:
-            if workflow.TOOLCHAIN != group:
+            if group != workflow.TOOLCHAIN:
                 group = workflow.TOOLCHAIN
                 self.add_option(Option(Content(_TITLES.get(group, group)), id=f"{_GROUP}{group}", disabled=True))
             name = workflow_name(workflow)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 WAIT_S = 0.25
 """How often a program that prints nothing is looked at."""
+LOCK_PATIENCE_S = 20.0
+"""A process that was killed frees its memory before its locks, which on a small board takes a while."""
 GRACE_S = 3.0
 """A step that is told to end and does not in this time is killed."""
 
@@ -63,7 +65,7 @@ class Steps:
             for event in events[:-1]:
                 on_event(event)
             return cast("JobSucceeded", events[-1])
-        lock = folder.renew(order)
+        lock = _renew_soon(folder, order)
         try:
             self._running = folder
             self._process = start_job(folder, order, lock, as_step=True)
@@ -163,6 +165,18 @@ def _read_lines(descriptor: int, on_output: Callable[[str], None], on_wait: Call
                 on_output(line.decode("utf-8", "replace"))
     if rest:
         on_output(rest.decode("utf-8", "replace"))
+
+
+def _renew_soon(folder: JobFolder, order: JobOrder) -> int:
+    """The lock of a step; a process of a run that was killed may hold it for another moment."""
+    give_up = time.monotonic() + LOCK_PATIENCE_S
+    while (lock := folder.renew(order)) is None:
+        if time.monotonic() > give_up:
+            raise EdgetuiError(
+                "busy", "A process of an earlier run of this job does not end: end it, then start the job again."
+            )
+        time.sleep(POLL_S)
+    return lock
 
 
 def _done_before(folder: JobFolder, request: JobRequest) -> list[JobEvent] | None:

@@ -45,6 +45,13 @@ class QuantizeRequest(Request, frozen=True, kw_only=True):
         return self.type_name
 
     @property
+    def recipe(self) -> str:
+        """What the result's provenance says: by it the very same result is known again."""
+        told = self.options.told
+        words = f"llama.cpp quantization of {Path(self.source).name} to {self.type_name}"
+        return f"{words} ({told})" if told else words
+
+    @property
     def targets(self) -> tuple[Path, ...]:
         """Every file that it makes, the first one first."""
         return self._files(Path(self.target))

@@ -68,7 +68,7 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
             parent_path=request.source,
             type_name=request.type_name,
             recovered_from=request.recovered_from,
-            recipe=_recipe(request),
+            recipe=request.recipe,
             created=time.time(),
         ),
         still_at=partials[0],
@@ -78,11 +78,6 @@ def run(request: QuantizeRequest, job: RunningJob) -> Outcome:
         summary=f"{name} is made: {format_bytes(size_bytes)} in {format_duration(time.monotonic() - began)}.",
         output=str(targets[0]),
     )
-
-
-def _recipe(request: QuantizeRequest) -> str:
-    told = request.options.told
-    return f"llama.cpp quantization of {Path(request.source).name} to {request.type_name}{f' ({told})' if told else ''}"
 
 
 def _take_names(partials: Sequence[Path], targets: Sequence[Path]) -> None:
