@@ -83,6 +83,10 @@ class Provenance:
                 ),
             )
 
+    def forget(self, path: Path) -> None:
+        """Nothing is known any more of where the file at this path came from."""
+        self._database.write("DELETE FROM provenance WHERE path = ?", (path_key(path),))
+
 
 def path_key(path: Path) -> str:
     """One spelling for a file, however it was reached."""

@@ -11,7 +11,7 @@ from edgetui.engines.llama_cpp import library
 from edgetui.formats.imatrix import read_imatrix
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import numpy
@@ -41,6 +41,11 @@ class ImatrixWeights:
     def __contains__(self, name: str) -> bool:
         """Whether there is an entry of a weight matrix."""
         return name in self._means
+
+    @property
+    def means(self) -> Mapping[str, NDArray[numpy.float32]]:
+        """Of a weight matrix: the mean square of each column's input, one matrix of a stack after another."""
+        return self._means
 
     def native(self) -> Any:
         """The array of `llama_model_imatrix_data` that ends with an empty one."""
