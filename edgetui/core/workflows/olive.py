@@ -43,13 +43,13 @@ class OliveConvert(OliveWorkflow, frozen=True, kw_only=True, tag="olive-convert"
     TAKES: ClassVar[tuple[ModelFormat, ...]] = ("safetensors",)
     FIELDS: ClassVar[dict[str, tuple[str, str]]] = {
         "kind": ("Kind", "decoder (with KV cache, for onnxruntime-genai), or encoder (BERT and other models)"),
-        "precision": ("Precision", "fp32, fp16 or int4; encoders fp32 only"),
+        "precision": ("Precision", "fp32 or int4; encoders fp32 only"),
         "block_size": ("Block size", "weights that share a scale, for int4: 16, 32, 64, 128 or 256"),
         "opset": ("Opset", "of an encoder's graph"),
     }
 
     kind: Literal["decoder", "encoder"] = "decoder"
-    precision: Literal["fp32", "fp16", "int4"] = "fp32"
+    precision: Literal["fp32", "int4"] = "fp32"
     block_size: BlockSize = 32
     opset: Annotated[int, Meta(ge=17, le=23)] = 20
 

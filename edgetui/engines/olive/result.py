@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ def take_result(told: Mapping[str, Any], made: Path, source: Path, target: Path,
     `made` is where Olive wrote, `source` the first file of the model that it began with. Raises
     `EdgetuiError("unsupported")` for a result that is no single ONNX graph.
     """
-    graph = _graph_of(told, made, name)
+    graph = _graph_of(told, made, source, name)
     _save(graph, source, target)
     check_external_data(read_onnx(target / GRAPH))
     # What Olive wrote itself comes last and stays.
@@ -38,7 +39,7 @@ def take_result(told: Mapping[str, Any], made: Path, source: Path, target: Path,
     _adapt_genai_config(target / "genai_config.json", told.get("config", {}).get("inference_settings"))
 
 
-def _graph_of(told: Mapping[str, Any], made: Path, name: str) -> Path:
+def _graph_of(told: Mapping[str, Any], made: Path, source: Path, name: str) -> Path:
     kind, config = str(told.get("type", "")).lower(), told.get("config", {})
     if kind == "hfmodel" or kind.startswith("pytorch"):
         raise EdgetuiError(
@@ -56,7 +57,8 @@ def _graph_of(told: Mapping[str, Any], made: Path, name: str) -> Path:
             "unsupported",
             f"The workflow for {name} made more than one graph, which edgetui cannot run: take other passes.",
         )
-    return path
+    # A pass that only tunes leaves the model as it is, and Olive then copies the graph without its weights.
+    return source if filecmp.cmp(path, source, shallow=False) else path
 
 
 def _save(graph: Path, source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -99,8 +100,11 @@ def _run(config: dict[str, Any], source: Path, work: Path, cache: Path, name: st
     from edgetui.engines.olive.failures import pass_failure, pass_refusal
     from edgetui.engines.olive.watch import Watch
 
+    _mend_enumerations()
     passes = passes_of(config)
     watch = Watch(passes, job)
+    # It reports each node that it looks at.
+    logging.getLogger("onnx_ir").setLevel(logging.WARNING)
     output = None
     try:
         with watch.around():
@@ -115,7 +119,20 @@ def _run(config: dict[str, Any], source: Path, work: Path, cache: Path, name: st
     if watch.failed is not None:
         pass_type, cause = watch.failed
         raise pass_failure(cause, pass_type, name) from cause
-    raise pass_refusal(watch.refused or passes[-1].type, name, watch.last_words)
+    pass_type, words = watch.refused or (passes[-1].type, watch.last_words)
+    raise pass_refusal(pass_type, name, words)
+
+
+def _mend_enumerations() -> None:
+    """Let Olive 0.13 look for resources in an evaluator's settings: it asks None for its small letters there."""
+    from olive.common.config_utils import CaseInsensitiveEnum
+
+    find = CaseInsensitiveEnum._missing_
+
+    def find_text(_: type, value: object) -> object:
+        return find(value) if isinstance(value, str) else None
+
+    CaseInsensitiveEnum._missing_ = classmethod(find_text)
 
 
 def _workflow(settings: OliveWorkflow, model: str, *, is_onnx: bool) -> dict[str, Any]:

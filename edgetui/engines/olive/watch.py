@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgetui.engines.reporting import Reporter
 
 _WORDS_KEPT = 40
+_TELLS_NOTHING = ("Running pass", "Invalid config, pruned", "Flow ", "Skipping evaluation", "No output model")
 _SEARCHED_SETTINGS = ("intra_thread_num_list", "opt_level_list", "execution_mode_list", "inter_thread_num_list")
 """Of passes that a search tries with several values."""
 
@@ -37,8 +38,8 @@ class Watch:
         """Seconds that a model took that was not in the cache, by Olive's id."""
         self.failed: tuple[str, BaseException] | None = None
         """The pass that ended the run, and what it raised."""
-        self.refused: str | None = None
-        """The pass that declined without raising."""
+        self.refused: tuple[str, str] | None = None
+        """The first pass that declined without raising, and what Olive logged last before."""
 
     @contextmanager
     def around(self) -> Iterator[None]:
@@ -60,7 +61,7 @@ class Watch:
                 watch.failed = (pass_type, error)
                 raise
             if model_id is None or isinstance(config, str):
-                watch.refused = pass_type
+                watch.refused = watch.refused or (pass_type, watch.last_words)
             elif computed:
                 watch._computed[model_id] = time.monotonic() - began
             return config, model_id
@@ -83,7 +84,7 @@ class Watch:
     @property
     def last_words(self) -> str:
         """What Olive logged last before it gave up."""
-        telling = [words for words in self._words if "pruned" not in words and "No output model" not in words]
+        telling = [words for words in self._words if not words.startswith(_TELLS_NOTHING)]
         return telling[-1] if telling else ""
 
     def rows(self, footprint: Any, source_bytes: int) -> tuple[PassRow, ...]:
