@@ -161,11 +161,11 @@ def _print(records: Sequence[BenchRecord], as_json: bool) -> None:
     if not records:
         print("Nothing has been measured yet: edgetui bench MODEL.", file=sys.stderr)
         return
-    from edgetui.core.bench_table import HEADINGS, cells
+    from edgetui.core.bench_table import table
 
-    rows = [tuple(cell.replace("|", "\\|") for cell in cells(record)) for record in records]
-    widths = [max(len(row[column]) for row in (HEADINGS, *rows)) for column in range(len(HEADINGS))]
-    for number, row in enumerate((HEADINGS, *rows)):
+    rows = [tuple(cell.replace("|", "\\|") for cell in row) for row in table(records)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
         if number == 0:
             print("| " + " | ".join("-" * width for width in widths) + " |")
@@ -182,5 +182,6 @@ def _as_json(record: BenchRecord) -> dict[str, object]:
         "avg_ts": row.mean_tps,
         "stddev_ts": row.sd_tps,
         "samples_ts": row.samples_tps,
+        "joules_per_token": row.joules_per_token,
         "machine": msgspec.to_builtins(record.machine),
     }

@@ -92,6 +92,10 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """Energy of all repetitions together, where a meter could be read."""
     energy_meter: str = ""
     """The meter that told it."""
+    energy_reason: str = ""
+    """Why there is no energy; empty in rows of an edgetui that did not look."""
+    rest_w: float | None = None
+    """Power that the same meter told right before, with nothing loaded."""
 
     @property
     def name(self) -> str:

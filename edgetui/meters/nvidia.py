@@ -33,6 +33,11 @@ class NvidiaGpus:
         self._asked_at = 0.0
         self._answer: Reading[list[dict[str, str]]] | None = None
 
+    @property
+    def has_nvml(self) -> bool:
+        """Whether NVML tells of them, which counts energy; known after `describe`."""
+        return self._nvml is not None
+
     def describe(self) -> Reading[tuple[Accelerator, ...]]:
         """What they are; the reason tells what was tried."""
         self._open_nvml()

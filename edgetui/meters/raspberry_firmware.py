@@ -11,7 +11,7 @@ from edgetui.meters.source import MachineSource, attempt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ASK_AGAIN_S = 5.0
+ASK_AGAIN_S = 5.0
 """Each question starts a process and stops at the firmware's mailbox."""
 _ASK_AGAIN_AFTER_FAILURE_S = 60.0
 """A tool that is missing or hangs must not hold up every sample."""
@@ -68,7 +68,7 @@ class RaspberryFirmware:
         now = self._clock()
         before = self._answers.get(question)
         if before is not None:
-            rest = _ASK_AGAIN_AFTER_FAILURE_S if before[1].value is None else _ASK_AGAIN_S
+            rest = _ASK_AGAIN_AFTER_FAILURE_S if before[1].value is None else ASK_AGAIN_S
             if now - before[0] < rest:
                 return before[1]
         answer = ask()
