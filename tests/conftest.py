@@ -59,6 +59,17 @@ def demo_entry(demo_model: Path) -> ModelEntry:
     )
 
 
+@pytest.fixture(scope="session")
+def short_model(demo_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real model as F16 with only its first three layers: its tokens and matrices, a sixth of the work."""
+    from edgetui.core.quant_options import QuantOptions
+    from edgetui.engines.llama_cpp.quantize import quantize
+
+    path = tmp_path_factory.mktemp("short") / "SmolLM2-short.F16.gguf"
+    quantize(demo_model, path, "F16", QuantOptions(prune_layers=tuple(range(3, 30))), allow_requantize=True)
+    return path
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty EDGETUI_HOME and hub cache, for this process and every process it starts."""

@@ -125,8 +125,10 @@ def write_imatrix(
             (SUMS, entry.columns, entry.sums),
             (COUNTS, 1, array("f", entry.counts)),
         ):
-            shape = struct.pack("<IQQ", 2, columns, len(entry.counts))
-            tensors.append(_text(name + suffix) + shape + struct.pack("<IQ", _F32_TENSOR, offset))
+            # ggml writes no dimension of 1 behind the first.
+            shape = (columns, len(entry.counts)) if len(entry.counts) > 1 else (columns,)
+            described = struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
+            tensors.append(_text(name + suffix) + described + struct.pack("<IQ", _F32_TENSOR, offset))
             data.append(values)
             offset += _padded(4 * len(values))
     head = MAGIC + struct.pack("<IQQ", 3, len(tensors), len(keys)) + b"".join(keys) + b"".join(tensors)

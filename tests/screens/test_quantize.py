@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from edgetui.app import EdgetuiApp
 from edgetui.screens.confirm import ConfirmDialog
+from edgetui.screens.fields_dialog import FieldsDialog
+from edgetui.screens.imatrix_dialog import ImatrixDialog
 from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.name_file import NameFileDialog
 from edgetui.screens.quantize import QuantizeScreen
@@ -20,6 +23,7 @@ from edgetui.widgets.type_list import TypeList
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from textual.pilot import Pilot
 
@@ -51,6 +55,9 @@ class Person:
 
     def text(self, selector: str) -> str:
         return str(self.screen.query_one(selector, Static).render())
+
+    def dialog_text(self) -> str:
+        return "\n".join(str(static.render()) for static in self.pilot.app.screen.query(Static))
 
     @property
     def asked(self) -> bool:
@@ -91,7 +98,7 @@ async def test_the_only_model_is_taken_and_every_type_gets_its_predicted_size(ap
         assert person.row("Q4_K_M").startswith("~ Q4_K_M")
         assert person.row("IQ2_XXS").startswith("- IQ2_XXS") and "needs an imatrix" in person.row("IQ2_XXS")
         await person.sees(lambda: "NVFP4" in {option.id for option in person.types.options})
-        assert "llama.cpp reads NVFP4 but" in person.row("NVFP4")
+        assert "llama.cpp reads NVFP4" in person.row("NVFP4")
         await person.sees(lambda: "180 tensors fall back" in person.text("#about"))
         assert "already quantized (Q4_1): quality is lost twice" in person.text("#about")
         assert "makes SmolLM2-135M-Instruct.Q4_K_M.gguf in" in person.text("#about")
@@ -180,13 +187,82 @@ async def test_a_job_goes_on_without_the_app_and_is_found_by_the_next_one(lab: L
 async def test_a_type_that_cannot_be_made_says_why(app: EdgetuiApp, lab: Lab) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(pilot)
-        await person.sees(lambda: person.types.option_count and person.types.forecast("IQ2_XXS"))
-        await person.marks("IQ2_XXS")
+        await person.sees(lambda: "NVFP4" in {option.id for option in person.types.options})
+        await person.marks("NVFP4")
         await pilot.press("enter")
-        await person.sees(lambda: "needs an importance matrix" in person.failure)
+        await person.sees(lambda: "cannot write it" in person.failure)
         assert await lab.jobs.list() == ()
         await pilot.press("escape")
         assert not person.failure
+
+
+async def test_a_type_that_needs_an_imatrix_offers_to_make_one(app: EdgetuiApp, lab: Lab) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.sees(lambda: person.types.option_count and person.types.forecast("IQ2_XXS"))
+        await person.marks("IQ2_XXS")
+        await person.sees(lambda: "enter makes one first" in person.text("#about"))
+        await pilot.press("enter")
+        await person.sees(lambda: person.asked)
+        await pilot.press("n")
+        await person.sees(lambda: not person.asked)
+        assert await lab.jobs.list() == () and not person.failure
+
+
+async def test_an_imatrix_is_made_by_keys_and_taken(app: EdgetuiApp, lab: Lab, short_model: Path) -> None:
+    lab.paths.models_dir.mkdir(parents=True)
+    os.link(short_model, lab.paths.models_dir / short_model.name)
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.screen.open_model(await lab.catalog.find("SmolLM2-short.F16"))
+        await person.sees_all_plans()
+        assert person.row("Q2_K_S").startswith("- Q2_K_S") and person.text("#options") == "options  usual"
+        await pilot.press("i")
+        await person.sees(lambda: isinstance(app.screen, ImatrixDialog))
+        await pilot.press("enter")
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
+        app.screen.query_one("#chunks", Input).value = "1"
+        await pilot.press("enter")
+        await person.sees(lambda: person.panel.record is not None and person.panel.record.kind == "imatrix")
+        await person.sees(lambda: "imatrix SmolLM2-short.F16-topics-1.gguf" in person.text("#options"))
+        assert person.types.has_focus and "21 matrices over 1 chunks of topics" in person.panel.text
+        await person.sees(lambda: person.types.forecast("Q2_K_S"))
+        assert person.row("Q2_K_S").startswith("~ Q2_K_S")
+        await person.marks("Q2_K_S")
+        await person.sees(lambda: "SmolLM2-short-imatrix.Q2_K_S.gguf" in person.text("#about"))
+        # It stands in the list of those to take, and can be left out again.
+        await pilot.press("i")
+        await person.sees(lambda: isinstance(app.screen, ImatrixDialog))
+        listed = app.screen.query_one(OptionList)
+        assert str(listed.options[0].prompt).startswith("* 1 chunks of topics, of SmolLM2-short.F16")
+        listed.highlighted = listed.option_count - 1
+        await pilot.press("enter")
+        await person.sees(lambda: person.text("#options") == "options  usual")
+
+
+async def test_options_change_the_predictions_and_an_experiment_asks_first(app: EdgetuiApp, lab: Lab) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.sees_all_plans()
+        usual = person.types.forecast("Q4_K_M")
+        await pilot.press("o")
+        await person.sees(lambda: isinstance(app.screen, FieldsDialog))
+        app.screen.query_one("#output_type", Input).value = "q9"
+        await pilot.press("enter")
+        await person.sees(lambda: "there is no tensor type 'q9'" in person.dialog_text())
+        app.screen.query_one("#output_type", Input).value = "q5_0"
+        app.screen.query_one("#prune_layers", Input).value = "3 5"
+        await pilot.press("enter")
+        await person.sees(lambda: "output Q5_0, EXPERIMENT: without layers 3,5" in person.text("#options"))
+        await person.sees(lambda: person.types.forecast("Q4_K_M") not in (None, usual))
+        changed = person.types.forecast("Q4_K_M")
+        assert usual and changed and usual.size_bytes and (changed.size_bytes or 0) < usual.size_bytes
+        assert len(changed.fallbacks) == len(usual.fallbacks) - 13
+        await pilot.press("enter")
+        await person.sees(lambda: person.asked)
+        assert "experiment" in person.dialog_text()
+        await pilot.press("n")
+        assert await lab.jobs.list() == ()
 
 
 async def test_a_full_disk_is_one_sentence_with_both_figures(home: object, lab: Lab) -> None:
