@@ -77,6 +77,7 @@ class ModelsScreen(ModelCareScreen):
         Binding("enter", "open('run')", "Run", priority=True, id="models.run"),
         Binding("q", "open('quantize')", "Quantize", id="models.quantize"),
         Binding("b", "open('bench')", "Bench", id="models.bench"),
+        Binding("e", "tensors", "Tensors", id="models.tensors"),
         Binding("f", "fit", "Fit", id="models.fit"),
         Binding("c", "calibrate", "Calibrate", show=False, id="models.calibrate"),
         Binding("slash", "filter", "Filter", key_display="/", id="models.filter"),
@@ -134,7 +135,7 @@ class ModelsScreen(ModelCareScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
-        if action in ("fit", "calibrate"):
+        if action in ("fit", "calibrate", "tensors"):
             return self.marked is not None and self.marked.can_run
         if action == "open":
             return self.marked is not None and self.marked.problem is None and self.marked.is_read
@@ -202,6 +203,13 @@ class ModelsScreen(ModelCareScreen):
         elif self.marked is not None:
             self.instead = "fit"
             self._predict(self.marked)
+
+    def action_tensors(self) -> None:
+        """Every tensor of the marked model."""
+        from edgetui.screens.tensors import TensorsScreen
+
+        if self.marked is not None:
+            self.app.push_screen(TensorsScreen(self.marked))
 
     def action_calibrate(self) -> None:
         """Measure this machine, which takes some seconds, then predict the marked model; esc ends it."""
