@@ -257,7 +257,7 @@ async def test_options_change_the_predictions_and_an_experiment_asks_first(app: 
         await person.sees(lambda: person.types.forecast("Q4_K_M") not in (None, usual))
         changed = person.types.forecast("Q4_K_M")
         assert usual and changed and usual.size_bytes and (changed.size_bytes or 0) < usual.size_bytes
-        assert len(changed.fallbacks) == len(usual.fallbacks) - 13
+        assert len(changed.fallbacks) == len(usual.fallbacks) - 12
         await pilot.press("enter")
         await person.sees(lambda: person.asked)
         assert "experiment" in person.dialog_text()
