@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -13,7 +13,7 @@ import typer
 from edgetui.cli.follow import print_json, start_and_follow
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
-from edgetui.core.recipe_search import RecipeSettings, speed_sentence, verdict_sentence
+from edgetui.core.recipe_search import CANDIDATES, RecipeSettings, speed_sentence, verdict_sentence
 from edgetui.core.units import format_bytes
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def recipe(
             "--choosing-chunks", min=0, max=10_000, help="Chunks before those for sensitivities; 0 measures none."
         ),
     ] = 4,
+    types: Annotated[
+        str | None, typer.Option("--types", help="Tensor types to choose from, with commas: Q8_0,Q5_0,Q4_0.")
+    ] = None,
     bench: Annotated[bool, typer.Option("--bench/--no-bench", help="Measure both decode rates at the end.")] = True,
     threads: Annotated[int, typer.Option("-t", "--threads", min=0, max=1024, help="0 takes one a physical core.")] = 0,
     output: Annotated[
@@ -62,12 +65,13 @@ def recipe(
         try:
             entry = await lab.catalog.find(model)
             target_bytes = await _target_bytes(lab, entry, size, tps)
-            settings = RecipeSettings(
+            settings = _settings(
                 target_bytes=target_bytes,
                 text=text,
                 context_tokens=context,
                 chunks=chunks,
                 choosing_chunks=choosing_chunks,
+                types=CANDIDATES if types is None else tuple(types.upper().replace(",", " ").split()),
                 threads=threads,
                 bench=bench,
             )
@@ -86,6 +90,13 @@ def recipe(
             await lab.close()
 
     raise typer.Exit(asyncio.run(work()))
+
+
+def _settings(**fields: Any) -> RecipeSettings:
+    try:
+        return RecipeSettings(**fields)
+    except ValueError as error:
+        raise EdgetuiError("bad_request", f"The search cannot be made: {error}.") from error
 
 
 async def _target_bytes(lab: Lab, entry: ModelEntry, size: str | None, tps: float | None) -> int:

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from edgetui.core.ggml import TENSOR_TYPES, tensor_bytes
 from edgetui.core.quality import EMBEDDED_TEXT
+from edgetui.core.quant_options import WRITABLE_TYPES
 from edgetui.core.statistics import mean, standard_deviation, student_t
 from edgetui.core.units import format_bytes, format_rate
 
@@ -58,10 +59,17 @@ class RecipeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Chunks before those, over which sensitivities are measured; 0 takes all tensors as equally sensitive."""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """0 takes one a physical core."""
+    types: tuple[str, ...] = CANDIDATES
+    """ggml types to choose from; what a tensor has already is always among them."""
     most_weights: Annotated[int, Meta(ge=0)] = 4 * 1024**2
     """Of a tensor that has more, errors are measured on so many; 0 for all."""
     bench: bool = True
     """Whether the decode rates of both files are measured at the end."""
+
+    def __post_init__(self) -> None:
+        unknown = next((name for name in self.types if name not in WRITABLE_TYPES), None)
+        if unknown is not None or not self.types:
+            raise ValueError(f"there is no tensor type {unknown or 'named'}; there are {' '.join(WRITABLE_TYPES)}")
 
 
 class Choice(NamedTuple):
@@ -145,6 +153,8 @@ class RecipeResult(msgspec.Struct, frozen=True, kw_only=True):
     text_name: str
     context_tokens: int
     choosing_chunks: int
+    recovered_from: str | None = None
+    """Quantization type that the parent's weights passed through; it, and types like it, lose less of them."""
     wanted_tps: float | None = None
     """Where a rate was asked for: what the size was worked out from."""
 
@@ -278,6 +288,8 @@ def verdict_sentence(result: RecipeResult) -> str:
         note = f" {result.stock_type} is the nearest below and {smaller:.1%} smaller, which favours the recipe."
     elif smaller < -0.01:
         note = f" No usual type is that small: {result.stock_type} is {-smaller:.1%} larger, which favours it."
+    if result.recovered_from is not None:
+        note += f" The parent was recovered from {result.recovered_from}, which favours that type and those like it."
     return f"{words[verdict.word]} ({sizes}): {figures}.{note}"
 
 

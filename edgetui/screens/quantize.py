@@ -72,6 +72,7 @@ class QuantizeScreen(JobScreen):
         Binding("n", "name_file", "Name", id="quantize.name"),
         Binding("o", "options", "Options", id="quantize.options"),
         Binding("i", "imatrix", "Imatrix", id="quantize.imatrix"),
+        Binding("e", "tensors", "Tensors", id="quantize.tensors"),
     ]
 
     def __init__(self) -> None:
@@ -106,7 +107,7 @@ class QuantizeScreen(JobScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A name and options are for a type of a model."""
-        if action in ("name_file", "options", "imatrix"):
+        if action in ("name_file", "options", "imatrix", "tensors"):
             return self._entry is not None
         return super().check_action(action, parameters)
 
@@ -121,6 +122,13 @@ class QuantizeScreen(JobScreen):
     def action_options(self) -> None:
         """Open the form."""
         self._ask_options()
+
+    def action_tensors(self) -> None:
+        """Every tensor of the model, and types for single ones."""
+        from edgetui.screens.tensors import TensorsScreen
+
+        if self._entry is not None:
+            self.app.push_screen(TensorsScreen(self._entry))
 
     def action_imatrix(self) -> None:
         """Choose an importance matrix, or have one made."""
@@ -141,7 +149,7 @@ class QuantizeScreen(JobScreen):
     async def open_model(self, entry: ModelEntry) -> None:
         """Predict what each type would make of a model."""
         self._entry = entry
-        self._options, self._awaited = QuantOptions(), None
+        self._options, self._awaited = QuantOptions(tensor_types=self.lab.tensors.overrides(entry)), None
         self.clear_failure()
         if self.job is not None and not self.job.is_running:
             # What came of the last one stands in Jobs; here the next one's warnings are needed.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from edgetui.core.recipe_search import GroupSensitivity
+    from edgetui.core.recipe_search import GroupSensitivity, RecipeSettings
     from edgetui.core.tensor_errors import TensorError
     from edgetui.formats.gguf_header import GgufHeader, GgufTensor
     from edgetui.worker.protocol import QuantizationPlan
@@ -98,7 +98,7 @@ def plan_recipe(
     source: Path,
     errors: Sequence[TensorError],
     sensitivities: Sequence[GroupSensitivity],
-    target_bytes: int,
+    settings: RecipeSettings,
     imatrix: str,
 ) -> RecipePlan:
     """The types with the least cost that fit into the size; raises `EdgetuiError("bad_request")` where none do."""
@@ -106,8 +106,8 @@ def plan_recipe(
     costs = _Costs(header, errors, sensitivities)
     costs.require_sound()
     free = [tensor for tensor in header.tensors if may_be_quantized(tensor.name, tensor.shape)]
-    known_types = {error.type_name for error in errors}
-    options = [_choices(tensor, sorted(known_types), costs) for tensor in free]
+    target_bytes = settings.target_bytes
+    options = [_choices(tensor, settings.types, costs) for tensor in free]
     free_names = {tensor.name for tensor in free}
     fixed = [tensor for tensor in header.tensors if tensor.name not in free_names]
     rest = _rest_bytes(source, free_names, imatrix)

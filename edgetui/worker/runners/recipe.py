@@ -6,7 +6,9 @@ Each part is a step in a process of its own; what is done stays done when the jo
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +18,7 @@ from edgetui.core.bench import BenchSettings
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.quant_options import QuantOptions, TensorOverride
 from edgetui.core.recipe_search import (
-    CANDIDATES,
+    PROBE_TYPE,
     GroupSensitivity,
     Measured,
     RecipeResult,
@@ -74,7 +76,7 @@ def run(request: RecipeRequest, job: RunningJob) -> Outcome:
     steps.measure_errors()
     sensitivities = steps.measure_sensitivities() if settings.choosing_chunks else ()
     errors = TensorErrors(job.database).of(request.source_fingerprint, request.trial)
-    plan = plan_recipe(source, errors, sensitivities, settings.target_bytes, request.imatrix)
+    plan = plan_recipe(source, errors, sensitivities, settings, request.imatrix)
     stock = plan_stock(source, errors, sensitivities, plan, request.imatrix)
     options = QuantOptions(
         imatrix=request.imatrix,
@@ -157,7 +159,8 @@ class _Steps:
             parent_fingerprint=request.source_fingerprint,
             made_by=request.trial,
             tensors=tuple(tensor.name for tensor in tensors if may_be_quantized(tensor.name, tensor.shape)),
-            types=CANDIDATES,
+            # The probe's own type too: sensitivities are for a unit of its error.
+            types=tuple(dict.fromkeys((*request.settings.types, PROBE_TYPE))),
             imatrix=request.imatrix,
             most_weights=request.settings.most_weights,
         )
@@ -165,14 +168,22 @@ class _Steps:
 
     def measure_sensitivities(self) -> tuple[GroupSensitivity, ...]:
         """What each group of tensors does to the divergence."""
-        request = self.request
-        result = self.job.folder.path / "sensitivities.json"
+        request, settings = self.request, self.request.settings
+        told = (request.source_fingerprint, request.trial, self.text.sha256, PROBE_TYPE)
+        key = f"{' '.join(told)} {settings.context_tokens} {settings.choosing_chunks}"
+        # Beside the jobs: a search for another size of the same model goes on from there.
+        result = self.job.folder.path.parents[1] / "sensitivities" / f"{sha256(key.encode()).hexdigest()[:32]}.json"
+        with suppress(OSError, msgspec.DecodeError):
+            known = _read(result, tuple[GroupSensitivity, ...])
+            self.done += 1
+            return known
+        result.parent.mkdir(exist_ok=True)
         step = SensitivityRequest(
             parent=request.source,
             parent_name=request.source_name,
             parent_fingerprint=request.source_fingerprint,
             trial=request.trial,
-            settings=request.settings,
+            settings=settings,
             text=self.text,
             imatrix=request.imatrix,
             result=str(result),
@@ -273,6 +284,7 @@ def _result(
         text_name=text_name,
         context_tokens=settings.context_tokens,
         choosing_chunks=settings.choosing_chunks,
+        recovered_from=request.recovered_from,
         wanted_tps=request.wanted_tps,
     )
 
