@@ -18,15 +18,15 @@ class ToGguf(Workflow, frozen=True, kw_only=True, tag="to-gguf"):
     MAKES: ClassVar[ModelFormat] = "gguf"
     MAKES_FILE: ClassVar[bool] = True
     FIELDS: ClassVar[dict[str, tuple[str, str]]] = {
-        "out_type": ("Type", "auto: 16 bits, as the weights are; bf16, f16, f32 or q8_0"),
+        "out_type": ("Type", "auto: BF16 or F16, as the weights are; bf16, f16, f32 or q8_0"),
     }
 
     out_type: Literal["auto", "bf16", "f16", "f32", "q8_0"] = "auto"
 
     @property
     def suffix(self) -> str:
-        """The type."""
-        return self.type_name
+        """The type; which of the two it is, `auto` finds out from the weights."""
+        return "16bit" if self.out_type == "auto" else self.type_name
 
     @property
     def type_name(self) -> str:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TOOLCHAIN = "gguf"
+_PRE_TOKENIZER = "pre-tokenizer was not recognized"
+_SHORT_WRITE = re.compile(r"requested and \d+ written")
+"""numpy's words for a disk that takes no more."""
 _MOST_CHARACTERS = 200
 
 
@@ -45,6 +48,25 @@ def unsupported_architecture(name: str, architecture: str, known: Iterable[str],
 
 
 @contextmanager
+def told_of_tokenizer(name: str, tool: str) -> Iterator[None]:
+    """As `told`, for the part of the work that reads a tokenizer: whatever goes wrong is put down to that."""
+    try:
+        yield
+    except (EdgetuiError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        if _PRE_TOKENIZER in str(error):
+            raise _sentence(error, name, tool) from error
+        is_beyond = isinstance(error, AssertionError)
+        reason = "it has tokens beyond the vocab_size of config.json" if is_beyond else _words(error)
+        raise EdgetuiError(
+            "bad_file",
+            f"The tokenizer of {name} cannot be used by {tool} ({reason}): get its files again.",
+            traceback.format_exc(),
+        ) from error
+
+
+@contextmanager
 def told(name: str, tool: str) -> Iterator[None]:
     """Turn whatever a library raises inside into an `EdgetuiError` about the model `name`."""
     try:
@@ -66,9 +88,10 @@ def told(name: str, tool: str) -> Iterator[None]:
 
 def _sentence(error: Exception, name: str, tool: str) -> EdgetuiError:
     said, detail = str(error), traceback.format_exc()
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if is_full or _SHORT_WRITE.search(said):
         return EdgetuiError("no_space", f"The disk ran full while {name} was converted: make room and try again.")
-    if "pre-tokenizer" in said:
+    if _PRE_TOKENIZER in said:
         return EdgetuiError(
             "unsupported",
             f"The tokenizer of {name} splits text in a way that this llama.cpp does not know: take the tokenizer of the"
@@ -85,19 +108,21 @@ def _sentence(error: Exception, name: str, tool: str) -> EdgetuiError:
     if unmapped := re.search(r"Can not map tensor ['\"](.+?)['\"]", said):
         return EdgetuiError(
             "unsupported",
-            f"{name} has the tensor {_short(unmapped[1])}, which its architecture does not have in {tool}: it may be an"
-            " adapter, or made by a newer release.",
+            f"{name} has the tensor {_short(unmapped[1])}, which {tool} does not expect by its config.json: that may be"
+            " another model's, or the model newer than the toolchain.",
             detail,
         )
-    if "tokenizer" in said.lower() or "vocab" in said.lower():
+    if "detect model architecture" in said:
         return EdgetuiError(
             "bad_file",
-            f"The tokenizer of {name} cannot be used by {tool} ({_short(said)}): get its files again.",
+            f"config.json of {name} names no architecture (`architectures`): take the one of its repository.",
             detail,
         )
-    return EdgetuiError(
-        "unsupported", f"{tool} cannot convert {name} ({_short(said or type(error).__name__)}): see the log.", detail
-    )
+    return EdgetuiError("unsupported", f"{tool} cannot convert {name} ({_words(error)}): see the log.", detail)
+
+
+def _words(error: Exception) -> str:
+    return _short(str(error)) or type(error).__name__
 
 
 def _short(text: str) -> str:

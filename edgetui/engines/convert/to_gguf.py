@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.engines.convert.failures import require_room, told, unsupported_architecture
+from edgetui.engines.convert.failures import require_room, told, told_of_tokenizer, unsupported_architecture
 from edgetui.engines.convert.foreign_code import run_no_foreign_code
+from edgetui.formats.gguf import check_loadable
 from edgetui.formats.model_folder import check_convertible, shards
 from edgetui.formats.safetensors import read_safetensors
 
@@ -40,6 +41,7 @@ def make(source: Path, target: Path, settings: ToGguf, job: Reporter) -> None:
         conversion = _converter()
         run_no_foreign_code(folder.name)
         _convert(conversion, folder, target, settings, job)
+    _check(folder, target)
 
 
 def _convert(conversion: Any, folder: Path, target: Path, settings: ToGguf, job: Reporter) -> None:
@@ -66,6 +68,13 @@ def _convert(conversion: Any, folder: Path, target: Path, settings: ToGguf, job:
         job.progress(0, None, "tensors", "naming tensors")
         model.prepare_tensors()
         job.progress(0, None, "tensors", "carrying over tokenizer and chat template")
+        set_vocabulary = model.set_vocab
+
+        def set_vocabulary_in_words() -> None:
+            with told_of_tokenizer(folder.name, _TOOL):
+                set_vocabulary()
+
+        model.set_vocab = set_vocabulary_in_words
         model.prepare_metadata(vocab_only=False)
         writer = model.gguf_writer
         writer.write_header_to_file(path=target)
@@ -73,6 +82,19 @@ def _convert(conversion: Any, folder: Path, target: Path, settings: ToGguf, job:
         _watch(writer, job)
         writer.write_tensors_to_file(progress=False)
         writer.close()
+
+
+def _check(folder: Path, target: Path) -> None:
+    """What llama.cpp would refuse to load must not take a model's name."""
+    header = check_loadable(target)
+    told = header.of_architecture("block_count") or 0
+    found = {tensor.name.split(".")[1] for tensor in header.tensors if tensor.name.startswith("blk.")}
+    if len(found) < told:
+        raise EdgetuiError(
+            "bad_file",
+            f"config.json of {folder.name} speaks of {told} layers and its weights have {len(found)}: take the one of"
+            " its repository.",
+        )
 
 
 def _watch(writer: Any, job: Reporter) -> None:

@@ -39,8 +39,8 @@ def make(source: Path, target: Path, settings: ToSafetensors, job: Reporter) -> 
             f"{source.name} is one of {len(header.parts)} parts, and transformers reads single files: quantize or merge"
             " it into one first.",
         )
-    require_room(target, header.parameter_count * _WIDTHS[settings.dtype])
     _require_memory(header, settings)
+    require_room(target, header.parameter_count * _WIDTHS[settings.dtype])
     job.progress(0, len(header.tensors), "tensors", f"needs about {format_bytes(needed_memory(header, settings))}")
     with told(source.name, _TOOL):
         _unpack(header, target, settings, job)

@@ -94,7 +94,8 @@ def tokens_by_llama(path: Path) -> list[int]:
 
     model = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
     try:
-        return model.tokenize(TRICKY.encode(), add_bos=False, special=True)
+        found: list[int] = model.tokenize(TRICKY.encode(), add_bos=False, special=True)
+        return found
     finally:
         model.close()
 
