@@ -6,7 +6,16 @@ import statistics
 
 import pytest
 
-from edgetui.core.statistics import mean, median, percentile, ratio_of_means, standard_deviation, student_t
+from edgetui.core.statistics import (
+    Interval,
+    mean,
+    median,
+    percentile,
+    ratio_of_means,
+    standard_deviation,
+    student_t,
+    wilson_interval,
+)
 
 VALUES = [112.4, 111.0, 113.9, 110.2, 112.5]
 
@@ -93,3 +102,10 @@ def test_samples_without_any_spread_give_an_exact_ratio() -> None:
 @pytest.mark.parametrize(("a", "b"), [([1.0], [1.0, 2.0]), ([1.0, 2.0], []), ([0.0, 1.0], [1.0, 2.0])])
 def test_too_little_to_compare_gives_nothing(a: list[float], b: list[float]) -> None:
     assert ratio_of_means(a, b) is None
+
+
+def test_wilsons_interval_is_that_of_the_tables() -> None:
+    found = wilson_interval(1, 10)
+    assert (found.low, found.high) == (pytest.approx(0.0179, abs=1e-4), pytest.approx(0.4042, abs=1e-4))
+    assert wilson_interval(0, 0) == Interval(0.0, 1.0)
+    assert wilson_interval(10, 10).high == pytest.approx(1.0)

@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refs(found[1])
         elif found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", path):
             self._model(found[1], found[2] or "main", query)
-        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+        elif found := re.fullmatch(r"/((?:datasets/)?[^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._resolve(found[1], found[2], found[3])
         else:
             self._error(404, "", "Sorry, we can't find the page you are looking for.")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BATCH_TOKENS = 2048
 """llama-perplexity's -b: tokens handed over at once, of as many sequences as go into it."""
+MOST_SEQUENCES = 16
+"""Each takes cells of the cache, 256 at least; more fill no batch of any use."""
 OUTPUT_BYTES = 256 * 1024**2
 """Logits held at once, where one sequence alone is not more: with a large vocabulary fewer sequences go together."""
 
@@ -44,7 +46,7 @@ def open_logits(path: Path, *, context_tokens: int, threads: int) -> LlamaLogits
             f" nothing: take a context of at most that.",
         )
     vocabulary = header.vocabulary_size or 0
-    sequences = max(1, BATCH_TOKENS // context_tokens)
+    sequences = min(MOST_SEQUENCES, max(1, BATCH_TOKENS // context_tokens))
     while sequences > 1 and sequences * context_tokens // 2 * vocabulary * 4 > OUTPUT_BYTES:
         sequences -= 1
 

@@ -104,7 +104,7 @@ def compare(
         found = rows.compare(logits[: len(targets), :common], base_rows, targets)
         for name, kept in values.items():
             kept += getattr(found, name).tolist()
-        told = f"perplexity {nll.perplexity(values['nll']):.4f}, KL divergence {kld.of(values['kld']):.5f}"
+        told = f"perplexity {nll.perplexity(values['nll']):.4f}, KL divergence {_unsigned(kld.of(values['kld'])):.5f}"
         on_chunk(number + 1, told)
     return perplexity(values["nll"]), divergence(**values)
 
@@ -145,6 +145,11 @@ def _chunks(tokens: Sequence[int], length: int) -> list[Sequence[int]]:
 
 def _with_bos(chunks: Sequence[Sequence[int]], bos: int | None) -> list[Sequence[int]]:
     return list(chunks) if bos is None else [[bos, *chunk[1:]] for chunk in chunks]
+
+
+def _unsigned(divergence: float) -> float:
+    """Rounding of a baseline may leave a trace below zero."""
+    return max(0.0, divergence)
 
 
 class _Mean:
