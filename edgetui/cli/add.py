@@ -1,4 +1,4 @@
-"""`edgetui add`: a GGUF file from anywhere into the models folder."""
+"""`edgetui add`: a model from anywhere into the models folder."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def add(
-    path: Annotated[str, typer.Argument(help="A GGUF file, or the first part of a split one.")],
+    path: Annotated[str, typer.Argument(help="A GGUF or ONNX file, the first of a split one, or a folder.")],
     copy: Annotated[bool, typer.Option("--copy", help="Copy it, even where a link would do.")] = False,
     move: Annotated[bool, typer.Option("--move", help="Move it here.")] = False,
 ) -> None:
-    """Check a GGUF file and take it into the models folder: linked on the same disk, else copied."""
+    """Check a model and take it into the models folder: linked on the same disk, else copied."""
     if copy and move:
         raise EdgetuiError("bad_request", "Ask for --copy or --move, not both.")
     asyncio.run(_add(path, "copy" if copy else "move" if move else None))

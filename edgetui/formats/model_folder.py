@@ -5,7 +5,9 @@ Only small JSON files are read here; headers of weights are for `safetensors.py`
 
 from __future__ import annotations
 
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -151,6 +153,13 @@ def others_in(folder: Path, parts: Iterable[Path]) -> list[Path]:
     """Files in a folder, and below it, that are none of these."""
     mine = set(parts)
     return [path for path in sorted(folder.rglob("*")) if path not in mine and (path.is_symlink() or not path.is_dir())]
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder and those in it that hold nothing; one into which something came meanwhile stays."""
+    for base, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(base)
 
 
 def is_weights(path: Path) -> bool:

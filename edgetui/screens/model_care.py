@@ -116,7 +116,7 @@ class ModelCareScreen(LabScreen):
         from edgetui.screens.confirm import ConfirmDialog
         from edgetui.screens.name_file import NameFileDialog
 
-        path = await self.app.push_screen_wait(NameFileDialog("", "GGUF file to add: enter takes it, esc closes"))
+        path = await self.app.push_screen_wait(NameFileDialog("", "File or folder to add: enter takes it, esc closes"))
         if path is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Taking a GGUF file from anywhere into the models folder, after a look at what it is."""
+"""Taking a model, a file or a folder, from anywhere into the models folder, after a look at what it is."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
 from edgetui.formats.final_name import refuse_existing, take_name
 from edgetui.formats.fingerprint import fingerprint
+from edgetui.formats.model_folder import remove_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,8 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The file as it is."""
     targets: tuple[Path, ...]
     """One for each of the entry's parts."""
+    folder: Path | None = None
+    """Where the folder goes, for a model that is one."""
     mode: ImportMode
     same_as: str = ""
     """Name of a model here with the same content."""
@@ -47,7 +50,10 @@ class ImportPlan(msgspec.Struct, frozen=True, kw_only=True):
         entry = self.entry
         what = ", ".join(filter(None, (entry.architecture, entry.quant_type, format_bytes(entry.size_bytes))))
         how = {"link": "a link, which takes no space", "copy": "a copy", "move": "the file itself"}[self.mode]
-        return f"{entry.name} ({what}): {how} goes to {self.targets[0].parent}"
+        if len(self.targets) > 1:
+            how = {"link": "links, which take no space", "copy": "a copy", "move": "the files themselves"}[self.mode]
+        verb = "go" if len(self.targets) > 1 and self.mode != "copy" else "goes"
+        return f"{entry.name} ({what}): {how} {verb} to {self.targets[0].parent}"
 
 
 class Importer:
@@ -58,14 +64,12 @@ class Importer:
         self._catalog = catalog
 
     async def plan(self, path: str, mode: ImportMode | None = None) -> ImportPlan:
-        """Check a file, all parts of it where it is split, and say what importing it means.
+        """Check a file or folder, all parts of it, and say what importing it means.
 
         Without a mode it is linked where the disk can, else copied. Raises `EdgetuiError`: `not_found`, `bad_file`,
         `unsupported`, `no_space`, `no_permission`, `bad_request`.
         """
-        if not path.lower().endswith(".gguf"):
-            raise EdgetuiError("bad_request", f"{path} is no GGUF file: name one that ends in .gguf.")
-        entry = await self._catalog.find(path)
+        entry = await self._catalog.find(await asyncio.to_thread(_as_path, path))
         rows = await self._catalog.scan()
         same = next((row.name for row in rows if row.fingerprint == entry.fingerprint), "")
         return await asyncio.to_thread(self._plan, entry, mode, same)
@@ -83,10 +87,14 @@ class Importer:
 
     def _plan(self, entry: ModelEntry, mode: ImportMode | None, same: str) -> ImportPlan:
         folder = self._paths.models_dir
-        targets = tuple(folder / part.name for part in entry.parts)
-        for source, target in zip(entry.parts, targets, strict=True):
-            if source.parent.resolve() == folder.resolve():
-                raise EdgetuiError("bad_request", f"{source.name} is in the models folder already.")
+        base = entry.folder or entry.path.parent
+        own = folder / base.name if entry.folder is not None else None
+        targets = tuple((own or folder) / part.relative_to(base) for part in entry.parts)
+        named = entry.folder or entry.path
+        around = named.parent.resolve()
+        if folder.resolve() in (around, *around.parents):
+            raise EdgetuiError("bad_request", f"{named.name} is in the models folder already.")
+        for target in targets if own is None else (own,):
             refuse_existing(target)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -104,14 +112,18 @@ class Importer:
                 f"{entry.name} takes {format_bytes(entry.size_bytes)} and {format_bytes(free)} are free in {folder}:"
                 " make room, or add its own folder to extra_model_dirs in the settings.",
             )
-        return ImportPlan(entry=entry, targets=targets, mode=chosen, same_as=same)
+        return ImportPlan(entry=entry, targets=targets, folder=own, mode=chosen, same_as=same)
 
     def _run(self, plan: ImportPlan, on_bytes: Callable[[int], None], stop: threading.Event) -> None:
         done: list[Path] = []
         copied = 0
+        # A folder has its name when all of it is there.
+        landing = plan.folder and plan.folder.with_name(f".{plan.folder.name}.{os.getpid()}.part")
+        places = [landing / target.relative_to(plan.folder) for target in plan.targets] if landing else plan.targets  # type: ignore[arg-type]
         try:
-            for source, target in zip(plan.entry.parts, plan.targets, strict=True):
+            for source, target in zip(plan.entry.parts, places, strict=True):
                 real = source.resolve()
+                target.parent.mkdir(parents=True, exist_ok=True)
                 if plan.mode == "copy" or not _linked(real, target, must=plan.mode == "link"):
                     before = copied
                     _copy(real, target, lambda count, before=before: on_bytes(before + count), stop)  # type: ignore[misc]
@@ -119,17 +131,33 @@ class Importer:
                 done.append(target)
             if stop.is_set():
                 raise EdgetuiError("cancelled", f"{plan.entry.name} was not imported.")
-            if fingerprint(plan.targets) != plan.entry.fingerprint:
+            if fingerprint(places) != plan.entry.fingerprint:
                 raise EdgetuiError("bad_file", f"{plan.entry.path} changed while it was taken: try again.")
+            if landing is not None and plan.folder is not None:
+                take_name(landing, plan.folder)
             if plan.mode == "move":
                 for source in plan.entry.parts:
                     source.unlink()
+                if plan.entry.folder is not None:
+                    remove_empty(plan.entry.folder)
         except BaseException as error:
             for target in done:
                 target.unlink(missing_ok=True)
+            if landing is not None:
+                shutil.rmtree(landing, ignore_errors=True)
             if isinstance(error, OSError):
                 raise _failure(error, self._paths.models_dir) from error
             raise
+
+
+def _as_path(named: str) -> str:
+    """Whole, so that it is not taken for a model's name; raises `EdgetuiError("bad_request")` for what holds none."""
+    path = Path(os.path.expanduser(named)).absolute()
+    if path.is_dir() or path.suffix.lower() in (".gguf", ".onnx", ".safetensors"):
+        return str(path)
+    raise EdgetuiError(
+        "bad_request", f"{named} is no model: name a .gguf or .onnx file, or a folder with weights and config.json."
+    )
 
 
 def _linked(source: Path, target: Path, *, must: bool) -> bool:

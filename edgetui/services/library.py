@@ -17,7 +17,7 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
 from edgetui.formats.hub_cache import repo_folder
-from edgetui.formats.model_folder import is_weights, others_in
+from edgetui.formats.model_folder import is_weights, others_in, remove_empty
 from edgetui.formats.onnx import read_onnx
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Library:
             for path in removal.paths:
                 os.unlink(path)
             if removal.folder is not None:
-                _remove_empty(removal.folder)
+                remove_empty(removal.folder)
         except OSError as error:
             raise EdgetuiError(
                 "no_permission", f"{error.filename} cannot be deleted ({error.strerror}): check its permissions."
@@ -236,13 +236,6 @@ def _external_data(path: Path) -> list[Path]:
         return [path.parent / location for location in read_onnx(path).external_files]
     except EdgetuiError:
         return []
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder and those in it; one into which something came meanwhile stays."""
-    for base, _, _ in os.walk(folder, topdown=False):
-        with suppress(OSError):
-            os.rmdir(base)
 
 
 def _refuse_unfinished(cache: Path, repo: str) -> None:

@@ -13,6 +13,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.services import importing
 from edgetui.services.lab import Lab
 from tests.formats.test_gguf import split_set
+from tests.formats.test_model_folder import CONFIG, fill
 from tests.gguf_files import write_gguf
 from tests.waiting import PATIENCE_S
 
@@ -53,6 +54,29 @@ async def test_moving_leaves_nothing_behind(lab: Lab, outside: Path) -> None:
     assert entry.path.read_bytes() == content and not path.exists()
 
 
+@pytest.mark.parametrize("mode", ["link", "copy", "move"])
+async def test_a_folder_comes_whole_and_what_is_not_the_models_stays(
+    lab: Lab, outside: Path, mode: importing.ImportMode
+) -> None:
+    folder = fill(outside / "Plain", "model.safetensors", "tokenizer.json", "photo.png", config=CONFIG)
+    plan = await lab.importer.plan(str(folder), mode)
+    assert plan.folder == lab.paths.models_dir / "Plain" and str(plan.folder) in plan.in_words
+    entry = await lab.importer.run(plan)
+    assert (entry.name, entry.format, entry.folder) == ("Plain", "safetensors", plan.folder)
+    assert names(lab) == ["Plain"] and sorted(os.listdir(entry.folder or "")) == sorted(p.name for p in entry.parts)
+    kept = ["photo.png"] if mode == "move" else ["config.json", "model.safetensors", "photo.png", "tokenizer.json"]
+    assert sorted(os.listdir(folder)) == kept
+
+
+async def test_a_folder_whose_copy_fails_is_not_there(lab: Lab, outside: Path) -> None:
+    folder = fill(outside / "Plain", "model.safetensors", "tokenizer.json", config=CONFIG)
+    plan = await lab.importer.plan(str(folder), "copy")
+    (folder / "model.safetensors").write_bytes(b"another")
+    with pytest.raises(EdgetuiError, match="changed while it was taken"):
+        await lab.importer.run(plan)
+    assert names(lab) == []
+
+
 async def test_all_parts_of_a_split_model_come_along(lab: Lab, outside: Path) -> None:
     parts = split_set(outside)
     entry = await lab.importer.run(await lab.importer.plan(str(parts[0]), "copy"))
@@ -78,7 +102,7 @@ async def test_what_is_no_model_or_is_here_already_is_refused_in_one_sentence(la
     for named, words in (
         (outside / "none.gguf", "There is no file"),
         (outside / "note.gguf", "it is text"),
-        (outside / "model.bin", "is no GGUF file"),
+        (outside / "model.bin", "is no model: name a .gguf or .onnx file"),
         (path, "is already there"),
         (lab.paths.models_dir / "tiny.gguf", "in the models folder already"),
     ):
