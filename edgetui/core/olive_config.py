@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 TEXT_DATASET = "edgetui_text"
 """Type of dataset that edgetui adds to Olive's: windows of tokens of a local text, for PyTorch and ONNX models."""
 
-OUR_KEYS = ("output_dir", "cache_dir", "cache_config", "workflow_id", "clean_cache", "packaging_config")
+OUR_KEYS = (
+    "output_dir",
+    "cache_dir",
+    "cache_config",
+    "workflow_id",
+    "clean_cache",
+    "clean_evaluation_cache",
+    "packaging_config",
+)
 """Where things are put is edgetui's business: what a workflow says of these is not heeded."""
 
 _LEVELS = (1, 2, 99)

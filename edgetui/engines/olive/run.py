@@ -216,6 +216,8 @@ def _for_this_run(config: dict[str, Any], source: Path, work: Path, cache: Path)
         "workflow_id": _identity(source),
         "cache_dir": str(cache),
         "output_dir": str(work / "made"),
+        # What a pass made holds for good, what was measured only for now.
+        "clean_evaluation_cache": True,
         "evaluate_input_model": bool(ready.get("evaluate_input_model", False)),
         "log_severity_level": 1,
     }
