@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    cancel_rounds,
     decode_ratio,
     doctor_time,
     download_ratio,
@@ -37,6 +38,7 @@ PARTS = (
     streaming_cost,
     idle_cost,
     quantize_ratio,
+    cancel_rounds,
     memory_error,
     forecast_error,
 )

@@ -29,7 +29,7 @@ class WriteBehind:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Not waited for: what it is still at, the final fsync would have to do too.
+        # Not waited for: what it still has to do, it does beside the checks, and the final fsync finds it done.
         self._ended.set()
 
     def _follow(self) -> None:
@@ -41,6 +41,9 @@ class WriteBehind:
                     if size - bytes_safe >= STEP_BYTES:
                         _put_data_on_disk(path)
                         safe[path] = size
+        for path in self._paths:
+            with suppress(OSError):
+                _put_data_on_disk(path)
 
 
 def _put_data_on_disk(path: Path) -> None:
