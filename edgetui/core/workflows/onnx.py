@@ -142,7 +142,7 @@ class Onnx4Bit(Workflow, frozen=True, kw_only=True, tag="onnx-4bit"):
     TAKES: ClassVar[tuple[ModelFormat, ...]] = ("onnx",)
     MAKES: ClassVar[ModelFormat] = "onnx"
     FIELDS: ClassVar[dict[str, tuple[str, str]]] = {
-        "algorithm": ("Algorithm", "default, rtn, hqq or k_quant"),
+        "algorithm": ("Algorithm", "default, rtn, k_quant or hqq (the last two take minutes)"),
         "block_size": ("Block size", "weights that share a scale: 16, 32, 64, 128 or 256"),
         "symmetric": ("Symmetric", "true: no zero points, smaller; false: finer; hqq and k_quant always have them"),
         "accuracy_level": ("Accuracy level", "products are computed in 1 fp32, 2 fp16, 3 bf16, 4 int8; 0: as stored"),

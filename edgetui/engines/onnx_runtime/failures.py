@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _MEMORY = re.compile(r"bad_alloc|[Ff]ailed to allocate|can't allocate memory|[Oo]ut of memory|not enough memory")
 _SPACE = re.compile(r"[Nn]o space left|[Dd]isk quota|File too large")
 _OPERATOR = re.compile(r"(?:Could not find an implementation for|Failed to find kernel for|op_type:) *([\w.]+)")
+_ODD_BLOCKS = re.compile(r"cannot reshape array of size \d+ into shape \(\d+,newaxis\)")
+"""How onnxruntime's k_quant and rtn fail to pack zero points by two."""
 _VERSION = re.compile(
     r"Unsupported model IR version: (\d+)|ONNX Runtime only \*guarantees\* .*opset (\d+)|Opset (\d+) is"
 )
@@ -56,6 +58,13 @@ def sentence_of(error: Exception, name: str, doing: str) -> EdgetuiError:
     if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)) or _SPACE.search(said):
         return EdgetuiError(
             "no_space", f"{doing} {name} has no room left on the disk: free some space or name another folder.", detail
+        )
+    if _ODD_BLOCKS.search(said):
+        return EdgetuiError(
+            "unsupported",
+            f"The rows of {name} divide into an odd number of blocks, which this algorithm of ONNX Runtime cannot pack:"
+            " take a smaller block_size, or algorithm=default.",
+            detail,
         )
     if match := _VERSION.search(said):
         version = next(number for number in match.groups() if number)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.onnx_runtime import graph
+from edgetui.engines.onnx_runtime.beside import configuration
 from edgetui.engines.onnx_runtime.failures import told
 from edgetui.engines.onnx_runtime.session import configured_provider, head_size, open_session, reads_tokens, token_feeds
 from edgetui.engines.onnx_runtime.tokens import first_token, read_tokenizer
+from edgetui.formats.model_folder import GENAI_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +26,16 @@ def open_logits(path: Path, *, context_tokens: int, threads: int) -> OnnxLogits:
     """Load the decoder whose graph is `path`, for chunks of up to `context_tokens`; 0 threads take one a core.
 
     Raises `EdgetuiError`: `bad_file`, `not_found` without a tokenizer, `unsupported` for what is no decoder,
-    `out_of_memory`, `engine_missing` for an execution provider that is not there.
+    `bad_request` for a context beyond the trained one, `out_of_memory`, `engine_missing` for an execution provider that
+    is not there.
     """
     model = graph.inspect(path)
+    trained = configuration(path, GENAI_CONFIG).get("model", {}).get("context_length")
+    if isinstance(trained, int) and context_tokens > trained:
+        raise EdgetuiError(
+            "bad_request",
+            f"{path.name} was trained for {trained} tokens of context: take a context of at most that.",
+        )
     tokenizer = read_tokenizer(path)
     graph.require_memory(graph.source_bytes(model), path.name)
     session = open_session(path, threads=threads, provider=configured_provider(path))

@@ -57,7 +57,7 @@ def require_change(before: OnnxModel, after: OnnxModel) -> None:
 
 def _quantized(nodes: Counter[str]) -> dict[str, int]:
     """Quantized operators and how many, the most frequent first."""
-    short = {kind: kind.rpartition(".")[2] for kind in nodes}
+    short = {kind: kind.rpartition(":")[2] for kind in nodes}
     return {short[kind]: count for kind, count in nodes.most_common() if short[kind] in QUANTIZED_OPERATORS}
 
 
@@ -75,3 +75,28 @@ def output_layer(loaded: Any) -> list[str]:
     while node is not None and node.op_type in _PASSED:
         node = next((makers[name] for name in node.input if name in makers), None)
     return [node.name] if node is not None and node.op_type in ("MatMul", "Gemm") else []
+
+
+def separate_tables(loaded: Any) -> None:
+    """Give a `ModelProto` whose table of tokens is its output layer, transposed while it runs, a table of its own.
+
+    Only constant tables can be quantized, and quantized both together are far smaller than the one was.
+    """
+    from onnx import numpy_helper
+
+    initializers = {tensor.name: tensor for tensor in loaded.graph.initializer}
+    transposes = {node.output[0]: node for node in loaded.graph.node if node.op_type == "Transpose"}
+    readers: dict[str, int] = {}
+    for node in loaded.graph.node:
+        for name in node.input:
+            readers[name] = readers.get(name, 0) + 1
+    for node in loaded.graph.node:
+        made = transposes.get(node.input[0]) if node.op_type == "Gather" else None
+        weights = initializers.get(made.input[0]) if made is not None else None
+        if made is None or weights is None or len(weights.dims) != 2:
+            continue
+        table = numpy_helper.to_array(weights).T.copy()
+        loaded.graph.initializer.append(numpy_helper.from_array(table, f"{weights.name}_table"))
+        node.input[0] = f"{weights.name}_table"
+        if readers[made.output[0]] == 1:
+            loaded.graph.node.remove(made)

@@ -37,6 +37,8 @@ def make(source: Path, target: Path, settings: Onnx4Bit, job: Reporter) -> None:
     graph.require_memory(2 * graph.source_bytes(model), source.name)
     os.makedirs(target)
     graph.load_weights(loaded, source)
+    if embedding:
+        products.separate_tables(loaded)
     kept = products.output_layer(loaded) if settings.keep_output else []
     _tell_padding(loaded, settings.block_size)
     total, done = len(products.matrices(loaded)), 0
