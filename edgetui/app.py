@@ -128,7 +128,7 @@ class EdgetuiApp(App[None]):
         if self._history:
             self.switch_mode(self._history.pop())
 
-    async def open_model_in(self, mode: Literal["run", "quantize", "bench"], entry: ModelEntry) -> None:
+    async def open_model_in(self, mode: Literal["run", "quantize", "bench", "frontier"], entry: ModelEntry) -> None:
         """Switch to a mode and hand the model to its screen."""
         await self.open_mode(mode)
         await cast("LabScreen", self._screen_stacks[mode][0]).open_model(entry)

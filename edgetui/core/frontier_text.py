@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from edgetui.core.frontier import FrontierRow, Judged, Pick
 
 COLUMNS = (
-    "build", "size", "KL", "+-", "top-1", "ppl", "tasks", "decode", "prefill", "memory", "load", "J/tok",
+    "build", "size", "KL", "top-1", "decode", "prefill", "memory", "KL +-", "ppl", "tasks", "load", "J/tok",
 )  # fmt: skip
-"""Of the table on the screen and in Markdown; rates in tok/s, load in seconds."""
+"""What decides first, for narrow terminals; rates in tok/s, load in seconds."""
+
+
+_BUSY_LOAD = 1.0
+"""Runnable processes beyond the measurement's own threads, from which on others took its time."""
 
 
 def table_cells(judged: Judged) -> tuple[str, ...]:
@@ -29,13 +33,13 @@ def table_cells(judged: Judged) -> tuple[str, ...]:
         row.label,
         format_bytes(row.size_bytes),
         MISSING if row.loss is None else f"{row.loss:.4f}",
-        MISSING if row.loss is None else f"{row.loss_error:.4f}",
         MISSING if divergence is None else f"{divergence.same_top1.value:.1%}",
-        MISSING if quality is None else f"{quality.perplexity.value:.3f}",
-        tasks_told(row),
         _rate(row.decode_tps),
         _rate(row.prefill_tps),
         format_bytes(row.memory_bytes),
+        MISSING if row.loss is None else f"{row.loss_error:.4f}",
+        MISSING if quality is None else f"{quality.perplexity.value:.3f}",
+        tasks_told(row),
         MISSING if row.load_s is None else f"{row.load_s:.2f}",
         MISSING if row.joules_per_token is None else f"{row.joules_per_token:.3g}",
     )
@@ -73,6 +77,9 @@ def told_conditions(rows: Sequence[FrontierRow]) -> str:
     speed = next((bench for row in rows for bench in (row.decode, row.prefill) if bench is not None), None)
     if speed is not None:
         parts.append(f"speed on {speed.threads} threads")
+    loads = [row.decode.load_average for row in rows if row.decode is not None and row.decode.load_average is not None]
+    if speed is not None and loads and max(loads) > speed.threads + _BUSY_LOAD:
+        parts.append(f"! beside other work (load {max(loads):.1f}), so speeds are too low")
     return "; ".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.units import format_duration
+from edgetui.core.units import MISSING, format_duration
 
 if TYPE_CHECKING:
     from edgetui.core.quality import Estimate, QualityRow, TaskScore
@@ -34,6 +34,28 @@ def lines(row: QualityRow) -> list[tuple[str, str]]:
     told += [(f"Tasks, {score.kind}", task_figure(score)) for score in scores if score is not None]
     told.append(("Measured in", format_duration(row.seconds)))
     return told
+
+
+COLUMNS = ("model", "engine", "KL", "+-", "top-1", "ppl", "+-", "tasks", "against", "text", "chunks")
+"""Of a table with a row a measurement."""
+
+
+def cells(row: QualityRow) -> tuple[str, ...]:
+    """A row in the order of `COLUMNS`; what was not measured is `-`."""
+    found, total = row.divergence, row.task_total
+    return (
+        row.model_name,
+        row.engine,
+        MISSING if found is None else f"{found.mean.value:.5f}",
+        MISSING if found is None else f"{found.mean.error:.5f}",
+        MISSING if found is None else f"{found.same_top1.value:.1%}",
+        f"{row.perplexity.value:.3f}",
+        f"{row.perplexity.error:.3f}",
+        MISSING if total is None else f"{total.right}/{total.asked}",
+        row.base_name or MISSING,
+        row.text_name,
+        f"{row.chunks}x{row.context_tokens}",
+    )
 
 
 def task_figure(score: TaskScore) -> str:

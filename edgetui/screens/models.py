@@ -78,6 +78,7 @@ class ModelsScreen(ModelCareScreen):
         Binding("q", "open('quantize')", "Quantize", id="models.quantize"),
         Binding("b", "open('bench')", "Bench", id="models.bench"),
         Binding("e", "tensors", "Tensors", id="models.tensors"),
+        Binding("m", "quality", "Quality", id="models.quality"),
         Binding("f", "fit", "Fit", id="models.fit"),
         Binding("c", "calibrate", "Calibrate", show=False, id="models.calibrate"),
         Binding("slash", "filter", "Filter", key_display="/", id="models.filter"),
@@ -135,6 +136,8 @@ class ModelsScreen(ModelCareScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
+        if action == "quality":
+            return self.marked is not None and self.marked.problem is None and self.marked.format != "safetensors"
         if action in ("fit", "calibrate", "tensors"):
             return self.marked is not None and self.marked.can_run
         if action == "open":
@@ -153,6 +156,13 @@ class ModelsScreen(ModelCareScreen):
             self.app.push_screen(ConvertScreen(self.marked))
         elif self.marked is not None:
             self.show_failure(Failure("unsupported", why_no_chat(self.marked)))
+
+    def action_quality(self) -> None:
+        """What the marked model has lost against its parent."""
+        from edgetui.screens.quality import QualityScreen
+
+        if self.marked is not None:
+            self.app.push_screen(QualityScreen(self.marked))
 
     def action_filter(self) -> None:
         """Type to filter."""

@@ -73,6 +73,9 @@ class QuantizeScreen(JobScreen):
         Binding("o", "options", "Options", id="quantize.options"),
         Binding("i", "imatrix", "Imatrix", id="quantize.imatrix"),
         Binding("e", "tensors", "Tensors", id="quantize.tensors"),
+        Binding("t", "toolchains", "Toolchains", id="quantize.toolchains"),
+        Binding("m", "quality", "Quality", id="quantize.quality"),
+        Binding("w", "sweep", "Sweep", id="quantize.sweep"),
     ]
 
     def __init__(self) -> None:
@@ -107,7 +110,7 @@ class QuantizeScreen(JobScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A name and options are for a type of a model."""
-        if action in ("name_file", "options", "imatrix", "tensors"):
+        if action in ("name_file", "options", "imatrix", "tensors", "toolchains", "quality", "sweep"):
             return self._entry is not None
         return super().check_action(action, parameters)
 
@@ -129,6 +132,26 @@ class QuantizeScreen(JobScreen):
 
         if self._entry is not None:
             self.app.push_screen(TensorsScreen(self._entry))
+
+    def action_toolchains(self) -> None:
+        """What the other toolchains make of the model."""
+        from edgetui.screens.convert import ConvertScreen
+
+        if self._entry is not None:
+            self.app.push_screen(ConvertScreen(self._entry))
+
+    def action_quality(self) -> None:
+        """What the model has lost against its parent."""
+        from edgetui.screens.quality import QualityScreen
+
+        if self._entry is not None:
+            self.app.push_screen(QualityScreen(self._entry))
+
+    @work(group="dialog", exclusive=True)
+    async def action_sweep(self) -> None:
+        """Many builds of the model, side by side."""
+        if self._entry is not None:
+            await self.lab_app.open_model_in("frontier", self._entry)
 
     def action_imatrix(self) -> None:
         """Choose an importance matrix, or have one made."""
