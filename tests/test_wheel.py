@@ -15,7 +15,7 @@ import pytest
 import edgetui
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_CODE = (".tcss", ".toml", ".sql")
+NOT_CODE = (".tcss", ".toml", ".sql", ".txt")
 """What the package reads at run time besides Python."""
 
 

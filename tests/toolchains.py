@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOOLCHAINS = Path(__file__).resolve().parent.parent / ".cache" / "toolchains"
 """Shared by every run of the tests in this checkout."""
+WAIT_S = 0.5
 FIXTURES = {"gguf_toolchain", "onnx_toolchain", "olive_toolchain", "mlx_toolchain"}
 
 
@@ -79,20 +80,33 @@ def _made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def _install(folder: Path, home: Path) -> None:
+    from edgetui.core.failures import EdgetuiError
     from edgetui.services.lab import Lab
-    from edgetui.worker.protocol import JobFailed
+    from edgetui.store.toolchain_folder import claim
 
     lab = Lab()
     lab.paths.data_dir.mkdir(parents=True)
     lab.paths.toolchains_dir.symlink_to(folder.parent)
     try:
-        if (await lab.toolchains.status(folder.name)).state == "ready":
-            return
-        record = await lab.toolchains.install(folder.name)
-        async with aclosing(lab.jobs.watch(record.job_id)) as events:
-            async for event in events:
-                if isinstance(event, JobFailed):
-                    log = "\n".join(await lab.jobs.log_tail(record.job_id, 60))
-                    pytest.fail(f"{folder.name} cannot be installed: {event.failure.message}\n{log}", pytrace=False)
+        while (await lab.toolchains.status(folder.name)).state != "ready":
+            try:
+                # Other tests in this checkout may be at it.
+                with claim(folder):
+                    pass
+            except EdgetuiError:
+                await asyncio.sleep(WAIT_S)
+                continue
+            await _run(lab, folder.name)
     finally:
         await lab.close()
+
+
+async def _run(lab: Lab, name: str) -> None:
+    from edgetui.worker.protocol import JobFailed
+
+    record = await lab.toolchains.install(name)
+    async with aclosing(lab.jobs.watch(record.job_id)) as events:
+        async for event in events:
+            if isinstance(event, JobFailed) and event.failure.kind != "busy":
+                log = "\n".join(await lab.jobs.log_tail(record.job_id, 60))
+                pytest.fail(f"{name} cannot be installed: {event.failure.message}\n{log}", pytrace=False)

@@ -21,8 +21,9 @@ PIP = "pip==26.3"
 """The one whose output is read here."""
 NO_COMPILING = ("--no-compile",)
 """What is imported at all is compiled then; compiling everything takes half of the time."""
-_FETCHED = re.compile(r"^\s*(?:Collecting|Processing) (\S+)")
-_DOWNLOAD = re.compile(r"^\s*Downloading (\S+)")
+_NAMED = re.compile(r"^\s*(?:Collecting|Processing) (\S+)")
+_DOWNLOAD = re.compile(r"^\s*Downloading (\S+\.whl)(?:\s|$)")
+_HERE = re.compile(r"^\s*(?:Using cached|Processing) (\S+\.whl)(?:\s|$)")
 _PROGRESS = re.compile(r"^\s*Progress (\d+) of (\d+)")
 _INSTALLING = re.compile(r"^Installing collected packages: (.*)")
 _CUDA = re.compile(r"^\s*Collecting ((?:nvidia|cuda|triton)\b[\w.-]*)")
@@ -59,10 +60,12 @@ class PipProgress:
         self._environment = environment
         self._count = count
         self._takes_cuda = takes_cuda
-        self._fetched = 0
-        self._share = 0.0
-        self._here = 0
-        self._name = ""
+        self._named = 0
+        self._done = 0.0
+        """Packages that have come, and after that those that are installed too."""
+        self._before = 0
+        """Packages that were in the environment before."""
+        self._downloading = ""
         self._installing = False
         self._last: deque[tuple[float, int]] = deque()
 
@@ -70,49 +73,57 @@ class PipProgress:
         """Read one line of pip's; raises `EdgetuiError` for the first package of CUDA that nothing here needs."""
         if (cuda := _CUDA.match(line)) and not self._takes_cuda:
             raise _cuda_unasked(cuda[1])
-        if found := _FETCHED.match(line):
+        if found := _NAMED.match(line):
             # What comes along unpinned (CUDA's packages) makes the whole larger, as it is found.
-            self._fetched += 1
-            self._count = max(self._count, self._fetched)
-            self._share = 0.0
+            self._end_download()
+            self._named += 1
+            self._count = max(self._count, self._named)
             self._tell(f"fetching {found[1].rsplit('/', 1)[-1]}")
+        if found := _PROGRESS.match(line):
+            self._show_download(int(found[1]), int(found[2]))
         elif found := _DOWNLOAD.match(line):
-            self._name = found[1].rsplit("/", 1)[-1].split("-", 1)[0]
-            self._last.clear()
-        elif found := _PROGRESS.match(line):
-            self._downloading(int(found[1]), int(found[2]))
+            self._end_download()
+            self._downloading = found[1].rsplit("/", 1)[-1].split("-", 1)[0]
+        elif _HERE.match(line):
+            self._end_download()
+            self._done += 1
         elif found := _INSTALLING.match(line):
             self._installing = True
-            self._here = self._packages()
-            self._count = self._fetched = len(found[1].split(","))
-            self._share = 0.0
+            self._before = self._packages()
+            self._count = len(found[1].split(","))
+            self._done = self._count
             self._tell(f"installing {self._count} packages")
 
     def look(self) -> None:
         """pip says nothing while it installs: packages that are complete have a list of their files."""
         if self._installing:
-            done = min(max(self._packages() - self._here, 0), self._count)
-            self._share = float(done)
-            self._tell(f"installing: {done} of {self._count} packages")
+            installed = min(max(self._packages() - self._before, 0), self._count)
+            self._done = self._count + installed
+            self._tell(f"installing: {installed} of {self._count} packages")
 
     def say(self, note: str) -> None:
         """What is done after all packages."""
         self._job.progress(2 * self._count, 2 * self._count + 1, "steps", note)
 
-    def _downloading(self, done: int, total: int) -> None:
+    def _show_download(self, here: int, total: int) -> None:
         now = time.monotonic()
-        self._last.append((now, done))
+        self._last.append((now, here))
         while len(self._last) > 2 and now - self._last[0][0] > _RATE_SPAN_S:
             self._last.popleft()
-        (began, first), (last, here) = self._last[0], self._last[-1]
-        rate = (here - first) / (last - began) if last - began >= 0.2 else None
-        # The package itself was counted when it was named.
-        self._share = done / total - 1 if total else 0.0
-        self._tell(f"downloading {self._name} {done / MIB:.0f} of {total / MIB:.0f} MiB", rate)
+        began, first = self._last[0]
+        rate = (here - first) / (now - began) if now - began >= 0.2 else None
+        note = f"downloading {self._downloading} {here / MIB:.0f} of {total / MIB:.0f} MiB"
+        self._tell(note, rate, share=here / total if total else 0.0)
 
-    def _tell(self, note: str, rate: float | None = None) -> None:
-        done = max(self._fetched + self._share, 0.0)
-        self._job.progress(done, 2 * self._count + 1, "steps", note, bytes_per_s=rate)
+    def _end_download(self) -> None:
+        """The package that was being downloaded is here when pip speaks of the next."""
+        if self._downloading:
+            self._done += 1
+        self._downloading = ""
+        self._last.clear()
+
+    def _tell(self, note: str, rate: float | None = None, *, share: float = 0.0) -> None:
+        self._job.progress(self._done + share, 2 * self._count + 1, "steps", note, bytes_per_s=rate)
 
     def _packages(self) -> int:
         return sum(1 for _ in self._environment.glob("lib/python*/site-packages/*.dist-info/RECORD"))
