@@ -12,6 +12,8 @@ JobKind = Literal[
     "sweep", "tensors",
 ]  # fmt: skip
 
+_MAKERS = ("quantize", "download", "recipe", "convert", "onnx", "olive", "mlx")
+
 REPETITIONS = "repetitions"
 """Of a measurement: a prefill takes far less time than a decode, so the share done says nothing of the time left."""
 
@@ -51,6 +53,11 @@ class JobRecord(msgspec.Struct, frozen=True, kw_only=True):
     def is_running(self) -> bool:
         """Whether its process lives."""
         return self.state == "running"
+
+    @property
+    def makes_a_model(self) -> bool:
+        """Whether its output is a model."""
+        return self.kind in _MAKERS and self.output is not None
 
     @property
     def fraction(self) -> float | None:

@@ -11,7 +11,7 @@ from textual.binding import Binding
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.job_text import job_title
 from edgetui.screens.base import LabScreen
-from edgetui.widgets.job_panel import JobPanel
+from edgetui.widgets.job_panel import SHOWN_IN, JobPanel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +98,8 @@ class JobScreen(LabScreen):
         """Run the model that was made, or show what was measured."""
         if self.query_one(JobPanel).made_a_model:
             self._open_model_made("run")
-        elif self.job is not None and self.job.kind == "bench":
-            self.lab_app.open_mode("bench")
+        elif self.job is not None and self.job.kind in SHOWN_IN:
+            self.lab_app.open_mode(SHOWN_IN[self.job.kind].lower())
 
     @work(group="job")
     async def _cancel(self, record: JobRecord) -> None:
@@ -126,12 +126,20 @@ class JobScreen(LabScreen):
             return
         try:
             entries = await self.lab.catalog.scan()
-            made = next((entry for entry in entries if entry.path == Path(self.job.output)), None)
+            output = Path(self.job.output)
+            # What a toolchain makes is a folder, and a model's path that of its first file.
+            made = next((entry for entry in entries if output in (entry.path, entry.path.parent)), None)
             entry = made or await self.lab.catalog.find(self.job.output)
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        await self.lab_app.open_model_in(mode, entry)
+        if mode == "run" and not entry.can_run:
+            # No chat runs it, but what it lost can be measured.
+            from edgetui.screens.quality import QualityScreen
+
+            self.app.push_screen(QualityScreen(entry))
+        else:
+            await self.lab_app.open_model_in(mode, entry)
 
     @work(group="look", exclusive=True)
     async def _look(self) -> None:

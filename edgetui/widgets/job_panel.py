@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from textual import events
     from textual.binding import BindingType
 
-    from edgetui.core.jobs import JobRecord, JobState
+    from edgetui.core.jobs import JobKind, JobRecord, JobState
 
 _TONES: dict[JobState, str] = {
     "running": "label",
@@ -31,6 +31,8 @@ _TONES: dict[JobState, str] = {
     "paused": "warn",
 }
 _BAR_CELLS = 20
+SHOWN_IN: dict[JobKind, str] = {"bench": "Bench", "sweep": "Frontier"}
+"""Where the result of a kind that makes no model is shown."""
 
 
 class JobPanel(LinePanel):
@@ -71,9 +73,8 @@ class JobPanel(LinePanel):
 
     @property
     def made_a_model(self) -> bool:
-        """Whether the job shown has made a file that is a model."""
-        record = self.record
-        return self.has_result and record is not None and record.output is not None and record.kind != "imatrix"
+        """Whether the job shown has made a model."""
+        return self.has_result and self.record is not None and self.record.makes_a_model
 
     def action_open_result(self) -> None:
         """Enter."""
@@ -114,8 +115,8 @@ class JobPanel(LinePanel):
         lines: list[Line] = [(Span(text),) for text in textwrap.wrap(record.summary, max(10, width))]
         if self.made_a_model:
             lines.append((Span("enter", "label"), Span(" runs it   "), Span("b", "label"), Span(" benches it")))
-        elif self.has_result and record.kind == "bench":
-            lines.append((Span("enter", "label"), Span(" shows it in Bench")))
+        elif self.has_result and record.kind in SHOWN_IN:
+            lines.append((Span("enter", "label"), Span(f" shows it in {SHOWN_IN[record.kind]}")))
         elif not self.has_result:
             lines.append(
                 (Span("r", "label"), Span(f" starts it again   it ran {format_duration(record.duration_s(now))}"))
