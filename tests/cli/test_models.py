@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import edgetui
+from tests.formats.test_model_folder import CONFIG, fill
 from tests.gguf_files import write_gguf
 
 MODEL = "SmolLM2-135M-Instruct.Q4_1"
@@ -32,6 +33,17 @@ async def test_one_model_is_shown_with_metadata_and_tensors() -> None:
     assert "llama.block_count = 30" in out and "token_embd.weight" in out
     status, out, _ = await edgetui("models", MODEL, "--json")
     assert len(json.loads(out)["tensors"]) == 272
+
+
+async def test_a_folder_is_shown_with_its_files_and_tensors(home: Path) -> None:
+    fill(home / "data" / "models" / "Plain", "model.safetensors", "tokenizer.json", config=CONFIG)
+    fill(home / "data" / "models", "net.onnx")
+    status, out, _ = await edgetui("models", "Plain", "--tensors")
+    assert status == 0 and "6 parameters, BF16, safetensors" in out
+    assert "3 files: model.safetensors, config.json, tokenizer.json" in out
+    assert any(line.split()[:5] == ["a", "BF16", "2", "x", "3"] for line in out.splitlines())
+    status, out, _ = await edgetui("models", "net")
+    assert status == 0 and "operators = MatMul 1" in out and "input.x = [batch, 4]" in out
 
 
 async def test_a_bad_file_is_listed_with_its_reason(home: Path) -> None:

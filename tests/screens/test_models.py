@@ -7,9 +7,11 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.screens.convert import ConvertScreen
 from edgetui.services.lab import Lab
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.model_details import ModelDetailsPane
+from tests.formats.test_model_folder import CONFIG, fill
 from tests.gguf_files import write_gguf
 from tests.waiting import until
 
@@ -188,3 +190,26 @@ async def test_a_model_is_verified_and_deleted_by_keys_after_a_question(lab: Lab
         await shown(
             pilot, lambda: "belongs to the demo model's package" in str(app.screen.query_one(FailureBar).render())
         )
+
+
+async def test_a_folder_goes_on_to_the_workflows_that_take_it(lab: Lab) -> None:
+    fill(lab.paths.models_dir / "A-plain", "model.safetensors", "tokenizer.json", config=CONFIG)
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(pilot, lambda: rows(app)[:1] == ["A-plain"])
+        await pilot.press("home")
+        await shown(pilot, lambda: "3: model.safetensors, config.json, tokenizer.json" in details(app))
+        assert "safetensors" in details(app) and "model_type (str) = llama" in details(app)
+        await pilot.press("q")
+        await shown(pilot, lambda: isinstance(app.screen, ConvertScreen))
+        await shown(pilot, lambda: any("A-plain" in str(line.content) for line in app.screen.query(Static)))
+
+
+async def test_what_run_does_not_take_says_in_one_sentence_what_can_be_done(lab: Lab) -> None:
+    fill(lab.paths.models_dir / "A-graph", "model.onnx", "genai_config.json")
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: rows(app)[:1] == ["A-graph"])
+        await pilot.press("home", "enter")
+        await shown(pilot, lambda: "b measures its speed" in app.screen.query_one(FailureBar).message)
+        assert app.current_mode == "models"

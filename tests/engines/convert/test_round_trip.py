@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 from contextlib import aclosing
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
-from edgetui.core.workflows.conversion import ToGguf
+from edgetui.core.workflows.conversion import ToGguf, ToSafetensors
 from edgetui.formats.gguf import read_gguf
 from edgetui.formats.model_folder import chat_template
-from edgetui.worker.protocol import Tokens
+from edgetui.worker.protocol import JobProgress, Tokens
 
 if TYPE_CHECKING:
     from edgetui.core.jobs import JobRecord
@@ -127,3 +128,15 @@ def test_the_unpacked_folder_does_not_say_that_it_is_packed(demo_safetensors: Pa
     config = json.loads((demo_safetensors / "config.json").read_text())
     # Other toolchains would take it for weights that they cannot read.
     assert "quantization_config" not in config and config["tie_word_embeddings"] is True
+
+
+async def test_a_cancelled_conversion_leaves_nothing(toolchain_lab: Lab, demo_model: Path) -> None:
+    lab = toolchain_lab
+    record = await lab.workflows.start(await lab.catalog.find(str(demo_model)), ToSafetensors())
+    async with aclosing(lab.jobs.watch(record.job_id)) as events:
+        async for event in events:
+            # The first that the library itself reports: it is in the middle of unpacking.
+            if isinstance(event, JobProgress) and event.note.startswith("blk."):
+                break
+    cancelled = await lab.jobs.cancel(record.job_id)
+    assert cancelled.state == "cancelled" and os.listdir(lab.paths.models_dir) == []
