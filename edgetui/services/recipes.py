@@ -91,7 +91,7 @@ class Recipes:
         _require_parent(entry)
         if settings.text not in (EMBEDDED_TEXT, WIKITEXT):
             # Before there is a job: what is wrong with it is said where it was named.
-            await asyncio.to_thread(read_text, Path(settings.text))
+            await asyncio.to_thread(_require_text, Path(settings.text), settings)
         target, content = await asyncio.to_thread(self._settle, entry, settings, target)
         matrix, mark = await asyncio.to_thread(_matrix, imatrix)
         running = [record for record in await self._jobs.list() if record.is_running]
@@ -254,6 +254,17 @@ def _require_parent(entry: ModelEntry) -> None:
             "bad_request",
             f"{entry.name} is already quantized ({entry.quant_type}), and a search needs the unquantized model: take"
             " that, or recover an F16 of this one first (`edgetui quantize MODEL F16 --yes`).",
+        )
+
+
+def _require_text(path: Path, settings: RecipeSettings) -> None:
+    """Refuse a text that cannot be long enough however it is cut into tokens; the search counts them exactly."""
+    size, chunks = len(read_text(path).encode()), settings.choosing_chunks + settings.chunks
+    if size < chunks * settings.context_tokens:
+        raise EdgetuiError(
+            "bad_request",
+            f"{path.name} has {size} bytes, too few for {chunks} chunks of {settings.context_tokens} tokens: take a"
+            " longer text, fewer chunks or a smaller context.",
         )
 
 
