@@ -133,7 +133,11 @@ class JobScreen(LabScreen):
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        if mode == "run" and not entry.can_run:
+        if mode == "run" and entry.format == "safetensors":
+            from edgetui.screens.convert import ConvertScreen
+
+            self.app.push_screen(ConvertScreen(entry))
+        elif mode == "run" and not entry.can_run:
             # No chat runs it, but what it lost can be measured.
             from edgetui.screens.quality import QualityScreen
 

@@ -114,7 +114,9 @@ class JobPanel(LinePanel):
     def _ending(self, record: JobRecord, now: float, width: int) -> list[Line]:
         lines: list[Line] = [(Span(text),) for text in textwrap.wrap(record.summary, max(10, width))]
         if self.made_a_model:
-            lines.append((Span("enter", "label"), Span(" runs it   "), Span("b", "label"), Span(" benches it")))
+            lines.append(
+                (Span("enter", "label"), Span(f" {_next_step(record)}   "), Span("b", "label"), Span(" benches it"))
+            )
         elif self.has_result and record.kind in SHOWN_IN:
             lines.append((Span("enter", "label"), Span(f" shows it in {SHOWN_IN[record.kind]}")))
         elif not self.has_result:
@@ -122,3 +124,12 @@ class JobPanel(LinePanel):
                 (Span("r", "label"), Span(f" starts it again   it ran {format_duration(record.duration_s(now))}"))
             )
         return lines
+
+
+def _next_step(record: JobRecord) -> str:
+    """What enter does with a model that was made."""
+    if record.kind in ("onnx", "olive", "mlx"):
+        return "measures its quality"
+    if record.kind == "convert" and not (record.output or "").endswith(".gguf"):
+        return "goes on with it in another toolchain"
+    return "runs it"
