@@ -120,6 +120,8 @@ def _unpack(loaded: Loaded) -> None:
         # Scales first: unpacked in 16 bits the weights would be rounded once more.
         loaded.model.set_dtype(mx.float32)
         dequantize_model(loaded.model)
+        # The floating modes have no such scales: theirs unpack to 16 bits, which hold them exactly.
+        loaded.model.set_dtype(mx.float32)
         mx.eval(loaded.model.parameters())
         multiply_with_numpy(loaded.model)
 
