@@ -74,6 +74,8 @@ class OliveScreen(JobScreen):
         self._saved: dict[str, SavedWorkflow] = {}
         self._shown = ""
         """The JSON as it was put there; what differs from it was edited."""
+        self._asked = ("", "")
+        """The JSON that Olive was asked about last, and what it said."""
         self._job_id: str | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -192,7 +194,7 @@ class OliveScreen(JobScreen):
         """Enter."""
         self.action_run()
 
-    def on_text_area_changed(self, _event: TextArea.Changed) -> None:
+    def on_text_area_changed(self) -> None:
         """Say at once whether it is a workflow at all."""
         text = self.query_one(TextArea).text
         try:
@@ -200,7 +202,9 @@ class OliveScreen(JobScreen):
         except EdgetuiError as error:
             self._say(f"! {error}")
         else:
-            self._say("edited: ctrl+s saves it, ctrl+r saves and runs it" if text != self._shown else "")
+            asked, verdict = self._asked
+            edited = "" if text == self._shown else "edited: ctrl+s saves it, ctrl+r saves and runs it"
+            self._say(verdict if text == asked else edited)
 
     @property
     def _marked_settings(self) -> OliveWorkflow | None:
@@ -245,13 +249,16 @@ class OliveScreen(JobScreen):
 
     @work(group="check", exclusive=True)
     async def _check(self, name: str) -> None:
-        self._say("asking Olive ...")
+        text = self.query_one(TextArea).text
+        self._asked = (text, "asking Olive ...")
+        self.on_text_area_changed()
         try:
-            await self.lab.olive.check(self.query_one(TextArea).text, name)
+            await self.lab.olive.check(text, name)
         except EdgetuiError as error:
-            self._say(f"! {error}")
+            self._asked = (text, f"! {error}")
         else:
-            self._say("Olive accepts it.")
+            self._asked = (text, "Olive accepts it.")
+        self.on_text_area_changed()
 
     async def _save_as(self) -> SavedWorkflow | None:
         """Save the JSON under a name that the person gives; None when it was left, or cannot be saved."""
