@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -138,6 +139,11 @@ def name_for_type(source_name: str, type_name: str, tag: str = "") -> str:
     mark = "-" if match is None else match["mark"]
     new = type_name.lower() if match is not None and match["type"].islower() else type_name
     return f"{before}{f'-{tag}' if tag else ''}{mark}{new}"
+
+
+def split_names(stem: str, count: int) -> tuple[Path, ...]:
+    """Names of the files of a model that is split in so many; `stem` stands before their numbers."""
+    return tuple(Path(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1))
 
 
 def quant_type_in_name(stem: str) -> str | None:

@@ -51,11 +51,6 @@ def is_split_name(path: Path) -> bool:
     return _SPLIT_NAME.match(path.name) is not None
 
 
-def split_names(stem: str, count: int) -> tuple[Path, ...]:
-    """Names of the files of a model that is split in so many; `stem` stands before their numbers."""
-    return tuple(Path(f"{stem}-{number:05d}-of-{count:05d}.gguf") for number in range(1, count + 1))
-
-
 def split_parts(path: Path) -> tuple[Path, ...]:
     """Names of all files of the split model that `path` is part of; `path` alone when it is not split."""
     match = _SPLIT_NAME.match(path.name)

@@ -33,14 +33,8 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_llama_imatrix(model: Path, text: Path, folder: Path, *arguments: str) -> Imatrix:
     target = folder / "theirs.gguf"
     # One sequence a batch: of several, llama-imatrix drops the rows that do not fill a physical batch.
-    subprocess.run(
-        [
-            *(llama_imatrix(), "-m", model, "-f", text, "-o", target, *arguments),
-            *("--chunks", str(CHUNKS), "-b", "512", "--no-ppl", "-t", "1"),
-        ],
-        check=True,
-        capture_output=True,
-    )
+    options: list[str | Path] = ["--chunks", str(CHUNKS), "-b", "512", "--no-ppl", "-t", "1", *arguments]
+    subprocess.run([llama_imatrix(), "-m", model, "-f", text, "-o", target, *options], check=True, capture_output=True)
     return read_imatrix(target)
 
 

@@ -11,9 +11,10 @@ import pytest
 from benchmarks.llama_tools import llama_quantize
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.quant_options import QuantOptions, TensorOverride
+from edgetui.core.quant_types import split_names
 from edgetui.engines.llama_cpp import quantize
 from edgetui.engines.llama_cpp.imatrix import collect
-from edgetui.formats.gguf import check_loadable, split_names
+from edgetui.formats.gguf import check_loadable
 from edgetui.formats.imatrix import ImatrixEntry, read_imatrix, write_imatrix
 from edgetui.worker.texts import topics
 from tests.engines.test_quantize import TINY_KEYS, TINY_TENSORS, write_split

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.quant_options import ABORTS_WITHOUT_WEIGHTS, QuantOptions
-from edgetui.core.quant_types import Fallback, is_quantized
+from edgetui.core.quant_types import Fallback, is_quantized, split_names
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import gguf_layout, library
 from edgetui.engines.llama_cpp.imatrix_weights import ImatrixWeights
@@ -21,7 +21,7 @@ from edgetui.engines.llama_cpp.quant_types import known_types
 from edgetui.engines.llama_cpp.quantize_failures import quantize_failure
 from edgetui.engines.llama_cpp.quantize_log import LoggedTensor, QuantizeLog, Step
 from edgetui.engines.llama_cpp.quantize_params import NativeParams, native_params, require_sound
-from edgetui.formats.gguf import check_loadable, split_names
+from edgetui.formats.gguf import check_loadable
 from edgetui.worker.protocol import QuantizationPlan
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from edgetui.core.bench import BenchSettings, Machine
 from edgetui.core.jobs import JobKind
 from edgetui.core.models import ModelFormat
 from edgetui.core.quant_options import QuantOptions
+from edgetui.core.quant_types import split_names
 from edgetui.core.toolchains import ENGINE_TOOLCHAIN
-from edgetui.formats.gguf import split_names
 from edgetui.worker.requests.base import Request, hidden_beside
 
 
