@@ -285,7 +285,7 @@ def verdict_sentence(result: RecipeResult) -> str:
     }
     note = ""
     if smaller > 0.01:
-        note = f" {result.stock_type} is the nearest below and {smaller:.1%} smaller, which favours the recipe."
+        note = f" {result.stock_type} is {smaller:.1%} smaller, which favours the recipe."
     elif smaller < -0.01:
         note = f" No usual type is that small: {result.stock_type} is {-smaller:.1%} larger, which favours it."
     if result.recovered_from is not None:

@@ -92,7 +92,7 @@ class TensorsScreen(LabScreen):
     TensorsScreen #both { height: 1fr; layout: vertical; }
     TensorsScreen #list { height: 1fr; min-height: 5; }
     TensorsScreen #about { height: 7; border-top: solid $primary; padding: 0 1; scrollbar-size-vertical: 1; }
-    TensorsScreen #about Static { height: auto; }
+    TensorsScreen #about Static { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     TensorsScreen.-trials.-normal #about { height: 70%; }
     TensorsScreen.-wide #both { layout: horizontal; }
     TensorsScreen.-wide #list { width: 3fr; height: 1fr; }
@@ -123,6 +123,8 @@ class TensorsScreen(LabScreen):
         self._trials: list[TensorError] = []
         self._tried = ""
         """The tensor of `_trials`."""
+        self._lines = 0
+        """Of what is told of the tensor under the cursor."""
 
     def compose_body(self) -> ComposeResult:
         """What the list is of, the list, the tensor under the cursor."""
@@ -412,7 +414,9 @@ class TensorsScreen(LabScreen):
         lines = [] if row is None else _told(row)
         if self._tried:
             lines += ["", *_trial_lines(self._tried, self._trials)]
-        self.query_one("#tensor", Static).update(Content("\n".join(map(plain_line, lines))))
+        # A layout paints every row of the list anew.
+        grown, self._lines = len(lines) != self._lines, len(lines)
+        self.query_one("#tensor", Static).update(Content("\n".join(map(plain_line, lines))), layout=grown)
 
     def _unfit(self, names: frozenset[str], type_name: str) -> list[str]:
         """Tensors whose rows do not divide into a type's blocks."""
@@ -427,18 +431,15 @@ def _told(row: TensorRow) -> list[str]:
         f"{item.type_name}  {format_shape(item.shape)}  {format_bytes(item.size_bytes)}, {row.share:.2%} of the model",
     ]
     if error is None:
-        lines.append("error: not measured")
+        lines += ["error not measured", ""]
     elif error.problem:
-        lines.append(f"error: {MISSING} ({error.problem})")
+        lines += [f"error {MISSING}", error.problem]
     elif error.not_finite:
-        lines.append(f"error: NaN or infinite weights: {error.not_finite}")
+        lines += ["error NaN", f"{error.not_finite} weights are NaN or infinite"]
     else:
-        lines.append(
-            f"error: relative {format_relative(error)}, RMSE {format_error(error.rmse)}, largest"
-            f" {format_error(error.max_abs)}"
-        )
-    if row.override:
-        lines.append(f"wanted: {row.override}")
+        rmse, largest = format_error(error.rmse), format_error(error.max_abs)
+        lines += [f"error {format_relative(error)} of the parent's weights", f"RMSE {rmse}, largest {largest}"]
+    lines.append(f"wanted {row.override}" if row.override else "")
     return lines
 
 

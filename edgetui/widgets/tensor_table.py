@@ -76,7 +76,7 @@ class TensorTable(ScrollView, can_focus=True):
     ]
     ALLOW_SELECT = False
 
-    cursor: reactive[int] = reactive(0)
+    cursor: reactive[int] = reactive(0, repaint=False)
     """Place of the row under the cursor."""
 
     class Moved(Message):

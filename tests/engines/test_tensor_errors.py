@@ -98,7 +98,7 @@ def test_a_part_of_a_large_tensor_stands_for_all_of_it(parent: TensorFile, codec
 @pytest.mark.parametrize("shape", [(8,), (576, 7), (4096, 3000), (BLOCK_ELEMENTS + 32, 3), (64, 5, 3)])
 def test_every_row_is_read_once_and_no_block_crosses_a_matrix(shape: tuple[int, ...]) -> None:
     matrix = shape[1] if len(shape) > 1 else 1
-    rows = []
+    rows: list[int] = []
     for first, count in row_spans(shape, None):
         assert count * shape[0] <= max(BLOCK_ELEMENTS, shape[0]) and first // matrix == (first + count - 1) // matrix
         rows += range(first, first + count)

@@ -28,8 +28,8 @@ FILE_TYPE = {"Q6_K": "Q6_K", "Q5_K": "Q5_K_M", "Q4_K": "Q4_K_M", "Q3_K": "Q3_K_M
 """llama.cpp's type of a file whose tensors have mostly this type; others have the same name."""
 _ODD_STOCK = ("TQ", "Q1_0", "Q2_0", "MXFP4", "NVFP4")
 """Types for models that were trained for them."""
-_SAME_SIZE = 0.995
-"""Stock types from this share of the largest on stand for the same size; the best of them by prediction is taken."""
+_SAME_SIZE = 0.95
+"""Usual types from this share of the largest on stand for the same size: the best of them is the one to beat."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def plan_stock(
     recipe: RecipePlan,
     imatrix: str,
 ) -> StockPlan:
-    """The usual type nearest below or at the recipe's size, else the smallest; of several alike the best by prediction.
+    """The usual type to beat: of those just below or at the recipe's size the best by prediction, else the smallest.
 
     Raises `EdgetuiError("unsupported")` where llama.cpp can make none.
     """
