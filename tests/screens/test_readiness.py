@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from textual.widgets import Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.screens.confirm import ConfirmDialog
 from edgetui.services.readiness import Readiness
 from edgetui.widgets.checklist import Checklist
 from edgetui.widgets.facts_panel import FactsPanel
+from edgetui.widgets.failure_bar import FailureBar
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from textual.pilot import Pilot
 
     from edgetui.services.lab import Lab
@@ -26,6 +32,10 @@ def verdict(app: EdgetuiApp) -> str:
 
 def rows(app: EdgetuiApp) -> str:
     return app.screen.query_one(Checklist).text
+
+
+def failure(app: EdgetuiApp) -> str:
+    return app.screen.query_one(FailureBar).message
 
 
 def explanation(app: EdgetuiApp) -> str:
@@ -142,3 +152,68 @@ async def test_self_tests_are_in_view_where_the_list_is_longer_than_the_screen(l
         lines = rows(app).splitlines()
         first = lines.index("Self-tests")
         assert scrolled.scroll_y <= first and first + 3 < scrolled.scroll_y + scrolled.size.height
+
+
+async def mark_line(app: EdgetuiApp, pilot: Pilot[None], lab: Lab, key: str) -> None:
+    await pilot.press("home", *["down"] * list(lab.readiness.titles).index(key))
+    await until(lambda: lab.readiness.titles[key] in explanation(app), pilot.pause)
+
+
+def line_of(app: EdgetuiApp, title: str) -> str:
+    return next(line for line in rows(app).splitlines() if title in line)
+
+
+async def test_keys_of_toolchains_are_offered_on_their_lines_only(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await finished(app, pilot)
+        await mark_line(app, pilot, lab, "git")
+        assert not app.screen.check_action("install_toolchain", ())
+        await pilot.press("i", "x", "p")
+        assert await lab.jobs.list() == () and app.screen.is_current
+        await mark_line(app, pilot, lab, "toolchain_mlx")
+        assert app.screen.check_action("install_toolchain", ())
+        assert "not installed" in line_of(app, "Apple MLX") and "edgetui toolchain install mlx" in explanation(app)
+        await pilot.press("p")
+        await until(lambda: "is not installed: run" in failure(app), pilot.pause)
+
+
+async def test_i_installs_with_progress_on_the_line_and_x_stops_it_after_a_question(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(160, 40)) as pilot:
+        await finished(app, pilot)
+        await mark_line(app, pilot, lab, "toolchain_mlx")
+        await pilot.press("i")
+        await until(lambda: "being installed: " in line_of(app, "Apple MLX"), pilot.pause)
+        await until(lambda: "fetching" in line_of(app, "Apple MLX"), pilot.pause)
+        await pilot.press("x")
+        await until(lambda: isinstance(app.screen, ConfirmDialog), pilot.pause)
+        await pilot.press("y")
+        await until(lambda: not isinstance(app.screen, ConfirmDialog), pilot.pause)
+        await until(lambda: "not installed" in line_of(app, "Apple MLX"), pilot.pause)
+        (record,) = await lab.jobs.list()
+        assert record.state == "cancelled"
+
+
+async def test_an_installed_toolchain_is_proved_and_removed_by_keys(lab: Lab, mlx_toolchain: Path) -> None:
+    folder = lab.paths.toolchains_dir / "mlx"
+    shutil.copytree(mlx_toolchain, folder, symlinks=True, copy_function=os.link)
+    app = EdgetuiApp(lab, mode="readiness")
+    async with app.run_test(size=(160, 40)) as pilot:
+        await finished(app, pilot)
+        await mark_line(app, pilot, lab, "toolchain_mlx")
+        assert "installed: Python 3." in line_of(app, "Apple MLX")
+        await pilot.press("p")
+        await until(lambda: "mlx works, proved in" in verdict(app), pilot.pause)
+        assert "in 4 bits" in explanation(app)
+        await pilot.press("x")
+        await until(lambda: isinstance(app.screen, ConfirmDialog), pilot.pause)
+        await pilot.press("n")
+        await until(lambda: not isinstance(app.screen, ConfirmDialog), pilot.pause)
+        assert folder.exists()
+        await pilot.press("x")
+        await until(lambda: isinstance(app.screen, ConfirmDialog), pilot.pause)
+        await pilot.press("y")
+        await until(lambda: not folder.exists(), pilot.pause)
+        await until(lambda: "are free again" in verdict(app), pilot.pause)
+        assert "not installed" in line_of(app, "Apple MLX")
