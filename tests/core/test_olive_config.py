@@ -84,11 +84,12 @@ def test_passes_come_in_order_and_may_stand_in_lists() -> None:
 
 
 def test_a_workflow_is_given_another_model() -> None:
-    config = {"input_model": {"type": "HfModel", "config": {"model_path": "/old", "task": "text"}}, "passes": {}}
+    before = {"type": "HfModel", "config": {"model_path": "/old", "task": "text"}}
+    config = {"input_model": before, "passes": {}}
     assert with_model(config, "/new/model.onnx", is_onnx=True)["input_model"] == {
         "type": "ONNXModel", "model_path": "/new/model.onnx", "task": "text",
     }  # fmt: skip
-    assert config["input_model"]["config"]["model_path"] == "/old"
+    assert before == {"type": "HfModel", "config": {"model_path": "/old", "task": "text"}}
     assert with_model({"passes": {}}, "/m", is_onnx=False)["input_model"] == {"type": "HfModel", "model_path": "/m"}
 
 

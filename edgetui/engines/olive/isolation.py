@@ -27,6 +27,8 @@ def isolate(*, allow_hub: bool) -> None:
     """Set all of it up for the rest of this process; before anything of Olive or of the hub is imported."""
     if "olive.telemetry" in sys.modules:
         return
+    # On a machine that does something else too, torch's threads would wait for each other for whole time slices.
+    os.environ.setdefault("GOMP_SPINCOUNT", "8000")
     # Olive decides by this module whether there is telemetry. Its own switch still makes an identity of the machine and
     # sends a first report, and waits for a network that is not there.
     sys.modules["olive.telemetry"] = _no_telemetry()

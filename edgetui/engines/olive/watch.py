@@ -7,6 +7,7 @@ import os
 import time
 from collections import deque
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class Watch:
         self._order = {each.name: index for index, each in enumerate(passes)}
         self._words: deque[str] = deque(maxlen=_WORDS_KEPT)
         self._steps = 0
+        self._at: tuple[int, int | None, str] = (0, None, "")
+        """The pass that runs: how many were before it, of how many, and its type."""
         self._computed: dict[str, float] = {}
         """Seconds that a model took that was not in the cache, by Olive's id."""
         self.failed: tuple[str, BaseException] | None = None
@@ -47,7 +50,8 @@ class Watch:
         from olive.engine import Engine
         from olive.systems.local import LocalSystem
 
-        run_pass, run_here = Engine._run_pass, LocalSystem.run_pass
+        tqdm: Any = import_module("tqdm.std").tqdm
+        run_pass, run_here, show_bar = Engine._run_pass, LocalSystem.run_pass, tqdm.display
         watch, computed = self, False
 
         def watched(engine: Any, name: str, *arguments: Any, **options: Any) -> Any:
@@ -71,14 +75,18 @@ class Watch:
             computed = True
             return run_here(*arguments, **options)
 
+        def display(bar: Any, *arguments: Any, **options: Any) -> Any:
+            watch._inside(bar.desc or "", bar.n, bar.total)
+            return show_bar(bar, *arguments, **options)
+
         handler = _Listener(self)
         logger = logging.getLogger("olive")
         logger.addHandler(handler)
-        Engine._run_pass, LocalSystem.run_pass = watched, run_computed
+        Engine._run_pass, LocalSystem.run_pass, tqdm.display = watched, run_computed, display
         try:
             yield
         finally:
-            Engine._run_pass, LocalSystem.run_pass = run_pass, run_here
+            Engine._run_pass, LocalSystem.run_pass, tqdm.display = run_pass, run_here, show_bar
             logger.removeHandler(handler)
 
     @property
@@ -119,8 +127,17 @@ class Watch:
         index = self._order.get(name, 0)
         # A search runs the passes again and again, and nobody knows how often.
         total = len(self._passes) if self._steps < len(self._passes) else None
-        self._job.progress(self._steps if total is None else index, total, "passes", pass_type)
+        self._at = (self._steps if total is None else index, total, pass_type)
         self._steps += 1
+        self._job.progress(*self._at[:2], "passes", pass_type)
+
+    def _inside(self, doing: str, done: float, total: float | None) -> None:
+        """How far a pass is by its own bar, such as one of GPTQ's layers."""
+        index, passes, pass_type = self._at
+        if pass_type and total:
+            what = plain_line(doing).strip(" .:")
+            note = f"{pass_type}: {what} {done:.0f}/{total:.0f}"
+            self._job.progress(index + min(done / total, 1.0), passes, "passes", note)
 
     def hear(self, words: str, error: BaseException | None) -> None:
         """One line of Olive's log."""
