@@ -81,7 +81,8 @@ async def _measure(
         found: list[JobRecord] = []
         status = await start_and_follow(lab, start, detach=detach, as_json=as_json, show=found.append)
         for record in found:
-            _print([each for each in await lab.quality.history() if each.job_id == record.job_id], as_json)
+            measured = [each for each in await lab.quality.history() if each.job_id == record.job_id]
+            _print(measured, as_json, duration_s=record.duration_s(0))
         return status
     finally:
         await lab.close()
@@ -118,11 +119,15 @@ async def _print_history(lab: Lab, model: str | None, as_json: bool) -> None:
     _print(chosen, as_json)
 
 
-def _print(records: Sequence[QualityRecord], as_json: bool) -> None:
+def _print(records: Sequence[QualityRecord], as_json: bool, duration_s: float | None = None) -> None:
+    """`duration_s` is that of the job which has just ended, loading and the parent's baseline included."""
     if as_json:
         import msgspec
 
-        print_json([{**msgspec.to_builtins(each.row), "id": each.record_id, "job": each.job_id} for each in records])
+        of_job = {} if duration_s is None else {"duration_s": duration_s}
+        print_json(
+            [{**msgspec.to_builtins(each.row), "id": each.record_id, "job": each.job_id, **of_job} for each in records]
+        )
         return
     if not records:
         print("Nothing has been measured yet: edgetui quality MODEL.", file=sys.stderr)

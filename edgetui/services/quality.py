@@ -132,8 +132,7 @@ def unquantized_parent(entry: ModelEntry, entries: Sequence[ModelEntry]) -> Mode
         builds = [each for each in entries if each.parent == parent and each.name != entry.name]
         # llama.cpp is everyone's yardstick, so its build comes before other toolchains'.
         builds.sort(key=lambda each: MEASURED_FORMATS.index(each.format) if each.format in MEASURED_FORMATS else 9)
-        candidates = [*(() if ancestor is None else (ancestor,)), *builds]
-        for candidate in candidates:
+        for candidate in builds if ancestor is None else [ancestor, *builds]:
             if _is_yardstick(candidate):
                 return candidate
         parent = None if ancestor is None else ancestor.parent
