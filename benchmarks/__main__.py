@@ -17,6 +17,7 @@ from benchmarks import (
     idle_cost,
     library_list,
     memory_error,
+    perplexity_ratio,
     quantize_ratio,
     resume_rounds,
     search_paint,
@@ -39,6 +40,7 @@ PARTS = (
     idle_cost,
     quantize_ratio,
     cancel_rounds,
+    perplexity_ratio,
     memory_error,
     forecast_error,
 )
