@@ -31,7 +31,7 @@ async def test_cancelling_leaves_neither_file_nor_folder(
     last = None
     async with aclosing(lab.jobs.watch(record.job_id)) as events:
         async for event in events:
-            if isinstance(event, JobProgress) and event.note.startswith("quantizing"):
+            if isinstance(event, JobProgress) and event.note.startswith("checking"):
                 await lab.jobs.cancel(record.job_id)
             assert not isinstance(event, JobSucceeded)
             last = event

@@ -37,7 +37,10 @@ def configured(**changed: Any) -> Callable[[Path], None]:
 
 
 def garbled(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text("{", encoding="utf-8") and None
+    def change(folder: Path) -> None:
+        (folder / name).write_text("{", encoding="utf-8")
+
+    return change
 
 
 @pytest.mark.parametrize(
