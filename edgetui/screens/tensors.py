@@ -20,15 +20,12 @@ from edgetui.core.recipe_search import RecipeSettings, parse_file_size
 from edgetui.core.tensor_errors import (
     COLUMNS,
     exact_pattern,
-    format_error,
-    format_relative,
-    format_shape,
     matches,
     sorted_rows,
     summary,
     tensor_rows,
 )
-from edgetui.core.units import MISSING, format_bytes
+from edgetui.core.tensor_text import tensor_lines, trial_lines
 from edgetui.screens.base import LabScreen
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.services.tensors import what_to_try
@@ -411,9 +408,9 @@ class TensorsScreen(LabScreen):
 
     def _describe(self) -> None:
         row = self.query_one(TensorTable).row
-        lines = [] if row is None else _told(row)
+        lines = [] if row is None else tensor_lines(row)
         if self._tried:
-            lines += ["", *_trial_lines(self._tried, self._trials)]
+            lines += ["", *trial_lines(self._tried, self._trials)]
         # A layout paints every row of the list anew.
         grown, self._lines = len(lines) != self._lines, len(lines)
         self.query_one("#tensor", Static).update(Content("\n".join(map(plain_line, lines))), layout=grown)
@@ -422,37 +419,3 @@ class TensorsScreen(LabScreen):
         """Tensors whose rows do not divide into a type's blocks."""
         block = _TYPES[type_name].block_elements
         return [item.name for item in self._items if item.name in names and item.shape[0] % block]
-
-
-def _told(row: TensorRow) -> list[str]:
-    item, error = row.item, row.error
-    lines = [
-        item.name,
-        f"{item.type_name}  {format_shape(item.shape)}  {format_bytes(item.size_bytes)}, {row.share:.2%} of the model",
-    ]
-    if error is None:
-        lines += ["error not measured", ""]
-    elif error.problem:
-        lines += [f"error {MISSING}", error.problem]
-    elif error.not_finite:
-        lines += ["error NaN", f"{error.not_finite} weights are NaN or infinite"]
-    else:
-        rmse, largest = format_error(error.rmse), format_error(error.max_abs)
-        lines += [f"error {format_relative(error)} of the parent's weights", f"RMSE {rmse}, largest {largest}"]
-    lines.append(f"wanted {row.override}" if row.override else "")
-    return lines
-
-
-def _trial_lines(tensor: str, trials: list[TensorError]) -> list[str]:
-    if not trials:
-        return [f"Quantizing {tensor} to other types... (esc ends it)"]
-    share = min(error.share_read for error in trials)
-    part = f", on {share:.1%} of its weights" if share < 1 else ""
-    lines = [f"{tensor} in other types{part} (esc closes)", f"{'TYPE':<9}{'REL ERR':>9}{'RMSE':>11}{'MAX':>11}"]
-    for error in trials:
-        nan = error.not_finite
-        lines.append(
-            f"{error.type_name:<9}{format_relative(error):>9}{format_error(error.rmse, nan):>11}"
-            f"{format_error(error.max_abs, nan):>11}"
-        )
-    return lines

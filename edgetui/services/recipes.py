@@ -185,8 +185,8 @@ class Recipes:
             if found.value is None:
                 reason = found.reason or ""
             else:
-                wide = entry.size_bytes * _TYPES[name].block_bytes / _TYPES[name].block_elements
-                points.append((round(wide / 2), 1 / found.value.decode_tps))
+                size = shape.parameter_count * _TYPES[name].block_bytes // _TYPES[name].block_elements
+                points.append((size, 1 / found.value.decode_tps))
         if not points:
             raise EdgetuiError(
                 "bad_request",

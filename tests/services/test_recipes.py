@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from contextlib import aclosing
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from edgetui.core.bench import BenchRow, Machine
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.jobs import JobRecord
 from edgetui.core.models import ModelEntry
-from edgetui.core.recipe_search import RecipeSettings, paired_verdict, verdict_sentence
+from edgetui.core.recipe_search import RecipeSettings, may_be_quantized, paired_verdict, verdict_sentence
 from edgetui.core.units import MIB
 from edgetui.formats.gguf import read_gguf
+from edgetui.formats.imatrix import ImatrixEntry, write_imatrix
 from edgetui.services.lab import Lab
 from edgetui.store.history import History
 from edgetui.store.provenance import Provenance
@@ -79,16 +81,29 @@ async def test_a_search_makes_what_fits_and_says_what_it_is_worth(lab: Lab, pare
     assert second.state == "succeeded"
     steps = lab.paths.jobs_dir / second.job_id / "steps"
     assert sorted(path.name for path in steps.iterdir()) == ["compare", "errors", "quantize-recipe", "quantize-stock"]
-    assert (await lab.recipes.result(second.job_id)).recipe.kl > result.recipe.kl
-    too_small = await ended(lab, await lab.recipes.start(parent, msgspec.structs.replace(SETTINGS, target_bytes=MIB)))
+    assert (await lab.recipes.result(second.job_id)).recipe.kl > result.recipe.kl and len(left(lab)) == 3
+
+
+async def test_sizes_that_no_types_reach_are_refused_with_what_they_reach(
+    lab: Lab, parent: ModelEntry, tmp_path: Path
+) -> None:
+    quick = msgspec.structs.replace(SETTINGS, choosing_chunks=0, types=("Q4_0",))
+    imatrix = tmp_path / "even.gguf"
+    entries = {
+        tensor.name: ImatrixEntry(array("f", [1.0] * tensor.shape[0]), (1,))
+        for tensor in read_gguf(parent.path).tensors
+        if may_be_quantized(tensor.name, tensor.shape)
+    }
+    write_imatrix(imatrix, entries, dataset="even", chunk_count=1, chunk_tokens=1)
+    tiny = msgspec.structs.replace(quick, target_bytes=MIB)
+    too_small = await ended(lab, await lab.recipes.start(parent, tiny, imatrix=imatrix))
     assert too_small.state == "failed" and "too small" in too_small.summary and "at least" in too_small.summary
-    too_large = msgspec.structs.replace(SETTINGS, target_bytes=400 * MIB)
-    whole = await ended(lab, await lab.recipes.start(parent, too_large))
+    whole = await ended(lab, await lab.recipes.start(parent, msgspec.structs.replace(quick, target_bytes=400 * MIB)))
     assert whole.state == "failed" and "as it is: ask for a smaller size" in whole.summary
-    assert len(left(lab)) == 3
+    assert left(lab) == [parent.path.name]
 
 
-async def test_a_cancelled_search_leaves_nothing_and_goes_on_where_it_was(lab: Lab, parent: ModelEntry) -> None:
+async def test_a_cancelled_search_leaves_nothing(lab: Lab, parent: ModelEntry) -> None:
     record = await lab.recipes.start(parent, SETTINGS)
     async with aclosing(lab.jobs.watch(record.job_id)) as events:
         async for event in events:
