@@ -111,12 +111,15 @@ def _figures(workflow: type[Workflow]) -> dict[str, object]:
 
 def _print(workflows: Sequence[type[Workflow]]) -> None:
     from edgetui.core.workflows import workflow_name
+    from edgetui.services.engine_devices import toolchain_note
 
     if not workflows:
         print("No workflow takes this model.")
     for workflow in workflows:
         takes = ", ".join(workflow.TAKES)
         print(f"{workflow_name(workflow):<22}{takes} -> {workflow.MAKES}: {workflow.PURPOSE}")
+        if slow := toolchain_note(workflow.TOOLCHAIN):
+            print(f"    ({slow})")
         for name, (_, note) in workflow.FIELDS.items():
             print(f"    {name}={_typed(getattr(workflow(), name))}  {note}")
 

@@ -143,6 +143,16 @@ def use_text(accelerator: Accelerator, engines: Sequence[EngineDevices], *, has_
     return "; ".join(steps)
 
 
+def mlx_note(system: str, machine: str) -> str:
+    """What to know of MLX's speed, by the names that `platform` gives; empty on Apple silicon, its fast path."""
+    if (system, machine) == ("Darwin", "arm64"):
+        return ""
+    return (
+        "MLX is slow here: without Apple silicon it computes on one core, about a token a second; quantizing takes"
+        " seconds all the same, learned quantization and measuring take minutes and more"
+    )
+
+
 def _ways(accelerator: Accelerator) -> Sequence[_Way]:
     if accelerator.kind == "npu":
         return _NPU_WAYS.get(accelerator.vendor, ())

@@ -20,6 +20,7 @@ from edgetui.core.units import format_bytes
 from edgetui.core.workflows import WORKFLOWS, workflow_name
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.job_screen import JobScreen
+from edgetui.services.engine_devices import toolchain_note
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.settings_panel import Setting, SettingsPanel
 from edgetui.widgets.workflow_list import WorkflowList
@@ -191,6 +192,8 @@ class ConvertScreen(JobScreen):
             lines.append(f"- takes {' or '.join(settings.TAKES)}, and this model is {self._entry.format}")
         elif (caution := self.lab.workflows.caution(self._entry, settings)) is not None:
             lines.append(f"! {caution}")
+        if note := toolchain_note(settings.TOOLCHAIN):
+            lines.append(f"! {note}")
         if settings.TOOLCHAIN in self._missing:
             lines.append(f"! the toolchain {settings.TOOLCHAIN} is not installed: i installs it")
         lines.append(f"makes {target.name} in {target.parent}" if not taken else f"! {target} exists: n names another")

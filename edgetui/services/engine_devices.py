@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from edgetui.core.accelerator_use import LLAMA_CPP, MLX, ONNX_RUNTIME, EngineDevices, llama_cpp_targets
+from edgetui.core.accelerator_use import LLAMA_CPP, MLX, ONNX_RUNTIME, EngineDevices, llama_cpp_targets, mlx_note
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.hardware import known, unknown
 
@@ -23,6 +24,11 @@ _ASK_ONNX_RUNTIME = "import onnxruntime as o; print(o.__version__, *o.get_availa
 _ASK_MLX = (
     "import importlib.metadata as m, mlx.core as x; print(m.version('mlx'), x.default_device().type.name, sep='\\n')"
 )
+
+
+def toolchain_note(toolchain: str) -> str:
+    """What to know of a toolchain's speed on this machine; empty where nothing speaks against it."""
+    return mlx_note(platform.system(), platform.machine()) if toolchain == "mlx" else ""
 
 
 class EngineProbe:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from edgetui.core.accelerator_use import EngineDevices, engine_facts, llama_cpp_targets, use_text
+from edgetui.core.accelerator_use import EngineDevices, engine_facts, llama_cpp_targets, mlx_note, use_text
 from edgetui.core.hardware import Accelerator, Reading, known, unknown
 
 CPU_ONLY = EngineDevices(engine="llama.cpp", version=known("0.5"), targets=known(("CPU",)))
@@ -88,3 +88,9 @@ def test_an_engine_that_is_missing_says_how_it_comes() -> None:
         ("ENGINES", "llama.cpp 0.5: CPU"),
         ("", "MLX - (not installed: pip install mlx)"),
     ]
+
+
+def test_mlx_is_said_to_be_slow_wherever_there_is_no_apple_silicon() -> None:
+    assert mlx_note("Darwin", "arm64") == ""
+    for system, machine in (("Darwin", "x86_64"), ("Linux", "aarch64"), ("Linux", "x86_64")):
+        assert mlx_note(system, machine).startswith("MLX is slow here")
