@@ -131,17 +131,29 @@ def test_a_tensor_that_a_type_cannot_take_is_named(tmp_path: Path) -> None:
     assert "Rows of blk.0.attn_q.weight (72 weights) do not divide into the blocks of Q1_0" in (plan.problem or "")
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_found(tmp_path: Path, number: float) -> None:
-    source = write_gguf(tmp_path / "tiny.gguf", TINY_KEYS, TINY_TENSORS)
+def with_weight(folder: Path, number: float) -> Path:
+    """A tiny model with one odd weight in blk.0.attn_q.weight."""
+    source = write_gguf(folder / "tiny.gguf", TINY_KEYS, TINY_TENSORS)
     header = check_loadable(source)
     raw = bytearray(source.read_bytes())
     damaged = next(tensor for tensor in header.tensors if tensor.name == "blk.0.attn_q.weight")
     struct.pack_into("<f", raw, header.data_offset + damaged.offset + 400, number)
     source.write_bytes(raw)
+    return source
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_found(tmp_path: Path, number: float) -> None:
+    source = with_weight(tmp_path, number)
     with pytest.raises(EdgetuiError, match=r"Weights of blk\.0\.attn_q\.weight in tiny\.gguf are no numbers") as caught:
         quantize.quantize(source, tmp_path / "made.gguf", "Q8_0", threads=1)
     assert caught.value.failure.kind == "bad_file"
+
+
+def test_weights_that_a_type_cannot_hold_are_named(tmp_path: Path) -> None:
+    source = with_weight(tmp_path, 1e30)
+    with pytest.raises(EdgetuiError, match=r"blk\.0\.attn_q\.weight of tiny\.gguf holds weights so large that Q8_0"):
+        quantize.quantize(source, tmp_path / "made.gguf", "Q8_0", threads=1)
 
 
 @pytest.mark.parametrize(
