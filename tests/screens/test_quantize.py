@@ -260,7 +260,7 @@ async def test_options_change_the_predictions_and_an_experiment_asks_first(app: 
         assert len(changed.fallbacks) == len(usual.fallbacks) - 12
         await pilot.press("enter")
         await person.sees(lambda: person.asked)
-        assert "experiment" in person.dialog_text()
+        await person.sees(lambda: "is an experiment" in person.dialog_text())
         await pilot.press("n")
         assert await lab.jobs.list() == ()
 
