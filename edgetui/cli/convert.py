@@ -118,10 +118,11 @@ def _print(workflows: Sequence[type[Workflow]]) -> None:
     for workflow in workflows:
         takes = ", ".join(workflow.TAKES)
         print(f"{workflow_name(workflow):<22}{takes} -> {workflow.MAKES}: {workflow.PURPOSE}")
-        if slow := toolchain_note(workflow.TOOLCHAIN):
-            print(f"    ({slow})")
         for name, (_, note) in workflow.FIELDS.items():
             print(f"    {name}={_typed(getattr(workflow(), name))}  {note}")
+    for slow in dict.fromkeys(toolchain_note(workflow.TOOLCHAIN) for workflow in workflows):
+        if slow:
+            print(f"{slow}.")
 
 
 def _typed(value: object) -> str:
