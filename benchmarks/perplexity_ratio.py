@@ -61,7 +61,7 @@ def measure() -> list[Result]:
         of_text = ["-f", text, "-c", str(CONTEXT_TOKENS), "--chunks", str(CHUNKS), "-t", str(threads)]
         told([tool, "-m", parent, *of_text, "--kl-divergence-base", base])
         asked = ["--text", text, "--context", str(CONTEXT_TOKENS), "--chunks", str(CHUNKS), "--no-tasks"]
-        quality = [EDGETUI, "quality", model, *asked, "--threads", str(threads), "--json", "--base"]
+        quality: list[str | Path] = [EDGETUI, "quality", model, *asked, "--threads", str(threads), "--json", "--base"]
         # Makes and keeps the parent's baseline, as llama-perplexity's is kept.
         run([*quality, parent], home)
         for _ in range(ROUNDS):
