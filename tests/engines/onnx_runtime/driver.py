@@ -46,7 +46,7 @@ def logits(order: dict[str, Any]) -> Any:
 
     from edgetui.engines.onnx_runtime.logits import open_logits
 
-    source = open_logits(Path(order["path"]), context_tokens=order.get("context_tokens", 512), threads=1)
+    source = open_logits(Path(order["path"]), context_tokens=order.get("context_tokens", 256), threads=1)
     try:
         tokens = source.tokenize(order["text"], add_special=False)
         chunks = order.get("chunks") or [tokens]
