@@ -60,7 +60,15 @@ def measure() -> list[Result]:
         text.write_text(topics(), encoding="utf-8")
         of_text = ["-f", text, "-c", str(CONTEXT_TOKENS), "--chunks", str(CHUNKS), "-t", str(threads)]
         told([tool, "-m", parent, *of_text, "--kl-divergence-base", base])
-        asked = ["--text", text, "--context", str(CONTEXT_TOKENS), "--chunks", str(CHUNKS), "--no-tasks"]
+        asked: list[str | Path] = [
+            "--text",
+            text,
+            "--context",
+            str(CONTEXT_TOKENS),
+            "--chunks",
+            str(CHUNKS),
+            "--no-tasks",
+        ]
         quality: list[str | Path] = [EDGETUI, "quality", model, *asked, "--threads", str(threads), "--json", "--base"]
         # Makes and keeps the parent's baseline, as llama-perplexity's is kept.
         run([*quality, parent], home)
