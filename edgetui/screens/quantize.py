@@ -25,6 +25,8 @@ from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.type_list import TypeForecast, TypeList, explain_fallbacks, explain_type
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
@@ -88,6 +90,7 @@ class QuantizeScreen(JobScreen):
         self._threads = 0
         self._awaited: ImatrixRequest | None = None
         """The importance matrix that is taken when its job is done."""
+        self._stop_listening: Callable[[], None] = lambda: None
 
     def compose_body(self) -> ComposeResult:
         """Model, types, what the marked one means, the job."""
@@ -103,8 +106,13 @@ class QuantizeScreen(JobScreen):
 
     def on_mount(self) -> None:
         """Take the only model there is, or say how to choose one."""
+        self._stop_listening = self.lab.tensors.overridden.subscribe(self._take_overrides)
         self._show_model()
         self._take_only_model()
+
+    def on_unmount(self) -> None:
+        """Stop listening."""
+        self._stop_listening()
 
     # --- keys ---------------------------------------------------------------------------------------------
 
@@ -255,6 +263,12 @@ class QuantizeScreen(JobScreen):
         self.clear_failure()
         self._options = options
         self._plan_again(self.query_one(TypeList).highlighted_type or USUAL_TYPE)
+
+    def _take_overrides(self, path: Path) -> None:
+        """Types that were set for single tensors on the explorer."""
+        if self._entry is not None and self._entry.path == path:
+            overrides = self.lab.tensors.overrides(self._entry)
+            self._take_options(msgspec.structs.replace(self._options, tensor_types=overrides))
 
     @work(group="dialog", exclusive=True)
     async def _choose_imatrix(self) -> None:

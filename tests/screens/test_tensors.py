@@ -144,6 +144,15 @@ async def test_wanted_types_go_to_the_quantize_screen(lab: Lab, short_model: Pat
         await pilot.press("q")
         await shown(pilot, lambda: isinstance(app.screen, QuantizeScreen))
         await shown(pilot, lambda: r"^blk\.0\.attn_k\.weight$=Q8_0" in text(app, "#options"))
+        await pilot.press("e")
+        await shown(pilot, lambda: isinstance(app.screen, TensorsScreen) and "tensors" in text(app, "#summary"))
+        await pilot.press("slash", *"attn_k", "enter", "a", "t")
+        await shown(pilot, lambda: isinstance(app.screen, FieldsDialog))
+        app.screen.query_one(Input).value = ""
+        await pilot.press("enter")
+        await shown(pilot, lambda: isinstance(app.screen, TensorsScreen) and lines(app)[0].endswith("-"))
+        await pilot.press("escape", "escape")
+        await shown(pilot, lambda: isinstance(app.screen, QuantizeScreen) and "usual" in text(app, "#options"))
 
 
 async def test_a_list_of_thousands_draws_only_what_is_seen(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.jobs import JobRecord
 from edgetui.core.models import ModelEntry
 from edgetui.core.recipe_search import RecipeSettings, may_be_quantized, paired_verdict, verdict_sentence
+from edgetui.core.statistics import mean
 from edgetui.core.units import MIB
 from edgetui.formats.gguf import read_gguf
 from edgetui.formats.imatrix import ImatrixEntry, write_imatrix
@@ -76,12 +77,21 @@ async def test_a_search_makes_what_fits_and_says_what_it_is_worth(lab: Lab, pare
     assert [Path(path).name for path in Provenance(lab.database).all()] == [made.name]
 
     # Another size goes on from the errors and sensitivities that are known.
-    smaller = msgspec.structs.replace(SETTINGS, target_bytes=29 * MIB)
+    smaller = msgspec.structs.replace(SETTINGS, target_bytes=29 * MIB, bench=True)
     second = await ended(lab, await lab.recipes.start(parent, smaller))
     assert second.state == "succeeded"
     steps = lab.paths.jobs_dir / second.job_id / "steps"
-    assert sorted(path.name for path in steps.iterdir()) == ["compare", "errors", "quantize-recipe", "quantize-stock"]
-    assert (await lab.recipes.result(second.job_id)).recipe.kl > result.recipe.kl and len(left(lab)) == 3
+    names = {path.name for path in steps.iterdir() if not path.name.startswith("bench-")}
+    assert names == {"compare", "errors", "quantize-recipe", "quantize-stock"}
+    found = await lab.recipes.result(second.job_id)
+    assert found.recipe.kl > result.recipe.kl and len(left(lab)) == 3
+    rows = [record.row for record in await lab.bench.history()]
+    assert [row.model_name for row in rows] == [made.stem.replace("37", "29"), *[f"{parent.name} as Q2_K"] * 2] + [
+        made.stem.replace("37", "29")
+    ]
+    rates = [rate for row in rows[1:3] for rate in row.samples_tps]
+    assert len(rates) == 6 and found.stock.decode_tps == pytest.approx(mean(rates))
+    assert f"Decode {found.recipe.decode_tps:.1f} tok/s, {found.stock_type}" in second.summary
 
 
 async def test_sizes_that_no_types_reach_are_refused_with_what_they_reach(
@@ -139,7 +149,7 @@ async def test_what_cannot_be_searched_is_refused_before_there_is_a_job(
     assert (await refused(parent, absent)).failure.kind == "not_found"
     text.write_text("Rain on the tin roof.\n" * 10)
     short = await refused(parent, msgspec.structs.replace(SETTINGS, text=str(text)))
-    assert "text.txt has 220 bytes" in str(short) and "take a longer text" in str(short)
+    assert "text.txt has 219 bytes" in str(short) and "take a longer text" in str(short)
     assert "not a usable importance matrix" in str(await refused(parent, imatrix=taken))
 
 
