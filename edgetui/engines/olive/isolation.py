@@ -65,17 +65,29 @@ def _end_children_with_us() -> None:
     if not sys.platform.startswith("linux"):
         return
     library = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def remember() -> None:
+        nonlocal parent
+        parent = os.getpid()
 
     def end_with_parent() -> None:
         library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        # It may have ended before we asked to be told.
+        if os.getppid() != parent:
+            os._exit(0)
 
-    os.register_at_fork(after_in_child=end_with_parent)
+    os.register_at_fork(before=remember, after_in_child=end_with_parent)
     begin = subprocess.Popen.__init__
 
     def begin_bound(self: Any, *arguments: Any, **options: Any) -> None:
         # Handlers of forks run in a child of `Popen` only where it has a function of its own to run.
         if len(arguments) < 6:
-            options.setdefault("preexec_fn", end_with_parent)
+            options.setdefault("preexec_fn", _nothing)
         begin(self, *arguments, **options)
 
     subprocess.Popen.__init__ = begin_bound  # type: ignore[method-assign]
+
+
+def _nothing() -> None:
+    """For the sake of the handlers that run with it."""
