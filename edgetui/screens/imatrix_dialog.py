@@ -63,9 +63,9 @@ class ImatrixDialog(SteadySize, ModalScreen["ImatrixChoice | None"]):
         super().__init__()
         self._rows: list[tuple[str, ImatrixChoice]] = [
             *((_row(matrix, taken), ImatrixChoice("take", matrix.path)) for matrix in known),
-            ("make a new one of a text", ImatrixChoice("make")),
-            ("name a file, as llama-imatrix makes it", ImatrixChoice("name")),
-            ("take none", ImatrixChoice("none")),
+            ("  make a new one of a text", ImatrixChoice("make")),
+            ("  name a file, as llama-imatrix makes it", ImatrixChoice("name")),
+            ("  take none", ImatrixChoice("none")),
         ]
 
     def compose(self) -> ComposeResult:

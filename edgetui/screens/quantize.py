@@ -63,6 +63,7 @@ class QuantizeScreen(JobScreen):
     QuantizeScreen.-job.-normal #about { display: none; }
     QuantizeScreen JobPanel { height: 40%; max-height: 12; border-top: solid $primary; display: none; }
     QuantizeScreen.-job JobPanel { display: block; }
+    QuantizeScreen.-wide #about { max-height: 12; }
     QuantizeScreen.-wide #both { layout: horizontal; }
     QuantizeScreen.-wide #choose { width: 3fr; }
     QuantizeScreen.-wide JobPanel {
@@ -327,12 +328,12 @@ class QuantizeScreen(JobScreen):
         taken = await asyncio.to_thread(os.path.lexists, target)
         speed = self.query_one(TypeList).speed(name)
         lines = [explain_type(name, forecast, speed)]
-        if forecast is not None and forecast.fallbacks and forecast.problem is None:
-            lines.append(explain_fallbacks(forecast))
         caution = self.lab.quantizer.caution(entry, name, self._options)
         if caution is not None:
             lines.append(f"! {caution.brief}")
         lines.append(f"makes {target.name} in {target.parent}" if not taken else f"! {target} exists: n names another")
+        if forecast is not None and forecast.fallbacks and forecast.problem is None:
+            lines.append(explain_fallbacks(forecast))
         self.query_one("#about", Static).update(Content("\n".join(plain_line(line) for line in lines)))
 
     @work(group="dialog", exclusive=True)

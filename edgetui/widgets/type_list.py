@@ -181,7 +181,7 @@ def explain_type(name: str, forecast: TypeForecast | None, speed: Reading[float]
         return f"{name}: {purpose}"
     if speed.value is None:
         return f"{name}: {purpose}; no speed, {speed.reason}"
-    return f"{name}: {purpose}; decodes {speed.value:.1f} times as fast as F16 here"
+    return f"{name}: {purpose}; decodes {speed.value:.1f}x as fast as F16"
 
 
 def explain_fallbacks(forecast: TypeForecast) -> str:
