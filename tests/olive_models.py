@@ -12,7 +12,7 @@ import pytest
 from edgetui.worker.spawn import toolchain_environment
 
 TOOLS = Path(__file__).parent / "olive_tools"
-LIMIT_S = 300
+LIMIT_S = 600
 
 
 class Made(NamedTuple):
