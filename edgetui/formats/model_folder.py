@@ -62,12 +62,14 @@ def models_of(folder: Path, names: Iterable[str], *, is_container: bool = False)
     names = sorted(name for name in names if not name.startswith("."))
     found = []
     weights = [name for name in names if name.lower().endswith(".safetensors")]
+    graphs = [name for name in names if name.lower().endswith(".onnx")]
+    if not weights and not graphs:
+        return []
     companions = [name for name in names if _COMPANION.fullmatch(name)]
     if weights and CONFIG in names:
         chosen = shards(folder, names)
         made_for: ModelFormat = "mlx" if _is_mlx(folder, chosen[0]) else "safetensors"
         found.append(FolderModel(made_for, _paths(folder, chosen, companions), is_folder=True))
-    graphs = [name for name in names if name.lower().endswith(".onnx")]
     if graphs:
         found += _graphs(folder, names, graphs, companions, is_alone=not is_container and not found)
     return found
