@@ -12,8 +12,11 @@ import pytest
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.jobs import JobRecord
 from edgetui.core.models import ModelEntry
+from edgetui.core.quant_options import QuantOptions
+from edgetui.core.quant_types import split_names
 from edgetui.services.lab import Lab
 from edgetui.worker.protocol import QuantizationPlan
+from tests.engines.test_quantize import write_split
 
 
 async def ended(lab: Lab, record: JobRecord) -> JobRecord:
@@ -141,3 +144,20 @@ async def test_a_folder_that_cannot_be_written_is_refused(lab: Lab, demo_entry: 
     (tmp_path / "file").write_text("")
     error = await refused(lab, demo_entry, "Q8_0", target=tmp_path / "file" / "a.gguf", allow_requantize=True)
     assert error.failure.kind == "no_permission"
+
+
+async def test_a_kept_split_takes_all_its_names_or_none(lab: Lab, demo_entry: ModelEntry, tmp_path: Path) -> None:
+    source = write_split(tmp_path)
+    parts = split_names(str(tmp_path / "tiny"), 2)
+    entry = msgspec.structs.replace(demo_entry, name="tiny", path=source, parts=parts, quant_type="F32")
+    options = QuantOptions(keep_split=True)
+    made = split_names(str(lab.paths.models_dir / "tiny-Q8_0"), 2)
+    lab.paths.models_dir.mkdir(parents=True)
+    made[1].write_text("mine")
+    with pytest.raises(EdgetuiError, match=r"00002-of-00002\.gguf is already there"):
+        await lab.quantizer.start(entry, "Q8_0", options=options)
+    made[1].unlink()
+    record = await ended(lab, await lab.quantizer.start(entry, "Q8_0", options=options))
+    assert (record.state, record.output) == ("succeeded", str(made[0]))
+    assert sorted(lab.paths.models_dir.iterdir()) == list(made)
+    assert (await lab.catalog.find("tiny-Q8_0")).parts == made

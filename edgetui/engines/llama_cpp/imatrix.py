@@ -38,6 +38,8 @@ class CollectedImatrix:
 
     entries: dict[str, ImatrixEntry]
     chunk_count: int
+    chunk_tokens: int
+    """What was asked for, or the context that the model was trained for where that is less."""
     unused_experts: int
     """Matrices of experts that no token of the text went through."""
 
@@ -96,7 +98,7 @@ def collect(
     if not entries:
         raise EdgetuiError("unsupported", f"No matrix product of {path.name} could be followed: take another model.")
     unused = sum(count == 0 for entry in entries.values() for count in entry.counts)
-    return CollectedImatrix(entries, total, unused)
+    return CollectedImatrix(entries, total, chunk_tokens, unused)
 
 
 class Collector:

@@ -56,7 +56,7 @@ def run(request: ImatrixRequest, job: RunningJob) -> Outcome:
             found.entries,
             dataset=request.text_name,
             chunk_count=found.chunk_count,
-            chunk_tokens=request.chunk_tokens,
+            chunk_tokens=found.chunk_tokens,
         )
     except OSError as error:
         raise EdgetuiError(
