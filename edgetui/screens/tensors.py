@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 from textual import work
 from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
@@ -58,15 +59,13 @@ class TypeForm(msgspec.Struct, frozen=True):
 class RecipeForm(msgspec.Struct, frozen=True):
     """What a person asks of a search."""
 
-    size: str
-    chunks: int = 24
-    choosing_chunks: int = 4
+    size: Annotated[str, Meta(min_length=1)] = "1 GiB"
+    chunks: Annotated[int, Meta(ge=4, le=100_000)] = 24
+    choosing_chunks: Annotated[int, Meta(ge=0, le=10_000)] = 4
     bench: bool = True
 
     def __post_init__(self) -> None:
-        RecipeSettings(target_bytes=parse_file_size(self.size), chunks=self.chunks)
-        if self.chunks < 4 or not 0 <= self.choosing_chunks <= 10_000:
-            raise ValueError("at least 4 chunks judge, and 0 or more choose")
+        parse_file_size(self.size)
 
 
 class TensorsScreen(LabScreen):
@@ -315,7 +314,7 @@ class TensorsScreen(LabScreen):
         if row is None:
             return
         names = self._marked or frozenset((row.item.name,))
-        what = row.item.name if names == {row.item.name} else f"{len(names)} tensors"
+        what = next(iter(names)) if len(names) == 1 else f"{len(names)} tensors"
         dialog = FieldsDialog(
             f"Type of {plain_line(what)}", [Field(TypeForm, "type_name", "Type", "nothing takes it back", row.override)]
         )
@@ -343,7 +342,9 @@ class TensorsScreen(LabScreen):
     @work(group="dialog", exclusive=True)
     async def _recipe(self) -> None:
         source = what_to_try(self._entry, self._base)
-        form = RecipeForm(size=f"{self._entry.size_bytes // 1024**2} MiB")
+        # A third of an unquantized model is about 5 bits a weight.
+        usual = self._entry.size_bytes if source != self._entry else self._entry.size_bytes // 3
+        form = RecipeForm(size=f"{max(1, usual // 1024**2)} MiB")
         fields = [
             Field(RecipeForm, "size", "Size", "most that the file may have", form.size),
             Field(RecipeForm, "chunks", "Chunks", "of text that judge the result", form.chunks),

@@ -155,6 +155,27 @@ async def test_wanted_types_go_to_the_quantize_screen(lab: Lab, short_model: Pat
         await shown(pilot, lambda: isinstance(app.screen, QuantizeScreen) and "usual" in text(app, "#options"))
 
 
+async def test_a_search_is_asked_for_and_started(lab: Lab, short_model: Path) -> None:
+    place(lab, short_model)
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await opened(pilot, app, short_model.stem)
+        await pilot.press("r")
+        await shown(pilot, lambda: isinstance(app.screen, FieldsDialog))
+        size, chunks, choosing, bench = app.screen.query(Input).results(Input)
+        assert size.value == "25 MiB"
+        size.value, chunks.value = "much", "3"
+        await pilot.press("enter")
+        await shown(pilot, lambda: "is no size such as 90MiB" in text(app, "Static"))
+        assert "at least 4" in text(app, "#chunks-problem")
+        size.value, chunks.value, choosing.value, bench.value = "37 MiB", "4", "0", "false"
+        await pilot.press("enter")
+        await shown(pilot, lambda: isinstance(app.screen, TensorsScreen) and "see Jobs (6)" in text(app, "#state"))
+        (record,) = await lab.jobs.list()
+        assert (record.kind, record.subject, record.goal) == ("recipe", short_model.stem, "37.0 MiB")
+        await lab.jobs.cancel(record.job_id)
+
+
 async def test_a_list_of_thousands_draws_only_what_is_seen(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     draw = TensorTable.render_line

@@ -86,9 +86,8 @@ async def test_a_search_makes_what_fits_and_says_what_it_is_worth(lab: Lab, pare
     found = await lab.recipes.result(second.job_id)
     assert found.recipe.kl > result.recipe.kl and len(left(lab)) == 3
     rows = [record.row for record in await lab.bench.history()]
-    assert [row.model_name for row in rows] == [made.stem.replace("37", "29"), *[f"{parent.name} as Q2_K"] * 2] + [
-        made.stem.replace("37", "29")
-    ]
+    recipe, stock = made.stem.replace("37", "29"), f"{parent.name} as Q2_K"
+    assert [row.model_name for row in rows] == [recipe, stock, stock, recipe]
     rates = [rate for row in rows[1:3] for rate in row.samples_tps]
     assert len(rates) == 6 and found.stock.decode_tps == pytest.approx(mean(rates))
     assert f"Decode {found.recipe.decode_tps:.1f} tok/s, {found.stock_type}" in second.summary
