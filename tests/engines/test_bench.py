@@ -65,6 +65,8 @@ def test_a_row_a_test_with_a_duration_a_repetition(demo_model: Path) -> None:
     assert prefill.samples_ns + decoding.samples_ns == tuple(each.duration_ns for each in told)
     assert (prefill.model_parameter_count, prefill.model_quant_type) == (134_515_008, "Q4_1")
     assert prefill.backend
+    for row in (prefill, decoding):
+        assert row.load_s and row.memory_bytes and row.memory_bytes > row.model_size_bytes
 
 
 def test_the_context_is_the_one_that_llama_bench_makes(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class Told:
 
 
 def make(order: dict[str, Any]) -> Any:
-    """Make a model by a workflow; answers the notes of the job."""
+    """Make a model by a workflow, on a disk that takes files of `largest_file` bytes only; answers the job's notes."""
     from importlib import import_module
 
     import msgspec
@@ -36,7 +37,13 @@ def make(order: dict[str, Any]) -> Any:
 
     settings: Any = msgspec.convert(order["settings"], AnyWorkflow)
     job = Told()
-    import_module(MAKERS[workflow_name(settings)]).make(Path(order["source"]), Path(order["target"]), settings, job)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if largest := order.get("largest_file"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, limits[1]))
+    try:
+        import_module(MAKERS[workflow_name(settings)]).make(Path(order["source"]), Path(order["target"]), settings, job)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     return job.notes
 
 

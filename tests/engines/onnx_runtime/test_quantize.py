@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 import pytest
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.formats.onnx import read_onnx
 from tests.engines.onnx_runtime.conftest import Toolchain
@@ -270,6 +271,19 @@ def test_one_graph_of_several_is_refused(toolchain: Toolchain, decoder: Path, tm
     source.with_name(GENAI_CONFIG).write_text(json.dumps(config))
     kind, sentence = toolchain.refusal("onnx-dynamic-int8", source, tmp_path / "made")
     assert kind == "unsupported" and "one of 2 graphs" in sentence and "vision.onnx" in sentence
+
+
+@pytest.mark.parametrize("workflow", ["onnx-dynamic-int8", "onnx-4bit", "onnx-optimize"])
+def test_a_full_disk_is_one_sentence(toolchain: Toolchain, decoder: Path, tmp_path: Path, workflow: str) -> None:
+    with pytest.raises(EdgetuiError, match="no room left on the disk: free some space") as caught:
+        toolchain(
+            "make",
+            source=decoder,
+            target=tmp_path / "made",
+            settings={"workflow": workflow},
+            largest_file=100_000,
+        )
+    assert caught.value.failure.kind == "no_space"
 
 
 def test_links_of_a_hubs_cache_are_followed(toolchain: Toolchain, decoder: Path, tmp_path: Path) -> None:
