@@ -10,7 +10,7 @@ from edgetui.engines.mlx.calibration import samples
 from edgetui.engines.mlx.convert import check_group_size
 from edgetui.engines.mlx.device import is_accelerated
 from edgetui.engines.mlx.failures import told
-from edgetui.engines.mlx.folder import load, refuse_unusable_numbers, write
+from edgetui.engines.mlx.folder import floating_type, load, refuse_unusable_numbers, write
 from edgetui.engines.mlx.progress import heard
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def make(source: Path, target: Path, settings: MlxDwq, job: Reporter) -> None:
         valid, train = [(row, 0) for row in rows[:kept]], [(row, 0) for row in rows[kept:]]
         teacher = loaded.model
         # Its own before anything changes types: what is trained goes back to it.
-        dtype = _floating(teacher)
+        dtype = floating_type(teacher)
         student, config = quantize_model(copy.deepcopy(teacher), loaded.config, settings.group_size, settings.bits)
         if not is_accelerated():
             # mlx's quantized products on a processor are seven times faster in 32 bits than in 16.
@@ -69,11 +69,3 @@ def make(source: Path, target: Path, settings: MlxDwq, job: Reporter) -> None:
         student.set_dtype(dtype)
         student.eval()
     write(loaded._replace(model=student, config=config), target, job, "Quantizing")
-
-
-def _floating(model: Any) -> Any:
-    """Type of the first floating-point weights."""
-    import mlx.core as mx
-    from mlx.utils import tree_flatten
-
-    return next(value.dtype for _, value in tree_flatten(model.parameters()) if mx.issubdtype(value.dtype, mx.floating))

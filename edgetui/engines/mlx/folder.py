@@ -72,6 +72,14 @@ def refuse_unusable_numbers(loaded: Loaded, job: Reporter) -> None:
             job.progress(number, total, "tensors", f"checking {name}")
 
 
+def floating_type(model: Any) -> Any:
+    """mlx's type of the first floating-point weights, which is that of the activations."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    return next(value.dtype for _, value in tree_flatten(model.parameters()) if mx.issubdtype(value.dtype, mx.floating))
+
+
 def set_dtype(loaded: Loaded, dtype: str) -> None:
     """Give floating-point weights another type, but for those that the architecture keeps; `auto` changes nothing."""
     if dtype == "auto":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edgetui.engines.mlx.calibration import samples
 from edgetui.engines.mlx.convert import check_group_size
 from edgetui.engines.mlx.failures import told
-from edgetui.engines.mlx.folder import load, refuse_unusable_numbers, write
+from edgetui.engines.mlx.folder import floating_type, load, refuse_unusable_numbers, write
 from edgetui.engines.mlx.progress import heard
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ def make(source: Path, target: Path, settings: MlxGptq, job: Reporter) -> None:
     refuse_unusable_numbers(loaded, job)
     check_group_size(loaded, settings.group_size)
     with told(loaded.name, "Quantizing"):
+        import mlx.core as mx
         from mlx_lm.quant import gptq
 
+        dtype = floating_type(loaded.model)
+        # Sums of activations are inverted, and in 16 bits large channels would drown the rounding of small ones.
+        loaded.model.set_dtype(mx.float32)
         data = samples(loaded, settings.data, settings.samples, settings.tokens)
         with heard(gptq, job, "layers", "quantizing"):
             model, quantization = gptq.gptq_quantize(
@@ -37,5 +41,6 @@ def make(source: Path, target: Path, settings: MlxGptq, job: Reporter) -> None:
                 settings.group_size,
                 batch_size=1,
             )
+        model.set_dtype(dtype)
         loaded.config["quantization"] = quantization
     write(loaded._replace(model=model), target, job, "Quantizing")
