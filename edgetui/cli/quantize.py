@@ -147,9 +147,13 @@ async def _predict(lab: Lab, model: str, type_name: str | None, options: QuantOp
 async def _make(lab: Lab, model: str, type_name: str, wish: _Wish) -> int:
     try:
         entry = await lab.catalog.find(model)
-        options = await _with_imatrix(lab, entry, type_name, wish)
-        await lab.quantizer.startable_plan(entry, type_name, options)
-        agreed = _heed_caution(lab, entry, type_name, options, wish.yes)
+        async with aclosing(lab.quantizer.plan(entry, (type_name,), wish.options)) as plans:
+            plan = await anext(plans)
+        if plan.problem is not None or (plan.needs_imatrix and not _may_make_imatrix(wish)):
+            # Raises: what cannot be made is said before there is a question, or minutes go into a matrix for it.
+            await lab.quantizer.startable_plan(entry, type_name, wish.options)
+        agreed = _heed_caution(lab, entry, type_name, wish.options, wish.yes)
+        options = await _with_imatrix(lab, entry, plan, wish)
 
         def start() -> Awaitable[JobRecord]:
             return lab.quantizer.start(
@@ -166,19 +170,19 @@ async def _make(lab: Lab, model: str, type_name: str, wish: _Wish) -> int:
         await lab.close()
 
 
-async def _with_imatrix(lab: Lab, entry: ModelEntry, type_name: str, wish: _Wish) -> QuantOptions:
+def _may_make_imatrix(wish: _Wish) -> bool:
+    """Whether one was asked for, or someone is there to ask."""
+    return wish.imatrix == MAKE or (not wish.detach and sys.stdin.isatty() and sys.stderr.isatty())
+
+
+async def _with_imatrix(lab: Lab, entry: ModelEntry, plan: QuantizationPlan, wish: _Wish) -> QuantOptions:
     """The options with an importance matrix, made first where that is asked for."""
-    options = wish.options
-    wanted = wish.imatrix == MAKE
-    if not wanted and not options.imatrix and not wish.detach and sys.stdin.isatty() and sys.stderr.isatty():
-        async with aclosing(lab.quantizer.plan(entry, (type_name,), options)) as plans:
-            needed = (await anext(plans)).needs_imatrix
-        question = f"{type_name} needs an importance matrix: make one of Python's documentation first?"
-        wanted = needed and typer.confirm(question, default=True, err=True)
-    if not wanted:
-        return options
-    # What cannot be made is said before minutes go into a matrix for it.
-    _heed_caution(lab, entry, type_name, options, wish.yes)
+    if wish.imatrix != MAKE:
+        question = f"{plan.type_name} needs an importance matrix: make one of Python's documentation first?"
+        if not plan.needs_imatrix:
+            return wish.options
+        if not typer.confirm(question, default=True, err=True):
+            raise EdgetuiError("cancelled", "Nothing was done.")
     request = lab.imatrices.request(entry, threads=wish.threads)
     known = {matrix.path for matrix in await lab.imatrices.made_of(entry)}
     if request.target in known:
@@ -189,7 +193,7 @@ async def _with_imatrix(lab: Lab, entry: ModelEntry, type_name: str, wish: _Wish
         if record.state != "succeeded":
             raise EdgetuiError("cancelled", "No importance matrix was made, so nothing was quantized.")
         print(f"edgetui: {plain_line(record.summary)}", file=sys.stderr)
-    return msgspec.structs.replace(options, imatrix=request.target)
+    return msgspec.structs.replace(wish.options, imatrix=request.target)
 
 
 def _heed_caution(lab: Lab, entry: ModelEntry, type_name: str, options: QuantOptions, yes: bool) -> bool:
