@@ -164,9 +164,7 @@ class Hub:
         folder, paths = fetch_variant(self.access, page, variant, self._headers_dir, self._like.get(place))
         if not paths:
             return Inside(None, onnx_line(read_onnx_config(folder)))
-        candidate = Candidate(
-            paths, str(paths[0]), "hub", "gguf" if variant.format == "gguf" else "safetensors", *place, variant.name
-        )
+        candidate = Candidate(paths, str(paths[0]), "hub", variant.format, *place, variant.name)
         entry = read_row(candidate, variant.size_bytes or 0)
         if entry.problem:
             raise EdgetuiError("bad_file", entry.problem)
