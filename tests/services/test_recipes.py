@@ -55,6 +55,7 @@ def left(lab: Lab) -> list[str]:
     return sorted(path.name for path in lab.paths.models_dir.iterdir())
 
 
+@pytest.mark.timeout(600)
 async def test_a_search_makes_what_fits_and_says_what_it_is_worth(lab: Lab, parent: ModelEntry) -> None:
     record = await ended(lab, await lab.recipes.start(parent, SETTINGS))
     assert record.state == "succeeded", record.summary
