@@ -15,6 +15,8 @@ EMBEDDED_TEXT = "topics"
 WIKITEXT = "wikitext-2"
 """The raw test part of WikiText-2, which published perplexities are over; it comes from the hub."""
 
+TASK_CONTEXT_TOKENS = 256
+"""Room that the longest built-in task takes in any vocabulary."""
 CHUNKS = "chunks"
 """Unit of the progress."""
 

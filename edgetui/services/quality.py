@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.quality import EMBEDDED_TEXT, WIKITEXT, MeasuredModel
+from edgetui.core.quality import EMBEDDED_TEXT, TASK_CONTEXT_TOKENS, WIKITEXT, MeasuredModel
 from edgetui.core.quant_types import is_quantized
 from edgetui.core.toolchains import ENGINE_TOOLCHAIN
 from edgetui.formats.text_file import read_text
@@ -89,6 +89,12 @@ class Quality:
                     "bad_request",
                     f"{model.name} was trained for {model.context_length} tokens of context, not for"
                     f" {settings.context_tokens}: beyond the trained context figures mean nothing.",
+                )
+            if settings.tasks and model is entry and 0 < (model.context_length or 0) < TASK_CONTEXT_TOKENS:
+                raise EdgetuiError(
+                    "bad_request",
+                    f"{model.name} was trained for {model.context_length} tokens of context and the built-in tasks take"
+                    f" {TASK_CONTEXT_TOKENS}: leave the tasks out.",
                 )
             if toolchain := ENGINE_TOOLCHAIN[model.format]:
                 toolchain_python(self._paths.toolchains_dir, toolchain)

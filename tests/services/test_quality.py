@@ -135,6 +135,13 @@ async def test_what_can_never_be_measured_is_refused_before_a_job(
         (msgspec.structs.replace(demo_entry, format="safetensors"), None, SMALL, "unsupported", "convert it to GGUF"),
         (onnx, None, SMALL, "engine_missing", "edgetui toolchain install onnx"),
         (demo_entry, None, msgspec.structs.replace(SMALL, context_tokens=8200), "bad_request", "trained for 8192"),
+        (
+            msgspec.structs.replace(demo_entry, context_length=128),
+            None,
+            msgspec.structs.replace(SMALL, tasks=True),
+            "bad_request",
+            "leave the tasks out",
+        ),
         (demo_entry, None, msgspec.structs.replace(SMALL, text="/gone.txt"), "not_found", "/gone.txt"),
         (demo_entry, None, msgspec.structs.replace(SMALL, text=str(bad)), "bad_file", "not UTF-8"),
     ]

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from edgetui.engines.logits import LogitSource
     from edgetui.worker.requests.quality import Task
 
-CONTEXT_TOKENS = 256
-"""Room that the longest task takes in any vocabulary."""
-
 
 def try_tasks(
     source: LogitSource, name: str, tasks: Sequence[Task], on_task: Callable[[int, int], None]

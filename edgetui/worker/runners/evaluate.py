@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetui.core.quality import CHUNKS, QualityRow
+from edgetui.core.quality import CHUNKS, TASK_CONTEXT_TOKENS, QualityRow
 from edgetui.engines import host
 from edgetui.engines.quality import evaluate
 from edgetui.engines.quality.rows import Rows
 from edgetui.engines.quality.sources import open_source
-from edgetui.engines.quality.tasks import CONTEXT_TOKENS, try_tasks
+from edgetui.engines.quality.tasks import try_tasks
 from edgetui.engines.reporting import Outcome
 from edgetui.formats.base_logits import BaseLogits
 from edgetui.formats.text_file import read_text
@@ -28,7 +28,7 @@ def run(request: EvaluateRequest, job: RunningJob) -> Outcome:
     """Measure `request.model`."""
     settings, model = request.settings, request.model
     job.progress(0, None, CHUNKS, f"loading {model.name}")
-    context_tokens = max(settings.context_tokens, CONTEXT_TOKENS if request.tasks else 0)
+    context_tokens = max(settings.context_tokens, TASK_CONTEXT_TOKENS if request.tasks else 0)
     with ExitStack() as opened:
         source = open_source(model, context_tokens=context_tokens, threads=settings.threads)
         opened.callback(source.close)
@@ -58,7 +58,7 @@ class _Measuring:
         self.chunk_count = chunk_count
         self._job = job
         self._tasks = len(request.tasks)
-        self._task_chunks = CONTEXT_TOKENS / 4 / request.settings.context_tokens
+        self._task_chunks = TASK_CONTEXT_TOKENS / 4 / request.settings.context_tokens
         self._total = chunk_count + self._tasks * self._task_chunks
 
     def chunk(self, done: int, note: str) -> None:

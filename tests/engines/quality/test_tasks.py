@@ -6,8 +6,9 @@ from collections import Counter
 
 import pytest
 
+from edgetui.core.quality import TASK_CONTEXT_TOKENS
 from edgetui.engines.llama_cpp.logits import LlamaLogits
-from edgetui.engines.quality.tasks import CONTEXT_TOKENS, try_tasks
+from edgetui.engines.quality.tasks import try_tasks
 from edgetui.worker.requests.quality import Task
 from edgetui.worker.tasks import read_tasks
 
@@ -38,7 +39,7 @@ def test_each_kind_has_enough_tasks_that_differ_and_fit() -> None:
 def test_the_longest_task_fits_the_room_that_is_made_for_it(demo_source: LlamaLogits) -> None:
     lengths = [len(demo_source.tokenize(task.prompt + task.answer, add_special=True)) for task in read_tasks()]
     # Other vocabularies take up to half as many tokens more.
-    assert max(lengths) * 1.5 < CONTEXT_TOKENS
+    assert max(lengths) * 1.5 < TASK_CONTEXT_TOKENS
 
 
 def test_arithmetic_in_the_tasks_is_right() -> None:
