@@ -53,6 +53,8 @@ def toolchain_environment() -> dict[str, str]:
     """The same for a toolchain: no telemetry, no question to a hub that nobody asked for, none of our packages."""
     environment = worker_environment()
     environment.pop("PYTHONPATH", None)
+    # Packages there are compiled when they are first imported, which otherwise happens anew each time.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     for switched_on in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK", "OLIVE_DISABLE_TELEMETRY", "ORT_DISABLE_TELEMETRY"):
         environment[switched_on] = "1"
     # Olive greets its makers before it looks at its own switch, but nowhere that calls itself a build machine.

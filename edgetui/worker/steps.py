@@ -107,7 +107,7 @@ class Steps:
 
     def _end_program(self) -> None:
         """End it with all that it has started, of which nothing writes any more afterwards."""
-        if self._program is not None:
+        if self._program is not None and self._program.poll() is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._program.pid, signal.SIGKILL)
             self._program.wait()
