@@ -80,7 +80,6 @@ def olive_made(olive_toolchain: Path, tiny_llama: Path, tmp_path_factory: pytest
             order(graph, "rtn", "olive-int4"),
             order(graph, "rtn8", "olive-int4", bits=8, symmetric=True),
             order(graph, "kquant", "olive-int4", algorithm="k_quant"),
-            order(graph, "hqq", "olive-int4", algorithm="hqq"),
             order(graph, "static", "olive-static-int8", samples=2, tokens=16),
             order(graph, "tuned", "olive-session-tuning", tokens=8, most_threads=1),
             order(weights, "gptq", "olive-gptq", text=str(text), samples=2, tokens=32),

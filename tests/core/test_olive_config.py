@@ -25,7 +25,6 @@ ALL = (
     OliveConvert(precision="int4"),
     OliveInt4(),
     OliveInt4(algorithm="k_quant"),
-    OliveInt4(algorithm="hqq"),
     OliveGptq(),
     OliveStaticInt8(),
     OliveSessionTuning(),

@@ -72,20 +72,23 @@ class OliveConvert(OliveWorkflow, frozen=True, kw_only=True, tag="olive-convert"
 
 
 class OliveInt4(OliveWorkflow, frozen=True, kw_only=True, tag="olive-int4"):
-    """Settings of Olive's own weight-only quantizations of ONNX models."""
+    """Settings of Olive's own weight-only quantizations of ONNX models.
+
+    Its HQQ is not offered: with the pinned versions the logits of what it makes are noise.
+    """
 
     TITLE: ClassVar[str] = "Olive: int4, weights only"
-    PURPOSE: ClassVar[str] = "Any fp32 ONNX model with large products, no data needed: RTN, k-quant or HQQ."
+    PURPOSE: ClassVar[str] = "Any fp32 ONNX model with large products, no data needed: RTN or k-quant."
     TAKES: ClassVar[tuple[ModelFormat, ...]] = ("onnx",)
     FIELDS: ClassVar[dict[str, tuple[str, str]]] = {
-        "algorithm": ("Algorithm", "rtn (seconds), k_quant (finer) or hqq (minutes)"),
-        "bits": ("Bits", "4 or 8; hqq 4 only"),
+        "algorithm": ("Algorithm", "rtn (seconds) or k_quant (scales searched for)"),
+        "bits": ("Bits", "4 or 8"),
         "block_size": ("Block size", "weights that share a scale: 16, 32, 64, 128 or 256; must divide their rows"),
         "symmetric": ("Symmetric", "for rtn; true: no zero points; false: finer"),
         "accuracy_level": ("Accuracy level", "products are computed in 1 fp32, 2 fp16, 3 bf16, 4 int8; 0: as stored"),
     }
 
-    algorithm: Literal["rtn", "k_quant", "hqq"] = "rtn"
+    algorithm: Literal["rtn", "k_quant"] = "rtn"
     bits: Literal[4, 8] = 4
     block_size: BlockSize = 32
     symmetric: bool = False
@@ -104,7 +107,7 @@ class OliveInt4(OliveWorkflow, frozen=True, kw_only=True, tag="olive-int4"):
     @property
     def type_name(self) -> str:
         """The type of weights."""
-        return "int4" if self.algorithm == "hqq" else f"int{self.bits}"
+        return f"int{self.bits}"
 
 
 class OliveGptq(OliveWorkflow, frozen=True, kw_only=True, tag="olive-gptq"):

@@ -64,8 +64,8 @@ def _graph_of(told: Mapping[str, Any], made: Path, source: Path, name: str) -> P
 def _save(graph: Path, source: Path, target: Path) -> None:
     """Write the graph with its weights in one file beside it, as whoever runs it expects it.
 
-    Olive 0.13 leaves the weights that HQQ has quantized in the graph, and RTN and HQQ rename the outputs whose product
-    they have quantized.
+    Passes of Olive 0.13 leave weights in the graph that they have replaced, and RTN renames an output whose product it
+    has quantized.
     """
     import onnx_ir
     from onnx_ir.passes.common import RemoveUnusedNodesPass
