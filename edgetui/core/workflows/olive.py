@@ -51,7 +51,7 @@ class OliveConvert(OliveWorkflow, frozen=True, kw_only=True, tag="olive-convert"
     kind: Literal["decoder", "encoder"] = "decoder"
     precision: Literal["fp32", "int4"] = "fp32"
     block_size: BlockSize = 32
-    opset: Annotated[int, Meta(ge=17, le=23)] = 20
+    opset: Annotated[int, Meta(ge=18, le=23)] = 20
 
     @property
     def template(self) -> str:
