@@ -13,7 +13,8 @@ import pytest
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.formats import onnx
-from edgetui.formats.onnx import ExternalData, OnnxValue, check_external_data, read_onnx
+from edgetui.formats.onnx import check_external_data, read_onnx
+from edgetui.formats.onnx_model import KNOWN_OPSET, ExternalData, OnnxValue
 from tests.onnx_files import (
     FLOAT,
     FLOAT16,
@@ -96,8 +97,8 @@ def test_weights_in_constants_and_subgraphs_count(tmp_path: Path) -> None:
 
 
 def test_a_newer_opset_is_a_warning(tmp_path: Path) -> None:
-    (warning,) = read_onnx(write_onnx(tmp_path / "m.onnx", matmul(opset=onnx.KNOWN_OPSET + 5))).warnings
-    assert f"opset {onnx.KNOWN_OPSET + 5}" in warning
+    (warning,) = read_onnx(write_onnx(tmp_path / "m.onnx", matmul(opset=KNOWN_OPSET + 5))).warnings
+    assert f"opset {KNOWN_OPSET + 5}" in warning
 
 
 def external(location: str, offset: str = "0", length: str = "48") -> bytes:
