@@ -51,13 +51,35 @@ def objection_to(config: dict[str, Any]) -> Objection | None:
         unknown = _unknown_setting(pass_class, told)
         if unknown is not None:
             return Objection(f"the pass {type_name} has no setting {unknown}", ("passes", name, unknown))
+    # A workflow that is saved for any model may leave it out.
+    whole = {"input_model": {"type": "HfModel", "model_path": "model"}, **deepcopy(config)}
     try:
-        RunConfig.model_validate(deepcopy(config))
+        ready = RunConfig.model_validate(whole)
+        if not ready.engine.search_strategy:
+            return _wrong_value(ready, package, config)
     except ValidationError as error:
         first = error.errors()[0]
         return Objection(_plain(first["msg"]), _known_part(config, first["loc"]))
     except (ValueError, AssertionError, KeyError, TypeError) as error:
         return Objection(_plain(str(error)) or type(error).__name__, ())
+    return None
+
+
+def _wrong_value(ready: Any, package: Any, config: dict[str, Any]) -> Objection | None:
+    """The first setting of a pass whose value the pass does not take."""
+    from olive.hardware import DEFAULT_CPU_ACCELERATOR
+    from pydantic import ValidationError
+
+    for name, passes in ready.passes.items():
+        pass_class = package.import_pass_module(passes[0].type)
+        try:
+            pass_class.generate_config(DEFAULT_CPU_ACCELERATOR, passes[0].config or {}, {}, True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0]) if first["loc"] else ""
+            told = _plain(first["msg"])
+            path = ("passes", name, field)
+            return Objection(f"{field} of the pass {name}: {told[:1].lower()}{told[1:]}", _known_part(config, path))
     return None
 
 
