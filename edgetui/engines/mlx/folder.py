@@ -48,8 +48,23 @@ def load(path: Path, doing: str, *, wants_quantized: bool | None = None) -> Load
 
         told_config = load_config(folder)
         _check_quantization(told_config, name, wants_quantized)
-        model, config = load_model(folder, lazy=True)
+        model, config = load_model(folder, lazy=True, model_config=_in_older_words(told_config))
     return Loaded(folder, name, model, config)
+
+
+def _in_older_words(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What a configuration must say besides so that mlx-lm reads it right.
+
+    transformers 5 writes the base of the rotary embedding into `rope_parameters` alone. Most of mlx-lm's models look
+    for `rope_theta` only, and would take 10000 without a word: the model then runs, and runs badly.
+    """
+    told = config.get("rope_parameters")
+    if not isinstance(told, dict) or "rope_theta" not in told or "rope_theta" in config:
+        return {}
+    words: dict[str, Any] = {"rope_theta": told["rope_theta"]}
+    if told.get("rope_type", "default") != "default" and "rope_scaling" not in config:
+        words["rope_scaling"] = {name: value for name, value in told.items() if name != "rope_theta"}
+    return words
 
 
 def refuse_unusable_numbers(loaded: Loaded, job: Reporter) -> None:
