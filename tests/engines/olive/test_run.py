@@ -90,7 +90,7 @@ def test_quantized_weights_leave_no_unquantized_ones_behind(olive_made: Made) ->
     def size(name: str) -> int:
         return (olive_made.folder / name / "model.onnx.data").stat().st_size
 
-    assert size("rtn") < size("rtn8") < size("fp32") and size("kquant") < size("rtn8")
+    assert size("rtn") < size("rtn8") < size("fp32") / 3 and size("kquant") < size("fp32") / 3
 
 
 def test_a_result_says_how_it_was_made_and_can_be_made_again(olive_made: Made) -> None:
