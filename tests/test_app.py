@@ -42,7 +42,8 @@ async def test_every_mode_has_a_number_and_a_function_key(lab: Lab, prefix: str)
     async with app.run_test(size=(80, 24)) as pilot:
         assert app.current_mode == "hardware"
         for mode in reversed(LAB_MODES):
-            await pilot.press(f"{prefix}{mode.key}")
+            # There is no F0.
+            await pilot.press(f"{prefix}{mode.key}".replace("f0", "f10"))
             await pilot.pause()
             assert app.current_mode == mode.name
             assert isinstance(app.screen, LabScreen) and mode.name == app.screen.MODE
@@ -101,7 +102,7 @@ async def test_keys_that_mean_nothing_do_nothing(lab: Lab) -> None:
     app = EdgetuiApp(lab, mode="run")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("escape")
-        await pilot.press("z", "0", "ctrl+g", "f11", "tab", "shift+tab", "insert", "ctrl+right", "é")
+        await pilot.press("z", "ctrl+g", "f11", "tab", "shift+tab", "insert", "ctrl+right", "é")
         await pilot.pause()
         assert app.current_mode == "run" and app.is_running
         assert not app.screen.query_one(FailureBar).message

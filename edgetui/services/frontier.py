@@ -300,11 +300,13 @@ class _Planner:
             request = self._workflow_request(way, source_path, source_name, source_format)
             here = self._by_recipe.get((source_name, workflow_recipe(way, source_name)))
             if here is not None:
-                source_path, source_name = str(here.path), here.name
+                source_path = str(here.path)
+                # Not as the list calls it, which depends on what else is there: the recipe must stay the same.
+                source_name = (here.folder or here.path).name
             else:
                 makes.append(request)
                 self._sizes[request.target] = self._entry.size_bytes * (2 if way.type_name == "fp32" else 1)
-                source_path, source_name = request.target, Path(request.target).stem
+                source_path, source_name = request.target, Path(request.target).name
             source_format = way.MAKES
         last = self._workflow_request(settings, source_path, source_name, source_format)
         label = f"{_TOOLCHAIN_NAMES.get(settings.TOOLCHAIN, settings.TOOLCHAIN)} {_short(settings)}"
@@ -345,7 +347,7 @@ class _Planner:
             label=label,
             toolchain=toolchain,
             source_name=self._entry.name,
-            model_name=target.stem if here is None else here.name,
+            model_name=target.name.removesuffix(".gguf") if here is None else here.name,
             model_path=str(target) if here is None else str(here.path),
             model_format=made_format,
             quant_type=request.settings.type_name if isinstance(request, WorkflowRequest) else request.type_name,

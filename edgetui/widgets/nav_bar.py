@@ -51,10 +51,11 @@ class NavBar(Widget):
         width = self.size.width
         jobs = f"{self.running_jobs} job{'' if self.running_jobs == 1 else 's'}" if self.running_jobs else ""
         labels: list[str] = []
-        brand = ""
-        for brand, forms in self._forms():
+        brand, gap = "", " "
+        for brand, gap, forms in self._forms():
             labels = [self._label(item, form) for item, form in zip(self._items, forms, strict=True)]
-            needed = len(brand) + sum(len(label) + 1 for label in labels) + (len(jobs) or -1)
+            # The last gap stands before the count of jobs, if there is one.
+            needed = len(brand) + sum(len(label) + len(gap) for label in labels) + (len(jobs) or -len(gap))
             if needed <= width:
                 break
         current_style = self.get_visual_style("nav-bar--current")
@@ -63,23 +64,27 @@ class NavBar(Widget):
         column = len(brand)
         for item, label in zip(self._items, labels, strict=True):
             parts.append(Content.styled(label, current_style) if item.name == self._current else label)
-            parts.append(" ")
-            column += len(label) + 1
+            parts.append(gap)
+            column += len(label) + len(gap)
             self._ends.append((column, item.name))
         parts.append(jobs.rjust(width - column))
         return Content.assemble(*parts)
 
-    def _forms(self) -> Iterator[tuple[str, list[int]]]:
-        """From the longest to the shortest: the brand goes first, then titles, those that give most room first."""
+    def _forms(self) -> Iterator[tuple[str, str, list[int]]]:
+        """From the longest to the shortest: brand, gap and form of each title.
+
+        The brand goes first, then titles, those that give most room first, then the gaps.
+        """
         forms = [0] * len(self._items)
         for brand in ("edgetui  ", "edgetui ", ""):
-            yield brand, forms
+            yield brand, " ", forms
         others = [number for number, item in enumerate(self._items) if item.name != self._current]
         for number in sorted(others, key=lambda n: len(self._items[n].short) - len(self._items[n].title)):
             forms[number] = 1
-            yield "", forms
-        yield "", [1] * len(forms)
-        yield "", [2] * len(forms)
+            yield "", " ", forms
+        yield "", " ", [1] * len(forms)
+        yield "", " ", [2] * len(forms)
+        yield "", "", [2] * len(forms)
 
     def on_click(self, event: events.Click) -> None:
         """Say which item was hit."""

@@ -143,7 +143,10 @@ def test_limits_that_nothing_keeps_name_the_nearest_and_what_it_breaks() -> None
     limits = FrontierLimits(max_size_mib=100, max_kl=0.01)
     picked = pick(judge(ROWS, limits, "size"), limits, "size")
     assert picked.row is None
-    assert "None of the 5 keeps your limits" in picked.reason and "Q6_K of parent (size 120 MiB > 100 MiB)" in picked.reason
+    assert (
+        "None of the 5 keeps your limits" in picked.reason
+        and "Q6_K of parent (size 120 MiB > 100 MiB)" in picked.reason
+    )
 
 
 def test_a_figure_that_was_not_measured_keeps_no_limit_on_it() -> None:
