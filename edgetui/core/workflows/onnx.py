@@ -144,7 +144,7 @@ class Onnx4Bit(Workflow, frozen=True, kw_only=True, tag="onnx-4bit"):
     FIELDS: ClassVar[dict[str, tuple[str, str]]] = {
         "algorithm": ("Algorithm", "default, rtn, k_quant or hqq (the last two take minutes)"),
         "block_size": ("Block size", "weights that share a scale: 16, 32, 64, 128 or 256"),
-        "symmetric": ("Symmetric", "true: no zero points, smaller; false: finer; hqq and k_quant always have them"),
+        "symmetric": ("Symmetric", "true: no zero points, half the memory on CPUs; hqq and k_quant always have them"),
         "accuracy_level": ("Accuracy level", "products are computed in 1 fp32, 2 fp16, 3 bf16, 4 int8; 0: as stored"),
         "layout": ("Layout", "qoperator (MatMulNBits) or qdq (standard nodes; algorithm default, opset 21)"),
         "embedding": ("Embedding too", "quantize the table of tokens as well (opset 21)"),
@@ -153,7 +153,7 @@ class Onnx4Bit(Workflow, frozen=True, kw_only=True, tag="onnx-4bit"):
 
     algorithm: Literal["default", "rtn", "hqq", "k_quant"] = "default"
     block_size: BlockSize = 32
-    symmetric: bool = False
+    symmetric: bool = True
     accuracy_level: Annotated[int, Meta(ge=0, le=4)] = 4
     layout: Literal["qoperator", "qdq"] = "qoperator"
     embedding: bool = True
