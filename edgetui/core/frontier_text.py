@@ -71,7 +71,7 @@ def told_conditions(rows: Sequence[FrontierRow]) -> str:
     if quality is not None:
         against = f" against {quality.base_name}" if quality.base_name else ""
         parts.append(
-            f"quality{against} over {quality.text_name}, {quality.chunks} chunks of {quality.context_tokens} tokens"
+            f"quality{against} over {quality.text_name}, {quality.chunks} x {quality.context_tokens} tokens"
             f" ({quality.scored_tokens} scored)"
         )
     speed = next((bench for row in rows for bench in (row.decode, row.prefill) if bench is not None), None)
