@@ -23,7 +23,7 @@ FIXTURES = {"gguf_toolchain", "onnx_toolchain", "olive_toolchain", "mlx_toolchai
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the time that an installation takes out of a test's own."""
     for item in items:
-        if FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        if FIXTURES.intersection(getattr(item, "fixturenames", ())) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(180, func_only=True), append=False)
 
 
