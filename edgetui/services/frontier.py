@@ -20,6 +20,7 @@ from edgetui.core.units import format_bytes
 from edgetui.core.workflows import WORKFLOWS, Workflow, workflow_name, workflow_recipe
 from edgetui.core.workflows.conversion import ToSafetensors
 from edgetui.core.workflows.onnx import OnnxBuild
+from edgetui.services.engine_devices import toolchain_note
 from edgetui.services.signals import Signal
 from edgetui.services.workflows import passed_through, workflow_settings
 from edgetui.store.frontier import FrontierRows
@@ -54,6 +55,9 @@ USUAL_WORKFLOWS = (
     "mlx-quantize:bits=8",
     "mlx-quantize:bits=4",
 )
+SLOW_TOKENS = 4
+SLOW_REPETITIONS = 2
+"""For an engine that is slow on this machine, such as MLX without Apple silicon."""
 _TOOLCHAIN_NAMES = {"": "llama.cpp", "gguf": "llama.cpp", "onnx": "ONNX", "olive": "Olive", "mlx": "MLX"}
 
 
@@ -135,7 +139,7 @@ class Frontier:
         cells = [planner.source_cell()]
         for build in dict.fromkeys(builds):
             cells.append(await planner.cell(build))
-        cells = [_numbered(number, cell) for number, cell in enumerate(cells)]
+        cells = [_numbered(number, _within_reason(cell, bench)) for number, cell in enumerate(cells)]
         base = base or entry
         return SweepPlan(
             request=SweepRequest(
@@ -417,6 +421,19 @@ def _told_type(entry: ModelEntry) -> str:
 
 def _engine_of(model_format: ModelFormat) -> str:
     return "llama.cpp" if model_format == "gguf" else model_format
+
+
+def _within_reason(cell: SweepCell, bench: BenchSettings | None) -> SweepCell:
+    """A cell whose engine takes seconds a token here is measured over a few tokens; its row tells over how many."""
+    if bench is None or not toolchain_note(cell.model_format):
+        return cell
+    few = msgspec.structs.replace(
+        bench,
+        prompt_tokens=0 if bench.generated_tokens else min(bench.prompt_tokens, SLOW_TOKENS),
+        generated_tokens=min(bench.generated_tokens, SLOW_TOKENS),
+        repetitions=min(bench.repetitions, SLOW_REPETITIONS),
+    )
+    return msgspec.structs.replace(cell, bench=few)
 
 
 def _numbered(number: int, cell: SweepCell) -> SweepCell:

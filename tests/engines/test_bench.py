@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from edgetui.core.bench import BenchSettings
+from edgetui.core.bench import BenchSettings, Repetition
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp import library
-from edgetui.engines.llama_cpp.bench import Repetition, measure
+from edgetui.engines.llama_cpp.bench import measure
 
 SMALL = BenchSettings(prompt_tokens=40, generated_tokens=3, repetitions=2, threads=1, batch_tokens=16)
 

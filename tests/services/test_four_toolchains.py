@@ -12,7 +12,7 @@ from edgetui.core.quality import QualitySettings
 from edgetui.services.lab import Lab
 from edgetui.worker.protocol import JobFailed, JobSucceeded
 
-LOSSLESS = ("ONNX fp32", "MLX fp16")
+LOSSLESS = ("ONNX fp32", "MLX convert")
 LOSSY = ("Q4_0", "ONNX int4", "Olive int4", "MLX 4bit")
 
 
@@ -61,7 +61,9 @@ async def test_every_toolchain_makes_builds_whose_quality_and_speed_stand_side_b
     for label in LOSSY:
         assert 0.01 < losses[label] < 2, (label, losses)
     for row in rows.values():
-        assert row.decode_tps and row.prefill_tps and row.memory_bytes and row.load_s, row.label
+        assert row.decode_tps and row.memory_bytes and row.load_s, row.label
+        # Without Apple silicon MLX takes seconds a token, so a prefill is not waited for.
+        assert row.prefill_tps or row.toolchain == "mlx", row.label
     engines = {row.decode.engine for row in rows.values() if row.decode is not None}
     assert engines == {"llama.cpp", "onnxruntime-genai", "mlx"}
     # The same model twice is not made twice, whichever toolchain made it.

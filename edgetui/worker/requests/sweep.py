@@ -31,6 +31,8 @@ class SweepCell(msgspec.Struct, frozen=True, kw_only=True):
     """What the last of `makes` makes, or a model that is here: `ModelEntry.path`, or the folder of one."""
     model_format: ModelFormat
     quant_type: str = ""
+    bench: BenchSettings | None = None
+    """How its speed is measured, where its engine is too slow here for what the others are measured with."""
     makes: tuple[MakeRequest, ...] = ()
     """Run in this order; one that several cells share is run once."""
     temporary: tuple[str, ...] = ()

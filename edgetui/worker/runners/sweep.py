@@ -120,14 +120,15 @@ class _Sweep:
         return next((event.row for event in events if isinstance(event, JobQualityRow)), None)
 
     def _speed(self, cell: SweepCell, path: Path, row: FrontierRow) -> FrontierRow:
-        assert self._request.bench is not None
+        settings = cell.bench or self._request.bench
+        assert settings is not None
         events = self._step(
             "speed",
             BenchRequest(
                 model=str(path),
                 model_name=cell.model_name,
                 model_format=cell.model_format,
-                settings=self._request.bench,
+                settings=settings,
                 machine=self._request.machine,
             ),
         )

@@ -73,6 +73,17 @@ def test_the_real_models_logits_are_those_of_torch_and_of_llama_cpp(
     assert 0.01 < divergence(onnx, int4) < 1
 
 
+def test_an_unquantized_gguf_builds_the_same_decoder_as_the_safetensors(
+    toolchain: Toolchain, demo_fp32: Path, demo_model: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "model.F16.gguf"
+    quantize(demo_model, source, "F16", allow_requantize=True)
+    toolchain.make("onnx-build", source, tmp_path / "made", precision="fp32")
+    for name, path in (("folder", demo_fp32), ("gguf", tmp_path / "made" / "model.onnx")):
+        toolchain("logits", path=path, text=TEXT, to=tmp_path / f"{name}.npy")
+    assert divergence(numpy.load(tmp_path / "folder.npy"), numpy.load(tmp_path / "gguf.npy")) < 2e-3
+
+
 def test_the_real_model_in_int4_is_small_and_fast_enough_to_be_measured(toolchain: Toolchain, demo_onnx: Path) -> None:
     model = read_onnx(demo_onnx)
     assert model.quant_type == "int4" and model.nodes["com.microsoft:MatMulNBits"] == 151
