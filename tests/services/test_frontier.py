@@ -49,6 +49,10 @@ async def until_note(lab: Lab, record: JobRecord, words: str) -> int:
     raise AssertionError(f"the job never said {words}")
 
 
+def size_of(path: str) -> int | None:
+    return os.path.getsize(path) if os.path.exists(path) else None
+
+
 def runs_of(lab: Lab, record: JobRecord) -> dict[str, int]:
     """How often each step of a job was run, by the journals in its folder."""
     steps = JobFolder(lab.paths.jobs_dir / record.job_id).steps_dir
@@ -65,7 +69,7 @@ async def test_a_sweep_makes_and_measures_each_build_and_the_evidence_decides(la
     for row in (source, wide, narrow):
         assert row.quality is not None and row.quality.divergence is not None
         assert row.decode_tps and row.prefill_tps and row.memory_bytes and row.load_s
-        assert row.size_bytes == os.path.getsize(row.path) and row.source_name == demo_entry.name
+        assert row.size_bytes == size_of(row.path) and row.source_name == demo_entry.name
     assert source.loss is not None and wide.loss is not None and narrow.loss is not None
     # Eight bits hold what four bits and an offset can say; four bits without one lose some of it.
     assert source.loss < 1e-3 and wide.loss < narrow.loss
@@ -88,7 +92,7 @@ async def test_builds_that_are_not_kept_are_gone_once_they_are_measured(lab: Lab
     plan = await plan_of(lab, demo_entry, "Q4_0", keep=False)
     assert isinstance(await last_of(lab, await lab.frontier.start(plan)), JobSucceeded)
     row = (await lab.frontier.rows())[1]
-    assert row.loss is not None and not os.path.exists(row.path)
+    assert row.loss is not None and size_of(row.path) is None
     assert [entry.name for entry in await lab.catalog.scan()] == [demo_entry.name]
 
 
