@@ -42,9 +42,10 @@ class ConvertScreen(JobScreen):
 
     MODE = "quantize"
     HELP = (
-        "Each toolchain works in an environment of its own, which i installs. - marks what does not take this model as"
-        " it is: enter then says what to make of it first. e changes the settings of the marked workflow, n the name of"
-        " what it makes. The result is a model like any other: Models lists it, m measures its quality."
+        "Each toolchain works in an environment of its own, which i installs. + marks what takes this model as it is, -"
+        " what does not: enter then says what to make of it first. e changes the settings of the marked workflow, n the"
+        " name of what it makes; j shows Olive's workflows as the JSON that they become. The result is a model like any"
+        " other: Models lists it, m there measures its quality."
     )
     AUTO_FOCUS = "WorkflowList"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (110, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -62,6 +63,7 @@ class ConvertScreen(JobScreen):
         Binding("e", "edit_settings", "Settings", id="convert.settings"),
         Binding("n", "name_result", "Name", id="convert.name"),
         Binding("i", "install", "Install", id="convert.install"),
+        Binding("j", "as_json", "As JSON", id="convert.json"),
     ]
 
     def __init__(self, entry: ModelEntry) -> None:
@@ -95,6 +97,8 @@ class ConvertScreen(JobScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Settings where there are some, an installation where something is missing."""
+        if action == "as_json":
+            return self._marked is not None and self._marked.TOOLCHAIN == "olive"
         if action in ("edit_settings", "name_result", "install"):
             settings = self._marked
             if settings is None:
@@ -154,6 +158,12 @@ class ConvertScreen(JobScreen):
             self.show_failure(error)
             return
         self._follow(record)
+
+    def action_as_json(self) -> None:
+        """Olive's workflows as the JSON that they become."""
+        from edgetui.screens.olive import OliveScreen
+
+        self.app.push_screen(OliveScreen(self._entry))
 
     # --- the workflow under the cursor --------------------------------------------------------------------
 
