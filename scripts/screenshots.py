@@ -99,6 +99,8 @@ async def play() -> None:
         await scene.run()
         await scene.bench()
         await scene.jobs()
+        await scene.frontier()
+        await scene.tensors()
         await scene.readiness()
         await scene.recommend()
         await scene.hub()
@@ -175,6 +177,45 @@ class Scene:
         await self._press("6")
         await self._shows("[6 Jobs]")
         self._draw("jobs")
+
+    async def frontier(self) -> None:
+        """Seven builds of the unquantized one, made and measured; a limit, the table and the trade-off."""
+        from edgetui.core.bench import BenchSettings
+        from edgetui.core.quality import QualitySettings
+
+        lab = self._app.lab
+        plan = await lab.frontier.plan(
+            [await lab.catalog.find(UNQUANTIZED)],
+            ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q4_0", "Q3_K_M"),
+            quality=QualitySettings(chunks=4, context_tokens=256, tasks=False),
+            bench=BenchSettings(prompt_tokens=128, generated_tokens=64, repetitions=3),
+        )
+        job = await lab.frontier.start(plan)
+        async for _ in lab.jobs.watch(job.job_id):
+            pass
+        await self._press("0")
+        await self._shows("Q3_K_M")
+        await self._press("l", *"110", "enter")
+        await self._shows("keep your limits")
+        self._draw("frontier")
+        await self._press("g")
+        await self._shows("frontier  o keeps")
+        self._draw("frontier-chart")
+
+    async def tensors(self) -> None:
+        """Where the small one lost what it lost, the worst first."""
+        await self._press("2", "r")
+        await self._shows(SMALL)
+        await self._mark(SMALL)
+        await self._press("e")
+        await self._shows("blk.0")
+        await self._press("m")
+        await self._until(lambda: self._app.running_jobs == 1, "a measurement of errors")
+        await self._until(lambda: self._app.running_jobs == 0, "all errors")
+        await self._press("s")
+        await self._shows("error")
+        self._draw("tensors")
+        await self._press("escape")
 
     async def readiness(self) -> None:
         """Every check, and the engines proved."""

@@ -23,6 +23,7 @@ def frontier(
     sweep: Annotated[
         str | None, typer.Option("--sweep", help="Job of a sweep, or an ending of it; else the newest.")
     ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Of a sweep over several models: this one.")] = None,
     max_size: Annotated[float | None, typer.Option("--max-size", help="MiB on disk.")] = None,
     max_memory: Annotated[float | None, typer.Option("--max-memory", help="MiB while it runs.")] = None,
     min_tps: Annotated[float | None, typer.Option("--min-tps", help="Decode, tok/s.")] = None,
@@ -55,17 +56,32 @@ def frontier(
         "max_kl": max_kl,
         "max_perplexity": max_perplexity,
     }
-    names = {"max_size_mib": "max-size", "max_memory_mib": "max-memory", "min_decode_tps": "min-tps",
+    options = {"max_size_mib": "max-size", "max_memory_mib": "max-memory", "min_decode_tps": "min-tps",
              "min_prefill_tps": "min-prefill"}  # fmt: skip
-    limits = override(FrontierLimits(), given, names)
+    limits = override(FrontierLimits(), given, options)
     rows = asyncio.run(_read(Lab(), sweep, forget))
     if forget:
         return
     from edgetui.core.frontier import judge, pick
 
-    judged = judge(rows, limits, axis)
-    picked = pick(judged, limits, axis)
+    # Losses of different models do not compare.
+    names = list(dict.fromkeys(row.source_name for row in rows))
+    if model is not None:
+        names = [name for name in names if model in name]
+    if not names or (len(names) > 1 and (kind or output or as_json)):
+        told = ", ".join(names) or "none fits"
+        raise EdgetuiError("bad_request", f"Say which model's builds are meant with --model: {plain_line(told)}.")
     kind = "json" if as_json else kind
+    for number, name in enumerate(names):
+        judged = judge([row for row in rows if row.source_name == name], limits, axis)
+        picked = pick(judged, limits, axis)
+        if number:
+            print()
+        _give(judged, picked, axis, kind, output)
+
+
+def _give(judged: Sequence[Judged], picked: Pick, axis: CostAxis, kind: str | None, output: Path | None) -> None:
+    """Write or print one model's builds."""
     if output is not None:
         from edgetui.services.frontier_export import export
 

@@ -30,11 +30,14 @@ def sweep(
             help="Types (Q4_K_M, Q4_K_M+imatrix) and workflows (onnx-build:precision=int4); none takes the usual ones.",
         ),
     ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", help="A further model to make the same builds of; may be repeated.")
+    ] = None,
     base: Annotated[
         str | None, typer.Option("--base", help="Model that quality is measured against; else the model itself.")
     ] = None,
     imatrix: Annotated[
-        Path | None, typer.Option("--imatrix", help="Importance matrix for builds with +imatrix.")
+        str | None, typer.Option("--imatrix", metavar="FILE|make", help="Importance matrix for builds with +imatrix.")
     ] = None,
     text: Annotated[str | None, typer.Option("--text", help="topics, wikitext-2, or a UTF-8 file.")] = None,
     chunks: Annotated[int | None, typer.Option("--chunks", help="Chunks of the text; 0: all.")] = None,
@@ -65,14 +68,16 @@ def sweep(
         "threads": threads,
     }
     names = {"context_tokens": "context", "prompt_tokens": "p", "generated_tokens": "n", "repetitions": "r"}
-    form = override(SweepForm(tasks=tasks, keep=keep, imatrix=str(imatrix) if imatrix else ""), given, names)
+    form = override(SweepForm(tasks=tasks, keep=keep, imatrix=imatrix or ""), given, names)
     lab = Lab()
-    raise typer.Exit(asyncio.run(_run(lab, model, builds or [], base, form, not no_quality, dry_run, detach, as_json)))
+    models = [model, *(also or [])]
+    run = _run(lab, models, builds or [], base, form, not no_quality, dry_run, detach, as_json)
+    raise typer.Exit(asyncio.run(run))
 
 
 async def _run(
     lab: Lab,
-    model: str,
+    models: list[str],
     builds: list[str],
     base: str | None,
     form: SweepForm,
@@ -82,12 +87,11 @@ async def _run(
     as_json: bool,
 ) -> int:
     try:
-        entry = await lab.catalog.find(model)
         plan = await lab.frontier.plan(
-            entry,
-            builds or await lab.frontier.usual_builds(entry),
+            [await lab.catalog.find(model) for model in models],
+            builds,
             base=await lab.catalog.find(base) if base else None,
-            imatrix=form.imatrix_path,
+            imatrix=form.imatrix,
             quality=form.quality if with_quality else None,
             bench=form.bench,
             keep=form.keep,

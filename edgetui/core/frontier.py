@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
@@ -117,7 +115,7 @@ class SweepForm(msgspec.Struct, frozen=True, kw_only=True):
     builds: Annotated[str, Meta(max_length=2000)] = ""
     """Types and workflows between blanks."""
     imatrix: Annotated[str, Meta(max_length=4096)] = ""
-    """Path of an importance matrix, for the builds that end in `+imatrix`."""
+    """Path of an importance matrix, or `make`, for the builds that end in `+imatrix`."""
     text: Annotated[str, Meta(min_length=1, max_length=4096)] = EMBEDDED_TEXT
     chunks: Annotated[int, Meta(ge=0, le=1_000_000)] = 8
     context_tokens: Annotated[int, Meta(ge=8, le=131_072)] = 512
@@ -132,11 +130,6 @@ class SweepForm(msgspec.Struct, frozen=True, kw_only=True):
     def build_names(self) -> tuple[str, ...]:
         """The builds one by one."""
         return tuple(self.builds.replace(";", " ").split())
-
-    @property
-    def imatrix_path(self) -> Path | None:
-        """The file, None where none is named."""
-        return Path(os.path.expanduser(self.imatrix)) if self.imatrix else None
 
     @property
     def quality(self) -> QualitySettings:

@@ -43,7 +43,7 @@ _LIMITS = (
 )
 _FORM = (
     ("builds", "Builds", ""),
-    ("imatrix", "Imatrix file", ""),
+    ("imatrix", "Imatrix", "for +imatrix: a file, or make"),
     ("text", "Text", "topics, wikitext-2, or a path"),
     ("chunks", "Chunks", "of the text; 0: all"),
     ("context_tokens", "Context", "tokens a chunk"),
@@ -101,7 +101,8 @@ class FrontierScreen(LabScreen):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[FrontierRow] = []
-        self._sweeps: list[str] = []
+        self._sweeps: list[tuple[str, str]] = []
+        """A sweep and one of its models: losses of different models do not compare."""
         self._sweep = 0
         self._limits = FrontierLimits()
         self._axis = COST_AXES[0]
@@ -227,7 +228,7 @@ class FrontierScreen(LabScreen):
 
     def action_forget(self) -> None:
         """Forget the sweep shown; wants the key twice."""
-        sweep_id = self._sweeps[self._sweep]
+        sweep_id = self._sweeps[self._sweep][0]
         if self._to_forget != sweep_id:
             self._to_forget = sweep_id
             self._say("Press x again to forget this sweep's figures; what it made stays.")
@@ -252,9 +253,9 @@ class FrontierScreen(LabScreen):
         self._say("Planning...")
         try:
             plan = await self.lab.frontier.plan(
-                entry,
+                [entry],
                 form.build_names,
-                imatrix=form.imatrix_path,
+                imatrix=form.imatrix,
                 quality=form.quality,
                 bench=form.bench,
                 keep=form.keep,
@@ -272,9 +273,10 @@ class FrontierScreen(LabScreen):
             self.show_failure(error)
             return
         shown = self._sweeps[self._sweep] if self._sweeps else None
-        self._sweeps = list(dict.fromkeys(row.sweep_id for row in self._rows))
-        is_new = self._sweeping is not None and self._sweeping.job_id in self._sweeps
-        wanted = self._sweeping.job_id if is_new and self._sweeping is not None else shown
+        self._sweeps = list(dict.fromkeys((row.sweep_id, row.source_name) for row in self._rows))
+        running = "" if self._sweeping is None else self._sweeping.job_id
+        new = next((key for key in self._sweeps if key[0] == running), None)
+        wanted = new if new is not None and (shown is None or shown[0] != running) else shown
         self._sweep = self._sweeps.index(wanted) if wanted in self._sweeps else 0
         self._judge()
 
@@ -316,8 +318,8 @@ class FrontierScreen(LabScreen):
         """Hold the sweep shown against the limits, and show it."""
         if not self.has_widgets:
             return
-        sweep_id = self._sweeps[self._sweep] if self._sweeps else ""
-        rows = [row for row in self._rows if row.sweep_id == sweep_id]
+        shown = self._sweeps[self._sweep] if self._sweeps else None
+        rows = [row for row in self._rows if (row.sweep_id, row.source_name) == shown]
         self._judged = judge(rows, self._limits, self._axis)
         self._picked = pick(self._judged, self._limits, self._axis)
         self.query_one("#empty").display = not rows
@@ -325,7 +327,7 @@ class FrontierScreen(LabScreen):
         self.query_one("#pick").display = bool(rows)
         conditions = f"{rows[0].source_name}: {told_conditions(rows)}" if rows else ""
         if len(self._sweeps) > 1:
-            conditions += f"   sweep {self._sweep + 1} of {len(self._sweeps)}"
+            conditions += f"   {self._sweep + 1} of {len(self._sweeps)}"
         self.query_one("#conditions", Static).update(Content(plain_line(conditions)))
         self._fill()
         self._describe()

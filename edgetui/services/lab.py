@@ -180,6 +180,7 @@ class Lab:
             self.catalog,
             self.quantizer,
             self.workflows,
+            self.imatrices,
             self.toolchains,
             self.bench,
         )

@@ -40,7 +40,7 @@ async def test_every_toolchain_makes_builds_whose_quality_and_speed_stand_side_b
     parent = await lab.catalog.find("SmolLM2-135M-Instruct.F16")
     assert parent.recovered_from == "Q4_1"
     plan = await lab.frontier.plan(
-        parent,
+        [parent],
         (
             "Q4_0",
             "onnx-build:precision=fp32",
@@ -68,7 +68,7 @@ async def test_every_toolchain_makes_builds_whose_quality_and_speed_stand_side_b
     assert engines == {"llama.cpp", "onnxruntime-genai", "mlx"}
     # The same model twice is not made twice, whichever toolchain made it.
     again = await lab.frontier.plan(
-        parent, ("Q4_0", "onnx-build:precision=int4", "olive-int4", "mlx-quantize:bits=4"), quality=None,
+        [parent], ("Q4_0", "onnx-build:precision=int4", "olive-int4", "mlx-quantize:bits=4"), quality=None,
         bench=BenchSettings(),
     )  # fmt: skip
     assert all(not cell.makes for cell in again.request.cells), [cell.makes for cell in again.request.cells]

@@ -27,7 +27,7 @@ BENCH = BenchSettings(prompt_tokens=16, generated_tokens=4, repetitions=2, threa
 
 
 async def plan_of(lab: Lab, entry: ModelEntry, *builds: str, keep: bool = True) -> SweepPlan:
-    return await lab.frontier.plan(entry, builds, quality=QUALITY, bench=BENCH, keep=keep)
+    return await lab.frontier.plan([entry], builds, quality=QUALITY, bench=BENCH, keep=keep)
 
 
 async def last_of(lab: Lab, record: JobRecord) -> JobSucceeded | JobFailed:
@@ -84,8 +84,7 @@ async def test_what_a_sweep_finds_here_is_measured_and_not_made_again(lab: Lab, 
     first = await lab.frontier.start(await plan_of(lab, demo_entry, "Q4_0"))
     assert isinstance(await last_of(lab, first), JobSucceeded)
     again = await plan_of(lab, demo_entry, "Q4_0")
-    assert again.reused == ("Q4_0",) and again.predicted_bytes == 0
-    assert again.request.cells[1].makes == ()
+    assert again.predicted_bytes == 0 and again.request.cells[1].makes == ()
 
 
 async def test_builds_that_are_not_kept_are_gone_once_they_are_measured(lab: Lab, demo_entry: ModelEntry) -> None:
@@ -144,12 +143,31 @@ async def test_a_cancelled_sweep_ends_its_step_too_and_keeps_what_was_measured(
     assert list(lab.paths.models_dir.iterdir()) == []
 
 
+async def test_builds_of_several_models_are_kept_apart_and_a_matrix_is_made_once(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    first = await lab.frontier.start(await plan_of(lab, demo_entry, "Q8_0"))
+    assert isinstance(await last_of(lab, first), JobSucceeded)
+    other = await lab.catalog.find("SmolLM2-135M-Instruct.Q8_0")
+    plan = await lab.frontier.plan(
+        [demo_entry, other], ("IQ3_S+imatrix", "IQ4_XS+imatrix"), imatrix="make", quality=QUALITY, bench=None
+    )
+    cells = plan.request.cells
+    made = [make.output for cell in cells for make in cell.makes if make.KIND == "quantize"]
+    matrices = {make.output for cell in cells for make in cell.makes if make.KIND == "imatrix"}
+    assert len(made) == len(set(made)) == 4 and len(matrices) == 2
+    assert len({cell.cell_id for cell in cells}) == 6 and {cell.base.name for cell in cells} == {
+        demo_entry.name,
+        other.name,
+    }
+
+
 @pytest.mark.parametrize(
     ("build", "words"),
     [
         ("Q9_9", "knows no type Q9_9"),
         ("IQ2_XXS", "importance matrix"),
-        ("Q4_0+imatrix", "name its file"),
+        ("Q4_0+imatrix", "name its file, or `make`"),
         ("onnx-build:precision=int5", "precision"),
         ("onnx-build:int4", "write NAME=VALUE"),
         ("onnx-bild", "knows no type ONNX-BILD"),

@@ -11,10 +11,10 @@ from edgetui.core.jobs import JobKind
 from edgetui.core.models import ModelFormat
 from edgetui.core.quality import MeasuredModel, QualitySettings
 from edgetui.worker.requests.base import Request
-from edgetui.worker.requests.llama_cpp import QuantizeRequest
+from edgetui.worker.requests.llama_cpp import ImatrixRequest, QuantizeRequest
 from edgetui.worker.requests.workflow import WorkflowRequest
 
-MakeRequest = QuantizeRequest | WorkflowRequest
+MakeRequest = QuantizeRequest | ImatrixRequest | WorkflowRequest
 """What a sweep may run before it measures."""
 
 
@@ -30,6 +30,8 @@ class SweepCell(msgspec.Struct, frozen=True, kw_only=True):
     model_path: str
     """What the last of `makes` makes, or a model that is here: `ModelEntry.path`, or the folder of one."""
     model_format: ModelFormat
+    base: MeasuredModel
+    """What its quality is measured against."""
     quant_type: str = ""
     bench: BenchSettings | None = None
     """How its speed is measured, where its engine is too slow here for what the others are measured with."""
@@ -46,8 +48,6 @@ class SweepRequest(Request, frozen=True, kw_only=True):
     MEASURES: ClassVar[bool] = True
 
     source_name: str
-    base: MeasuredModel
-    """What the quality is measured against."""
     cells: tuple[SweepCell, ...]
     quality: QualitySettings | None = QualitySettings()
     """None leaves quality out."""
@@ -61,7 +61,7 @@ class SweepRequest(Request, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> str:
-        """The source."""
+        """The sources."""
         return self.source_name
 
     @property

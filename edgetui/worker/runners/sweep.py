@@ -95,7 +95,7 @@ class _Sweep:
             model = _measured(cell, path)
             row = msgspec.structs.replace(row, path=model.path, size_bytes=model.size_bytes)
             if self._request.quality is not None:
-                row = msgspec.structs.replace(row, quality=self._quality(model, self._request.quality))
+                row = msgspec.structs.replace(row, quality=self._quality(model, cell.base, self._request.quality))
             if self._request.bench is not None:
                 row = self._speed(cell, path, row)
         except EdgetuiError as error:
@@ -106,12 +106,12 @@ class _Sweep:
             row = msgspec.structs.replace(row, problem=f"{cell.model_path} cannot be read ({error.strerror}).")
         return msgspec.structs.replace(row, measured_at=time.time())
 
-    def _quality(self, model: MeasuredModel, settings: QualitySettings) -> QualityRow | None:
+    def _quality(self, model: MeasuredModel, base: MeasuredModel, settings: QualitySettings) -> QualityRow | None:
         events = self._step(
             "quality",
             QualityRequest(
                 model=model,
-                base=self._request.base,
+                base=base,
                 settings=settings,
                 baselines=self._request.baselines,
                 headroom_bytes=self._request.headroom_bytes,
