@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.demo_mlx import demo_mlx  # noqa: F401  (fixture)
-from tests.demo_onnx import demo_onnx  # noqa: F401  (fixture)
-from tests.demo_safetensors import demo_safetensors  # noqa: F401  (fixture)
+from tests.demo_models import demo_mlx, demo_onnx, demo_safetensors  # noqa: F401  (fixtures)
 from tests.hub.fixtures import access, hub, hub_lab  # noqa: F401  (fixtures)
 from tests.olive_models import olive_made, tiny_llama  # noqa: F401  (fixtures)
 from tests.toolchains import (  # noqa: F401  (fixtures and a hook)

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 CostAxis = Literal["size", "speed", "memory"]
 """What quality is paid with: bytes on disk, time a token, bytes in memory."""
 COST_AXES: tuple[CostAxis, ...] = ("size", "speed", "memory")
+GOOD_KL = 0.05
+"""Nats: below that a loss is hard to notice in what a model writes; a rule of thumb, which a limit replaces."""
+USABLE_TPS = 1.0
+"""Slower than that nobody waits for an answer."""
 Z_95 = 1.959964
 """Standard normal quantile of a two-sided 95 % interval."""
 
@@ -244,55 +248,42 @@ def _frontier(rows: Sequence[FrontierRow], axis: CostAxis) -> list[FrontierRow]:
 
 
 def pick(judged: Sequence[Judged], limits: FrontierLimits, axis: CostAxis) -> Pick:
-    """Which to take under the limits, with the evidence in one or two sentences.
+    """Which to take, with the evidence in one or two sentences: one rule, whatever the limits are.
 
-    With limits: the least loss among those that keep them, and of those whose loss cannot be told apart from it (95 %)
-    the cheapest. Without: the knee of the frontier, since the least loss would always be the largest.
+    Of the builds that keep the limits and can be used, the cheapest whose loss is hard to notice (`GOOD_KL`; a limit on
+    KL that was set takes its place). Where none is, the least loss, and of those that cannot be told apart from it
+    (95 %) the cheapest.
     """
-    measured = [one.row for one in judged if one.row.loss is not None]
-    if not measured:
+    if all(one.row.loss is None for one in judged):
         return Pick(None, "No quality has been measured yet: run a sweep with a parent to compare with.")
-    kept = [one.row for one in judged if not one.broken and one.row.loss is not None]
+    kept = [one.row for one in judged if not one.broken and not one.row.problem and one.row.loss is not None]
     if not kept:
-        return Pick(None, _nearest([one for one in judged if one.broken], limits))
-    if not limits.any:
-        return _knee(kept, axis)
-    best = min(kept, key=_loss)
-    alike = [row for row in kept if _alike(row, best)]
-    chosen = min(alike, key=lambda row: (math.inf if row.cost(axis) is None else row.cost(axis) or 0.0, _loss(row)))
-    reason = f"{chosen.label} of {chosen.source_name}: {told_loss(chosen)}"
-    if len(kept) == 1:
-        reason += ", the only one that keeps your limits"
-    elif chosen is best:
-        reason += f", the least loss of the {len(kept)} that keep your limits"
+        broken = [one for one in judged if one.broken and not one.row.problem]
+        return Pick(None, _nearest(broken, limits) if broken else "No build could be made and measured whole.")
+    usable = [row for row in kept if row.decode_tps is None or row.decode_tps >= USABLE_TPS] or kept
+    most = GOOD_KL if limits.max_kl is None else limits.max_kl
+    good = [row for row in usable if _loss(row) <= most and row.cost(axis) is not None]
+    among = f"of {len(kept)} that keep your limits" if limits.any else f"of {len(judged)} builds"
+    words = {"size": "the smallest", "memory": "the lightest in memory", "speed": "the fastest"}[axis]
+    if good:
+        chosen = min(good, key=lambda row: (_cost(row, axis), _loss(row)))
+        noticed = f"whose loss is hard to notice (KL up to {most:g})" if limits.max_kl is None else f"up to KL {most:g}"
+        why = f"{words} {among} {noticed}"
     else:
-        reason += f", no different from the best ({best.label}, {told_loss(best)}) and {_cheaper(chosen, best, axis)}"
-    return Pick(chosen, f"{reason}. {_evidence(chosen)}")
+        best = min(usable, key=_loss)
+        chosen = min((row for row in usable if _alike(row, best)), key=lambda row: (_cost(row, axis), _loss(row)))
+        why = f"the least loss {among}, but more than is hard to notice (KL up to {most:g})"
+        if chosen is not best:
+            why = f"{words} {among} that cannot be told apart from the least loss ({best.label}, {told_loss(best)})"
+    if len(kept) == 1 and limits.any:
+        felt = "" if good else f", though its loss is more than is hard to notice (KL up to {most:g})"
+        why = f"the only one that keeps your limits{felt}"
+    return Pick(chosen, f"{chosen.label} of {chosen.source_name}: {told_loss(chosen)}, {why}. {_evidence(chosen)}")
 
 
-def _knee(kept: Sequence[FrontierRow], axis: CostAxis) -> Pick:
-    """The point of the frontier that lies farthest below the line between its ends, both axes logarithmic."""
-    frontier = _frontier(kept, axis)
-    if not frontier:
-        return Pick(None, f"Nothing has both its quality and its {axis} measured yet.")
-    if len(frontier) < 3:
-        chosen = frontier[0]
-        why = "the cheapest on the frontier"
-    else:
-        points = [(math.log(row.cost(axis) or 1.0), math.log(max(_loss(row), 1e-6))) for row in frontier]
-        (x0, y0), (x1, y1) = points[0], points[-1]
-        spread_x, spread_y = (x1 - x0) or 1.0, (y0 - y1) or 1.0
-
-        def depth(point: tuple[float, float]) -> float:
-            return 1 - (point[0] - x0) / spread_x - (point[1] - y1) / spread_y
-
-        chosen = max(zip(frontier, points, strict=True), key=lambda pair: depth(pair[1]))[0]
-        why = "the knee of the frontier: smaller ones lose quality quickly, larger ones win little"
-    return Pick(
-        chosen,
-        f"{chosen.label} of {chosen.source_name}: {told_loss(chosen)}, {why}. {_evidence(chosen)} No limit is set: l"
-        " sets yours.",
-    )
+def _cost(row: FrontierRow, axis: CostAxis) -> float:
+    cost = row.cost(axis)
+    return math.inf if cost is None else cost
 
 
 def told_loss(row: FrontierRow) -> str:
@@ -309,12 +300,6 @@ def _evidence(row: FrontierRow) -> str:
     ]
     told = ", ".join(part for part in parts if part)
     return f"Measured here: {told}." if told else "Its speed was not measured."
-
-
-def _cheaper(chosen: FrontierRow, best: FrontierRow, axis: CostAxis) -> str:
-    a, b = chosen.cost(axis), best.cost(axis)
-    words = {"size": "smaller", "memory": "lighter in memory", "speed": "faster"}[axis]
-    return f"{b / a:.2f} times {words}" if a and b and b > a else f"no {words} one is as good"
 
 
 def _alike(row: FrontierRow, best: FrontierRow) -> bool:

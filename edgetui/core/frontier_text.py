@@ -12,7 +12,8 @@ from edgetui.core.units import MISSING, format_bytes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgetui.core.frontier import FrontierRow, Judged, Pick
+    from edgetui.core.bench import BenchRow
+    from edgetui.core.frontier import FrontierLimits, FrontierRow, Judged, Pick
 
 COLUMNS = (
     "build", "size", "KL", "top-1", "decode", "prefill", "memory", "KL +-", "ppl", "tasks", "load", "J/tok",
@@ -20,6 +21,8 @@ COLUMNS = (
 """What decides first, for narrow terminals; rates in tok/s, load in seconds."""
 
 
+BUSY = "!"
+"""After a rate that was measured beside other work."""
 _BUSY_LOAD = 1.0
 """Runnable processes beyond the measurement's own threads, from which on others took its time."""
 
@@ -34,8 +37,8 @@ def table_cells(judged: Judged) -> tuple[str, ...]:
         format_bytes(row.size_bytes),
         MISSING if row.loss is None else f"{row.loss:.4f}",
         MISSING if divergence is None else f"{divergence.same_top1.value:.1%}",
-        _rate(row.decode_tps),
-        _rate(row.prefill_tps),
+        _rate(row.decode),
+        _rate(row.prefill),
         format_bytes(row.memory_bytes),
         MISSING if row.loss is None else f"{row.loss_error:.4f}",
         MISSING if quality is None else f"{quality.perplexity.value:.3f}",
@@ -65,22 +68,42 @@ def place_mark(judged: Judged, picked: Pick) -> str:
 
 
 def told_conditions(rows: Sequence[FrontierRow]) -> str:
-    """Over what the figures were measured, in one line."""
+    """Over what the figures were measured, in one line; what spoils or qualifies them first."""
     parts = []
+    rates = [bench for row in rows for bench in (row.decode, row.prefill) if bench is not None]
+    busy = [bench.load_average for bench in rates if bench.load_average is not None and is_busy(bench)]
+    if busy:
+        parts.append(f"{BUSY} measured beside other work (load {max(busy):.1f}): too slow")
+    usual = max((row.decode.tokens for row in rows if row.decode is not None), default=0)
+    few = [row.label for row in rows if row.decode is not None and row.decode.tokens < usual]
+    if few:
+        parts.append(f"{', '.join(few)} over a few tokens only")
     quality = next((row.quality for row in rows if row.quality is not None), None)
     if quality is not None:
-        against = f" against {quality.base_name}" if quality.base_name else ""
-        parts.append(
-            f"quality{against} over {quality.text_name}, {quality.chunks} x {quality.context_tokens} tokens"
-            f" ({quality.scored_tokens} scored)"
-        )
-    speed = next((bench for row in rows for bench in (row.decode, row.prefill) if bench is not None), None)
-    if speed is not None:
-        parts.append(f"speed on {speed.threads} threads")
-    loads = [row.decode.load_average for row in rows if row.decode is not None and row.decode.load_average is not None]
-    if speed is not None and loads and max(loads) > speed.threads + _BUSY_LOAD:
-        parts.append(f"! beside other work (load {max(loads):.1f}), so speeds are too low")
+        against = f"against {quality.base_name}, " if quality.base_name else ""
+        parts.append(f"{against}{quality.text_name}, {quality.chunks} x {quality.context_tokens} tokens")
+    if rates:
+        parts.append(f"{rates[0].threads} threads")
     return "; ".join(parts)
+
+
+def is_busy(bench: BenchRow) -> bool:
+    """Whether others took the processor's time while it was measured."""
+    return bench.load_average is not None and bench.load_average > bench.threads + _BUSY_LOAD
+
+
+def told_limits(limits: FrontierLimits, axis: str) -> str:
+    """`size <= 110 MiB, decode >= 5 tok/s; paid with size`."""
+    named = (
+        ("size <= {:g} MiB", limits.max_size_mib),
+        ("memory <= {:g} MiB", limits.max_memory_mib),
+        ("decode >= {:g} tok/s", limits.min_decode_tps),
+        ("prefill >= {:g} tok/s", limits.min_prefill_tps),
+        ("KL <= {:g}", limits.max_kl),
+        ("perplexity <= {:g}", limits.max_perplexity),
+    )
+    told = ", ".join(words.format(limit) for words, limit in named if limit is not None)
+    return f"{told or 'no limits'}; paid with {axis}"
 
 
 def as_markdown(judged: Sequence[Judged], picked: Pick) -> str:
@@ -122,6 +145,8 @@ def figures(judged: Judged, picked: Pick) -> dict[str, object]:
         "text": None if quality is None else quality.text_name,
         "chunks": None if quality is None else quality.chunks,
         "decode_tps": row.decode_tps,
+        "decode_tokens": None if row.decode is None else row.decode.tokens,
+        "load_average": None if row.decode is None else row.decode.load_average,
         "prefill_tps": row.prefill_tps,
         "memory_bytes": row.memory_bytes,
         "load_s": row.load_s,
@@ -152,5 +177,5 @@ def as_json(judged: Sequence[Judged], picked: Pick) -> str:
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
 
-def _rate(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.1f}"
+def _rate(bench: BenchRow | None) -> str:
+    return MISSING if bench is None else f"{bench.mean_tps:.1f}{BUSY if is_busy(bench) else ''}"

@@ -19,7 +19,7 @@ from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
 from edgetui.core.workflows import WORKFLOWS, workflow_name
 from edgetui.screens.fields_dialog import Field, FieldsDialog
-from edgetui.screens.job_screen import JobScreen
+from edgetui.screens.model_job_screen import ModelJobScreen
 from edgetui.services.engine_devices import toolchain_note
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.settings_panel import Setting, SettingsPanel
@@ -29,15 +29,12 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from edgetui.core.jobs import JobRecord
+    from edgetui.core.jobs import JobKind, JobRecord
     from edgetui.core.models import ModelEntry
     from edgetui.core.workflows import AnyWorkflow, Workflow
 
-KINDS = ("convert", "onnx", "olive", "mlx", "toolchain")
-"""Jobs that this screen starts."""
 
-
-class ConvertScreen(JobScreen):
+class ConvertScreen(ModelJobScreen):
     """Workflows on the left, what the marked one does and its settings on the right, the job below."""
 
     MODE = "quantize"
@@ -47,7 +44,8 @@ class ConvertScreen(JobScreen):
         " name of what it makes; j shows Olive's workflows as the JSON that they become. The result is a model like any"
         " other: Models lists it, m there measures its quality."
     )
-    AUTO_FOCUS = "WorkflowList"
+    KINDS: ClassVar[tuple[JobKind, ...]] = ("convert", "onnx", "olive", "mlx", "toolchain")
+    LIST = AUTO_FOCUS = "WorkflowList"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (110, "-wide")]  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
     ConvertScreen #model { height: 1; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold; padding: 0 1; }
@@ -67,11 +65,9 @@ class ConvertScreen(JobScreen):
     ]
 
     def __init__(self, entry: ModelEntry) -> None:
-        super().__init__()
-        self._entry = entry
+        super().__init__(entry)
         self._settings: dict[str, Workflow] = {workflow_name(workflow): workflow() for workflow in WORKFLOWS}
         self._named: Path | None = None
-        self._job_id: str | None = None
         self._missing: set[str] = set()
         """Toolchains that are not installed."""
 
@@ -107,17 +103,6 @@ class ConvertScreen(JobScreen):
                 return settings.TOOLCHAIN in self._missing
             return bool(settings.FIELDS) if action == "edit_settings" else True
         return super().check_action(action, parameters)
-
-    def action_back(self) -> None:
-        """From the job: cancel it after a question, or close what is over; else back to where this was opened."""
-        panel = self.query_one(JobPanel)
-        if panel.has_focus and self.job is not None:
-            if self.job.is_running:
-                self.action_cancel_job()
-            else:
-                self._close_job()
-        elif not self.clear_failure():
-            self.dismiss()
 
     @work(group="dialog", exclusive=True)
     async def action_edit_settings(self) -> None:
@@ -157,7 +142,7 @@ class ConvertScreen(JobScreen):
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        self._follow(record)
+        self.follow_job(record)
 
     def action_as_json(self) -> None:
         """Olive's workflows as the JSON that they become."""
@@ -221,7 +206,7 @@ class ConvertScreen(JobScreen):
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        self._follow(record)
+        self.follow_job(record)
 
     @work(group="toolchains", exclusive=True)
     async def _look_for_toolchains(self) -> None:
@@ -230,35 +215,9 @@ class ConvertScreen(JobScreen):
         self._describe()
         self.refresh_bindings()
 
-    # --- the job ------------------------------------------------------------------------------------------
-
-    def _follow(self, record: JobRecord) -> None:
-        self.clear_failure()
-        self._job_id = record.job_id
-        self.add_class("-job")
-        self.show_job(record)
-        self.query_one(JobPanel).focus()
-
-    def take_jobs(self, records: tuple[JobRecord, ...]) -> None:
-        """Show the job started here, or one of its kind that is found running."""
-        own = [record for record in records if record.kind in KINDS]
-        shown = next((record for record in own if record.job_id == self._job_id), None)
-        shown = shown or next((record for record in own if record.is_running), None)
-        if shown is None or shown == self.job:
-            return
-        ended = self.job is not None and self.job.is_running and not shown.is_running
-        self._job_id = shown.job_id
-        self.add_class("-job")
-        self.show_job(shown)
-        if ended:
-            # The name may be taken now, or the toolchain be there.
-            self._look_for_toolchains()
-
-    def _close_job(self) -> None:
-        self._job_id = None
-        self.remove_class("-job")
-        self.show_job(None)
-        self.query_one(WorkflowList).focus()
+    def job_ended(self, record: JobRecord) -> None:
+        """The name may be taken now, or the toolchain be there."""
+        self._look_for_toolchains()
 
 
 def _shown(value: object) -> str:

@@ -16,7 +16,7 @@ from textual.widgets import DataTable, Static
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.frontier import COST_AXES, FrontierLimits, Judged, Pick, SweepForm, judge, pick
-from edgetui.core.frontier_text import COLUMNS, place_mark, table_cells, told_conditions
+from edgetui.core.frontier_text import COLUMNS, place_mark, table_cells, told_conditions, told_limits
 from edgetui.core.job_text import progress_line
 from edgetui.core.plain_text import plain_line
 from edgetui.screens.base import LabScreen
@@ -73,11 +73,11 @@ class FrontierScreen(LabScreen):
     AUTO_FOCUS = "RowTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (150, "-wide")]  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
-    FrontierScreen #conditions { height: auto; max-height: 2; padding: 0 1; color: $text-muted; }
+    FrontierScreen #conditions { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
     FrontierScreen #empty { display: none; height: 1fr; padding: 1 2; }
     FrontierScreen #both { height: 1fr; layout: horizontal; }
     FrontierScreen RowTable { width: 1fr; height: 1fr; }
-    FrontierScreen FrontierChart { display: none; width: 1fr; height: 1fr; border-left: solid $primary; padding: 0 1; }
+    FrontierScreen FrontierChart { display: none; width: 1fr; height: 1fr; border-left: solid $primary; }
     FrontierScreen.-wide FrontierChart { display: block; }
     FrontierScreen.-wide RowTable { width: 100; }
     FrontierScreen.-chart.-normal FrontierChart { display: block; border-left: none; }
@@ -94,6 +94,7 @@ class FrontierScreen(LabScreen):
         Binding("s", "export", "Export", id="frontier.export"),
         Binding("right_square_bracket", "next_sweep(1)", "Older", key_display="]", id="frontier.older"),
         Binding("left_square_bracket", "next_sweep(-1)", "Newer", key_display="[", id="frontier.newer"),
+        Binding("k", "cancel", "Stop", id="frontier.cancel"),
         Binding("b", "open_build('bench')", "Bench", show=False, id="frontier.bench"),
         Binding("x", "forget", "Forget", show=False, id="frontier.forget"),
     ]
@@ -148,6 +149,8 @@ class FrontierScreen(LabScreen):
         """Offer what the marked build and the sweeps allow."""
         if action in ("open_build", "limits", "axis", "chart", "export", "forget"):
             return bool(self._judged)
+        if action == "cancel":
+            return self._sweeping is not None and self._sweeping.is_running
         if action == "next_sweep":
             step = parameters[0]
             assert isinstance(step, int)
@@ -225,6 +228,15 @@ class FrontierScreen(LabScreen):
             self.show_failure(error)
             return
         await self.lab_app.open_model_in(mode, entry)
+
+    @work(group="cancel")
+    async def action_cancel(self) -> None:
+        """Stop the sweep that runs; what was measured stays, and r on Jobs goes on with it."""
+        if self._sweeping is not None:
+            try:
+                await self.lab.jobs.cancel(self._sweeping.job_id)
+            except EdgetuiError as error:
+                self.show_failure(error)
 
     def action_forget(self) -> None:
         """Forget the sweep shown; wants the key twice."""
@@ -326,6 +338,7 @@ class FrontierScreen(LabScreen):
         self.query_one("#both").display = bool(rows)
         self.query_one("#pick").display = bool(rows)
         conditions = f"{rows[0].source_name}: {told_conditions(rows)}" if rows else ""
+        conditions += f"; {told_limits(self._limits, self._axis)}" if rows else ""
         if len(self._sweeps) > 1:
             conditions += f"   {self._sweep + 1} of {len(self._sweeps)}"
         self.query_one("#conditions", Static).update(Content(plain_line(conditions)))

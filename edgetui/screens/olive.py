@@ -18,7 +18,7 @@ from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
 from edgetui.core.workflows import workflow_name
 from edgetui.screens.fields_dialog import Field, FieldsDialog
-from edgetui.screens.job_screen import JobScreen
+from edgetui.screens.model_job_screen import ModelJobScreen
 from edgetui.widgets.job_panel import JobPanel
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from edgetui.core.jobs import JobRecord
+    from edgetui.core.jobs import JobKind, JobRecord
     from edgetui.core.models import ModelEntry
     from edgetui.core.workflows.olive import OliveWorkflow
     from edgetui.services.olive import SavedWorkflow
@@ -36,7 +36,7 @@ _SAVED = "saved "
 """Begins the ids of saved workflows in the list."""
 
 
-class OliveScreen(JobScreen):
+class OliveScreen(ModelJobScreen):
     """Templates and saved workflows with their settings on the left, the JSON on the right, the job below."""
 
     MODE = "quantize"
@@ -46,7 +46,8 @@ class OliveScreen(JobScreen):
         " from the JSON, runs it on the model above: where things are put is edgetui's business, and no pass may ask"
         " the network. A saved workflow runs on any model. x clears Olive's cache."
     )
-    AUTO_FOCUS = "#workflows"
+    KINDS: ClassVar[tuple[JobKind, ...]] = ("olive",)
+    LIST = AUTO_FOCUS = "#workflows"
     DEFAULT_CSS = """
     OliveScreen #model { height: 1; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold; padding: 0 1; }
     OliveScreen #both { height: 1fr; layout: horizontal; }
@@ -68,15 +69,13 @@ class OliveScreen(JobScreen):
     ]
 
     def __init__(self, entry: ModelEntry) -> None:
-        super().__init__()
-        self._entry = entry
+        super().__init__(entry)
         self._settings: dict[str, OliveWorkflow] = {}
         self._saved: dict[str, SavedWorkflow] = {}
         self._shown = ""
         """The JSON as it was put there; what differs from it was edited."""
         self._asked = ("", "")
         """The JSON that Olive was asked about last, and what it said."""
-        self._job_id: str | None = None
 
     def compose_body(self) -> ComposeResult:
         """Model; list and form beside the JSON; the job."""
@@ -107,17 +106,11 @@ class OliveScreen(JobScreen):
         return super().check_action(action, parameters)
 
     def action_back(self) -> None:
-        """From the JSON to the list; from the job: cancel it after a question, or close what is over; else back."""
-        panel = self.query_one(JobPanel)
+        """From the JSON to the list; else as the others."""
         if self.query_one(TextArea).has_focus:
-            self.query_one("#workflows").focus()
-        elif panel.has_focus and self.job is not None:
-            if self.job.is_running:
-                self.action_cancel_job()
-            else:
-                self._close_job()
-        elif not self.clear_failure():
-            self.dismiss()
+            self.query_one(self.LIST).focus()
+        else:
+            super().action_back()
 
     @work(group="dialog", exclusive=True)
     async def action_edit_settings(self) -> None:
@@ -159,11 +152,7 @@ class OliveScreen(JobScreen):
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        self.clear_failure()
-        self._job_id = record.job_id
-        self.add_class("-job")
-        self.show_job(record)
-        self.query_one(JobPanel).focus()
+        self.follow_job(record)
 
     def action_check(self) -> None:
         """Ask Olive what it thinks of the JSON."""
@@ -302,21 +291,11 @@ class OliveScreen(JobScreen):
 
     # --- the job ------------------------------------------------------------------------------------------
 
-    def take_jobs(self, records: tuple[JobRecord, ...]) -> None:
-        """Show the job started here, or one of Olive's that is found running."""
-        own = [record for record in records if record.kind == "olive"]
-        shown = next((record for record in own if record.job_id == self._job_id), None)
-        shown = shown or next((record for record in own if record.is_running), None)
-        if shown is None or shown == self.job:
-            return
-        ended = self.job is not None and self.job.is_running and not shown.is_running
-        self._job_id = shown.job_id
-        self.add_class("-job")
-        self.show_job(shown)
-        if ended:
-            self._show_model()
-            if shown.state == "succeeded":
-                self._show_footprint(shown.job_id)
+    def job_ended(self, record: JobRecord) -> None:
+        """The cache has grown, and a run that succeeded left its footprint."""
+        self._show_model()
+        if record.state == "succeeded":
+            self._show_footprint(record.job_id)
 
     @work(group="footprint", exclusive=True)
     async def _show_footprint(self, job_id: str) -> None:
@@ -329,12 +308,6 @@ class OliveScreen(JobScreen):
             # It was removed meanwhile; the list of models says so.
             return
         self._show_facts(footprint_facts(rows))
-
-    def _close_job(self) -> None:
-        self._job_id = None
-        self.remove_class("-job")
-        self.show_job(None)
-        self.query_one("#workflows").focus()
 
 
 def _typed(value: object) -> str:

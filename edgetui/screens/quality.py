@@ -16,7 +16,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.core.quality import QualityRecord, QualitySettings
 from edgetui.core.quality_text import COLUMNS, cells, lines
-from edgetui.screens.job_screen import JobScreen
+from edgetui.screens.model_job_screen import ModelJobScreen
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.row_table import RowTable
 from edgetui.widgets.settings_panel import Setting, SettingsPanel
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from edgetui.core.jobs import JobRecord
+    from edgetui.core.jobs import JobKind, JobRecord
     from edgetui.core.models import ModelEntry
 
 _FIELDS = (
@@ -39,7 +39,7 @@ _FIELDS = (
 )
 
 
-class QualityScreen(JobScreen):
+class QualityScreen(ModelJobScreen):
     """What will be measured on top, the history in the middle, all figures of the marked row or the job below."""
 
     MODE = "quantize"
@@ -50,7 +50,8 @@ class QualityScreen(JobScreen):
         " compare only over the same text, chunks and parent. enter measures, p takes another parent, e changes what is"
         " measured."
     )
-    AUTO_FOCUS = "RowTable"
+    KINDS: ClassVar[tuple[JobKind, ...]] = ("quality",)
+    LIST = AUTO_FOCUS = "RowTable"
     DEFAULT_CSS = """
     QualityScreen #setup { height: auto; max-height: 3; padding: 0 1; }
     QualityScreen #empty { display: none; height: 1fr; padding: 1 2; }
@@ -68,12 +69,10 @@ class QualityScreen(JobScreen):
     ]
 
     def __init__(self, entry: ModelEntry) -> None:
-        super().__init__()
-        self._entry = entry
+        super().__init__(entry)
         self._base: ModelEntry | None = None
         self._settings = QualitySettings()
         self._records: list[QualityRecord] = []
-        self._job_id: str | None = None
         self._to_remove: int | None = None
         self._unsubscribe_rows: Callable[[], None] = lambda: None
 
@@ -110,15 +109,6 @@ class QualityScreen(JobScreen):
             return bool(self._records)
         return super().check_action(action, parameters)
 
-    def action_back(self) -> None:
-        """Close what a job said, then go back to where this was opened."""
-        if self.clear_failure():
-            return
-        if self.job is not None and not self.job.is_running and self.has_class("-job"):
-            self._close_job()
-        else:
-            self.dismiss()
-
     @work(group="start", exclusive=True)
     async def action_measure(self) -> None:
         """Start the job."""
@@ -128,9 +118,7 @@ class QualityScreen(JobScreen):
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        self._job_id = record.job_id
-        self.add_class("-job")
-        self.show_job(record)
+        self.follow_job(record)
 
     @work(group="dialog", exclusive=True)
     async def action_choose_parent(self) -> None:
@@ -202,27 +190,11 @@ class QualityScreen(JobScreen):
     def _on_new_rows(self, _none: None) -> None:
         self._read()
 
-    def take_jobs(self, records: tuple[JobRecord, ...]) -> None:
-        """Show the measurement started here, or one that is found running."""
-        own = [record for record in records if record.kind == "quality"]
-        shown = next((record for record in own if record.job_id == self._job_id), None)
-        shown = shown or next((record for record in own if record.is_running), None)
-        if shown is None or shown == self.job:
-            return
-        ended = self.job is not None and self.job.is_running and not shown.is_running
-        self._job_id = shown.job_id
-        self.add_class("-job")
-        self.show_job(shown)
-        if ended:
-            self._read()
-            if shown.state == "succeeded":
-                self._close_job()
-
-    def _close_job(self) -> None:
-        self._job_id = None
-        self.remove_class("-job")
-        self.show_job(None)
-        self.query_one(RowTable).focus()
+    def job_ended(self, record: JobRecord) -> None:
+        """Its row takes the place of the job."""
+        self._read()
+        if record.state == "succeeded":
+            self.close_job()
 
     # --- what is shown ------------------------------------------------------------------------------------
 

@@ -237,6 +237,10 @@ class QuantizeScreen(JobScreen):
                         self._describe()
         except EdgetuiError as error:
             self.show_failure(error)
+            if self._options != QuantOptions():
+                # What this model or llama.cpp refuses is taken back, so that there is something to choose from.
+                self._options = QuantOptions()
+                self._plan_again(types.highlighted_type or USUAL_TYPE)
         else:
             types.end()
             await self._read_speeds()

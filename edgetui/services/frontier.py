@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -13,9 +14,13 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.frontier import FrontierRow
 from edgetui.core.units import format_bytes
 from edgetui.core.workflows import WORKFLOWS, workflow_name
+from edgetui.services.engine_devices import toolchain_note
+from edgetui.services.quality import MEASURED_FORMATS, unquantized_parent
 from edgetui.services.signals import Signal
-from edgetui.services.sweep_planner import SweepPlanner, numbered, way_to, within_reason, workflow_of
+from edgetui.services.sweep_planner import MadeHere, SweepPlanner, numbered, way_to, within_reason, workflow_of
+from edgetui.services.workflows import passed_through
 from edgetui.store.frontier import FrontierRows
+from edgetui.store.provenance import Provenance
 from edgetui.worker.requests import SweepRequest
 from edgetui.worker.requests.sweep import SweepCell
 
@@ -75,6 +80,7 @@ class Frontier:
         self._paths = paths
         self._jobs = jobs
         self._rows = FrontierRows(database)
+        self._provenance = Provenance(database)
         self._catalog = catalog
         self._quantizer = quantizer
         self._workflows = workflows
@@ -93,7 +99,9 @@ class Frontier:
             if build.partition(":")[0] in names:
                 settings = workflow_of(build)
                 ways = way_to(entry, settings)
-                if ways is not None and all(way.TOOLCHAIN in ready for way in (*ways, settings)):
+                is_ready = ways is not None and all(way.TOOLCHAIN in ready for way in (*ways, settings))
+                # What takes seconds a token here is only made when it is asked for.
+                if is_ready and not toolchain_note(settings.MAKES):
                     chosen.append(build)
         return tuple(chosen)
 
@@ -119,6 +127,8 @@ class Frontier:
         if quality is None and bench is None:
             raise EdgetuiError("bad_request", "There is nothing to measure: ask for quality or for speed.")
         known = await self._catalog.scan()
+        by_name = {each.name: each for each in known}
+        made_here = await asyncio.to_thread(MadeHere, known, self._provenance.origin_of)
         folder = None if keep else self._paths.state_dir / "sweeps" / f"{time.time_ns():x}"
         cells: list[SweepCell] = []
         places: dict[str, str] = {}
@@ -128,8 +138,8 @@ class Frontier:
                 raise EdgetuiError("bad_file", entry.problem)
             planner = SweepPlanner(
                 entry,
-                base or entry,
-                known,
+                base or self._yardstick(entry, known, quality),
+                made_here,
                 self._quantizer,
                 self._workflows,
                 self._imatrices,
@@ -137,7 +147,12 @@ class Frontier:
                 folder=folder,
                 places=places,
             )
-            cells.append(planner.source_cell())
+            if entry.format in MEASURED_FORMATS:
+                cells.append(planner.cell_of(entry))
+            origin = by_name.get(entry.parent or "")
+            if entry.recovered_from and origin and not origin.problem and origin.format in MEASURED_FORMATS:
+                # It may well be the best of all, since what it lost is lost in the source too.
+                cells.append(planner.cell_of(origin))
             for build in dict.fromkeys(builds or await self.usual_builds(entry)):
                 cells.append(await planner.cell(build))
             predicted_bytes += planner.predicted_bytes
@@ -155,6 +170,22 @@ class Frontier:
             ),
             predicted_bytes=predicted_bytes,
         )
+
+    @staticmethod
+    def _yardstick(entry: ModelEntry, known: Sequence[ModelEntry], quality: QualitySettings | None) -> ModelEntry:
+        """What a model's builds are compared with: itself, or an unquantized build of it that an engine runs."""
+        if entry.format in MEASURED_FORMATS or quality is None:
+            return entry
+        builds = (each for each in known if each.parent == entry.name and each.format in MEASURED_FORMATS)
+        found = next((each for each in builds if passed_through(each) in (None, entry.recovered_from)), None)
+        found = found or unquantized_parent(entry, known)
+        if found is None:
+            raise EdgetuiError(
+                "unsupported",
+                f"{entry.name} is in the {entry.format} format, which no engine here runs, so there is nothing to"
+                " compare its builds with: make a GGUF of it first (to-gguf) and sweep that, or name a --base.",
+            )
+        return found
 
     async def start(self, plan: SweepPlan) -> JobRecord:
         """Start a planned sweep; raises `EdgetuiError`: `no_space`, `busy`, `no_permission`, `engine_missing`."""
@@ -193,6 +224,10 @@ class Frontier:
 
     def _require_room(self, needed: int) -> None:
         folder = next(parent for parent in (self._paths.models_dir, *self._paths.models_dir.parents) if parent.exists())
+        if needed and not os.access(folder, os.W_OK | os.X_OK):
+            raise EdgetuiError(
+                "no_permission", f"The folder {folder} cannot be written: make it writable, or keep none of the builds."
+            )
         free, headroom = shutil.disk_usage(folder).free, self._settings.disk_headroom_bytes
         if free < needed + headroom:
             raise EdgetuiError(

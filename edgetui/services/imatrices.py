@@ -73,7 +73,11 @@ class Imatrices:
         """What the job is asked for; `text` is `topics` or the path of a UTF-8 file, and 0 chunks are all of it."""
         path = "" if text == TOPICS else str(Path(os.path.expanduser(text)).absolute())
         text_name = Path(path).name if path else TOPICS
-        words = [entry.name, re.sub(r"[^\w.-]+", "-", Path(text_name).stem)[:40], str(chunks) if chunks else "all"]
+        words = [
+            entry.name[:100].replace("/", "-"),
+            re.sub(r"[^\w.-]+", "-", Path(text_name).stem)[:40],
+            str(chunks) if chunks else "all",
+        ]
         return ImatrixRequest(
             model=str(entry.path),
             model_name=entry.name,

@@ -127,7 +127,8 @@ class Jobs:
     async def restart(self, job_id: str) -> JobRecord:
         """Run a job again that did not do its work; raises `bad_request`, `busy`."""
         record = await self.get(job_id)
-        if record.state == "succeeded":
+        # A sweep goes on with the builds that failed.
+        if record.state == "succeeded" and record.kind != "sweep":
             raise EdgetuiError("bad_request", f"Job {record.job_id} has done its work: start a new one instead.")
         _refuse_running(record)
         await asyncio.to_thread(self._restart, self._folder(record.job_id))

@@ -23,7 +23,7 @@ from edgetui.worker.requests import QuantizeRequest, WorkflowRequest
 from edgetui.worker.requests.sweep import SweepCell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edgetui.core.bench import BenchSettings
     from edgetui.core.models import ModelEntry, ModelFormat
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edgetui.services.imatrices import Imatrices
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.workflows import Workflows
+    from edgetui.store.provenance import Origin
     from edgetui.worker.requests import ImatrixRequest
     from edgetui.worker.requests.sweep import MakeRequest
 
@@ -41,7 +42,36 @@ MAKE_IMATRIX = "make"
 SLOW_TOKENS = 4
 SLOW_REPETITIONS = 2
 """For an engine that is slow on this machine, such as MLX without Apple silicon."""
+_WIDTHS = (("32", 34.0), ("16", 17.0), ("8", 9.5), ("int4", 9.0), ("4", 6.0), ("3", 5.0), ("2", 4.0))
+"""Bits a weight on disk by what a type's name holds, rather too many: tables of tokens often stay wide."""
 _TOOLCHAIN_NAMES = {"": "llama.cpp", "gguf": "llama.cpp", "onnx": "ONNX", "olive": "Olive", "mlx": "MLX"}
+
+
+class MadeHere:
+    """Models that are here, by what they were made of and how: by the file itself, not by its name."""
+
+    def __init__(self, entries: Sequence[ModelEntry], origin_of: Callable[[Path], Origin | None]) -> None:
+        """Asks for the origin of each; for a thread of its own."""
+        self._found: dict[tuple[str, str], tuple[ModelEntry, float]] = {}
+        for entry in entries:
+            origin = origin_of(entry.folder or entry.path) if entry.recipe and not entry.problem else None
+            if origin is not None:
+                self._found[_root(origin.parent_path), origin.recipe] = (entry, origin.created)
+
+    def find(self, source_path: str, recipe: str) -> ModelEntry | None:
+        """What this very source was made into by a recipe; nothing where the source was changed since."""
+        root = _root(source_path)
+        entry, created = self._found.get((root, recipe), (None, 0.0))
+        try:
+            return entry if entry is not None and os.stat(root).st_mtime <= created else None
+        except OSError:
+            return None
+
+
+def _root(path: str) -> str:
+    """What stands for a model: its GGUF file, or its folder."""
+    real = os.path.realpath(path)
+    return real if os.path.isdir(real) or real.endswith(".gguf") else os.path.dirname(real)
 
 
 class SweepPlanner:
@@ -51,7 +81,7 @@ class SweepPlanner:
         self,
         entry: ModelEntry,
         base: ModelEntry,
-        entries: Sequence[ModelEntry],
+        made_here: MadeHere,
         quantizer: Quantizer,
         workflows: Workflows,
         imatrices: Imatrices,
@@ -60,7 +90,7 @@ class SweepPlanner:
         folder: Path | None,
         places: dict[str, str],
     ) -> None:
-        """`entries` are all models here; `imatrix` is a file, `make`, or empty; in `folder` nothing is kept.
+        """`made_here` is what there is already; `imatrix` is a file, `make`, or empty; in `folder` nothing is kept.
 
         `places` holds the paths of all that the sweep makes, with what each is, and is added to.
         """
@@ -72,8 +102,7 @@ class SweepPlanner:
         self._imatrix = imatrix
         self._folder = folder
         self._places = places
-        self._by_recipe = {(each.parent, each.recipe): each for each in entries if each.recipe and not each.problem}
-        self._planned: dict[str, ModelFormat] = {}
+        self._made_here = made_here
         self._sizes: dict[str, int] = {}
 
     @property
@@ -82,14 +111,14 @@ class SweepPlanner:
         sizes = list(self._sizes.values())
         return sum(sizes) if self._folder is None else sum(sorted(sizes)[-3:])
 
-    def source_cell(self) -> SweepCell:
-        """The model itself."""
-        entry = self._entry
+    def cell_of(self, entry: ModelEntry) -> SweepCell:
+        """A model that is here: the source itself, or what it was made of."""
+        what = "source" if entry.name == self._entry.name else "its origin"
         return SweepCell(
             cell_id="",
-            label=_told_type(entry),
+            label=f"{entry.quant_type or entry.format} ({what})",
             toolchain=_engine_of(entry.format),
-            source_name=entry.name,
+            source_name=self._entry.name,
             model_name=entry.name,
             model_path=str(entry.path),
             model_format=entry.format,
@@ -100,9 +129,11 @@ class SweepPlanner:
     async def cell(self, build: str) -> SweepCell:
         """One build; raises `EdgetuiError`."""
         names = {workflow_name(workflow) for workflow in WORKFLOWS}
-        if build.partition(":")[0] in names:
+        if build.partition(":")[0] in names or ":" in build:
             return self._by_workflow(build)
-        type_name, plus, _ = build.partition(IMATRIX)
+        type_name, plus, rest = build.partition(IMATRIX)
+        if rest:
+            raise EdgetuiError("bad_request", f"{plain_line(build)} is no build: nothing comes after {IMATRIX}.")
         return await self._by_type(type_name.strip().upper(), with_imatrix=bool(plus))
 
     async def _by_type(self, type_name: str, *, with_imatrix: bool) -> SweepCell:
@@ -157,6 +188,7 @@ class SweepPlanner:
             options=options,
             allow_requantize=True,
             predicted_bytes=plan.size_bytes,
+            source_tensor_bytes=plan.source_tensor_bytes,
             parent_name=entry.name,
             recovered_from=passed_through(entry),
         )
@@ -175,20 +207,29 @@ class SweepPlanner:
         source_path, source_name, source_format = str(self._entry.path), self._entry.name, self._entry.format
         for way in ways:
             request = self._workflow_request(way, source_path, source_name, source_format)
-            here = self._by_recipe.get((source_name, workflow_recipe(way, source_name)))
+            here = self._made_here.find(source_path, workflow_recipe(way, source_name))
             if here is not None:
                 source_path = str(here.path)
                 # Not as the list calls it, which depends on what else is there: the recipe must stay the same.
                 source_name = (here.folder or here.path).name
             else:
                 makes.append(request)
-                self._sizes[request.target] = self._entry.size_bytes * (2 if way.type_name == "fp32" else 1)
+                self._sizes[request.target] = self._guessed_bytes(way)
                 source_path, source_name = request.target, Path(request.target).name
             source_format = way.MAKES
         last = self._workflow_request(settings, source_path, source_name, source_format)
         label = f"{_TOOLCHAIN_NAMES.get(settings.TOOLCHAIN, settings.TOOLCHAIN)} {_short(settings)}"
         recipe = workflow_recipe(settings, source_name)
-        return self._made(label, settings.TOOLCHAIN, settings.MAKES, last, recipe, self._entry.size_bytes, tuple(makes))
+        return self._made(
+            label, settings.TOOLCHAIN, settings.MAKES, last, recipe, self._guessed_bytes(settings), tuple(makes)
+        )
+
+    def _guessed_bytes(self, settings: Workflow) -> int:
+        """About what a workflow's result takes, by its type's width; the source's size where that tells nothing."""
+        width = next((bits for mark, bits in _WIDTHS if mark in settings.type_name.lower()), None)
+        if width is None or not self._entry.parameter_count:
+            return self._entry.size_bytes
+        return round(self._entry.parameter_count * width / 8)
 
     def _workflow_request(
         self, settings: Workflow, source_path: str, source_name: str, source_format: ModelFormat
@@ -217,7 +258,7 @@ class SweepPlanner:
     ) -> SweepCell:
         """The cell of what a request makes, or of the very same that is here."""
         target = Path(request.output or "")
-        here = self._by_recipe.get((request.subject, recipe))
+        here = self._made_here.find(request.source, recipe)
         if here is None:
             self._sizes[str(target)] = size_bytes
         makes = () if here is not None else (*before, request)
@@ -293,10 +334,6 @@ def _short(settings: Workflow) -> str:
     words = workflow_name(settings).removeprefix(f"{settings.TOOLCHAIN}-")
     kind = settings.type_name if words in ("build", "quantize") else words
     return " ".join([kind, *differs])
-
-
-def _told_type(entry: ModelEntry) -> str:
-    return f"{entry.quant_type or entry.format} (source)"
 
 
 def _engine_of(model_format: ModelFormat) -> str:

@@ -171,6 +171,6 @@ def workflow_settings(name: str, values: Mapping[str, str]) -> AnyWorkflow:
 
 def _wrong_format(entry: ModelEntry, settings: Workflow) -> str:
     name, takes = workflow_name(settings), " or ".join(settings.TAKES)
-    ways = [workflow_name(way) for way in WORKFLOWS if entry.format in way.TAKES and way.MAKES in settings.TAKES]
-    first = f": make {settings.TAKES[0]} of it first ({ways[0]})" if ways else ""
+    ways = [way for way in WORKFLOWS if entry.format in way.TAKES and way.MAKES in settings.TAKES]
+    first = f": make {ways[0].MAKES} of it first ({workflow_name(ways[0])})" if ways else ""
     return f"{name} takes {takes} models, and {entry.name} is {entry.format}{first}."

@@ -198,8 +198,8 @@ def _log(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the job of a folder; the second argument is its lock, held by whoever started us."""
-    if STEP in arguments[2:]:
-        die_with_parent()
+    if arguments[2:3] == [STEP]:
+        die_with_parent(int(arguments[3]))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     folder = JobFolder(Path(arguments[0]))
     lock = int(arguments[1]) if len(arguments) > 1 else folder.lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from edgetui.store.job_folder import JobFolder, JobOrder
 
 STEP = "step"
-"""Argument of a job's process that is a step of another job: it ends with that one."""
+"""Argument of a job's process that is a step of another job, before that one's number: it ends with that one."""
 
 
 def start_job(folder: JobFolder, order: JobOrder, lock: int, *, as_step: bool = False) -> subprocess.Popen[bytes]:
@@ -25,7 +26,7 @@ def start_job(folder: JobFolder, order: JobOrder, lock: int, *, as_step: bool = 
     """
     toolchain = order.request.toolchain
     python = spawn.toolchain_python(Path(order.toolchains), toolchain) if toolchain else None
-    arguments = (str(folder.path), str(lock), *([STEP] if as_step else []))
+    arguments = (str(folder.path), str(lock), *([STEP, str(os.getpid())] if as_step else []))
     command = spawn.interpreter_command("edgetui.worker.job", *arguments, python=python)
     try:
         with folder.log_path.open("ab") as log:

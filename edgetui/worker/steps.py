@@ -10,6 +10,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,8 @@ class Steps:
         self._process: subprocess.Popen[bytes] | None = None
         self._running: JobFolder | None = None
         self._program: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._closed = False
 
     def run(
         self, name: str, request: JobRequest, on_event: Callable[[JobEvent], None] = lambda event: None
@@ -67,8 +70,11 @@ class Steps:
             return cast("JobSucceeded", events[-1])
         lock = _renew_soon(folder, order)
         try:
-            self._running = folder
-            self._process = start_job(folder, order, lock, as_step=True)
+            with self._lock:
+                if self._closed:
+                    raise EdgetuiError("cancelled", "It was cancelled.")
+                self._running = folder
+                self._process = start_job(folder, order, lock, as_step=True)
         finally:
             os.close(lock)
         return self._follow(folder, on_event)
@@ -114,8 +120,11 @@ class Steps:
 
     def end(self) -> None:
         """End the step that runs, and remove what it has begun; for the end of the job itself."""
+        with self._lock:
+            # Whatever the job's thread was about to start is not started any more.
+            self._closed = True
+            process, folder = self._process, self._running
         self._end_program()
-        process, folder = self._process, self._running
         if process is None or folder is None or process.poll() is not None:
             return
         with suppress(ProcessLookupError):

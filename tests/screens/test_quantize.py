@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.core.quant_options import QuantOptions
 from edgetui.screens.confirm import ConfirmDialog
 from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.imatrix_dialog import ImatrixDialog
@@ -207,6 +208,16 @@ async def test_a_type_that_needs_an_imatrix_offers_to_make_one(app: EdgetuiApp, 
         await pilot.press("n")
         await person.sees(lambda: not person.asked)
         assert await lab.jobs.list() == () and not person.failure
+
+
+async def test_an_imatrix_that_is_not_there_is_said_and_taken_back(app: EdgetuiApp) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.sees_all_plans()
+        person.screen._take_options(QuantOptions(imatrix="/nope/x.gguf"))
+        await person.sees(lambda: "x.gguf" in person.failure)
+        await person.sees_all_plans()
+        assert "usual" in person.text("#options") and "MiB" in person.row("Q4_0")
 
 
 async def test_an_imatrix_is_made_by_keys_and_taken(app: EdgetuiApp, lab: Lab, short_model: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from contextlib import aclosing
 from pathlib import Path
@@ -76,6 +77,8 @@ async def test_a_sweep_makes_and_measures_each_build_and_the_evidence_decides(la
     limits = FrontierLimits(max_size_mib=narrow.size_bytes / 1024**2 + 1 if narrow.size_bytes else None)
     judged = judge([source, wide, narrow], limits, "size")
     assert judged[1].broken and pick(judged, limits, "size").row is not None
+    again = await lab.jobs.restart((await lab.jobs.list())[0].job_id)
+    assert isinstance(await last_of(lab, again), JobSucceeded)
     names = {entry.name for entry in await lab.catalog.scan()}
     assert {"SmolLM2-135M-Instruct.Q8_0", "SmolLM2-135M-Instruct.Q4_0"} <= names
 
@@ -87,11 +90,40 @@ async def test_what_a_sweep_finds_here_is_measured_and_not_made_again(lab: Lab, 
     assert again.predicted_bytes == 0 and again.request.cells[1].makes == ()
 
 
+async def test_a_build_of_another_model_of_the_same_name_is_not_taken_for_this_ones(
+    lab: Lab, demo_entry: ModelEntry, demo_model: Path
+) -> None:
+    source = lab.paths.models_dir / "mine.gguf"
+    lab.paths.models_dir.mkdir(parents=True)
+    shutil.copyfile(demo_model, source)
+    mine = await lab.catalog.find("mine")
+    first = await lab.frontier.start(await plan_of(lab, mine, "Q4_0"))
+    assert isinstance(await last_of(lab, first), JobSucceeded)
+    assert (await plan_of(lab, await lab.catalog.find("mine"), "Q4_0")).request.cells[1].makes == ()
+    # Another file under its name.
+    source.unlink()
+    shutil.copyfile(demo_model, source)
+    (made,) = (await plan_of(lab, await lab.catalog.find("mine"), "Q4_0")).request.cells[1].makes
+    assert made.output is not None and made.output.endswith("-2.gguf")
+
+
+async def test_a_sweep_that_is_cancelled_leaves_nothing_of_builds_that_are_not_kept(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    plan = await plan_of(lab, demo_entry, "Q8_0", keep=False)
+    record = await lab.frontier.start(plan)
+    await until_note(lab, record, "Q8_0: quality")
+    (temporary,) = plan.request.cells[1].temporary
+    assert size_of(temporary) is not None
+    await lab.jobs.cancel(record.job_id)
+    assert size_of(temporary) is None and size_of(os.path.dirname(temporary)) is None
+
+
 async def test_builds_that_are_not_kept_are_gone_once_they_are_measured(lab: Lab, demo_entry: ModelEntry) -> None:
     plan = await plan_of(lab, demo_entry, "Q4_0", keep=False)
     assert isinstance(await last_of(lab, await lab.frontier.start(plan)), JobSucceeded)
     row = (await lab.frontier.rows())[1]
-    assert row.loss is not None and size_of(row.path) is None
+    assert row.loss is not None and size_of(row.path) is None and size_of(os.path.dirname(row.path)) is None
     assert [entry.name for entry in await lab.catalog.scan()] == [demo_entry.name]
 
 

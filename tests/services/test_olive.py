@@ -114,12 +114,13 @@ async def test_a_cancelled_job_leaves_no_file_and_no_process(tiny_llama: Path, t
     lab = toolchain_lab
     entry = await lab.catalog.find(str(tiny_llama / "model.safetensors"))
     settings = OliveGptq(samples=4096, tokens=16)
+    before = psutil.Process().children(recursive=True)
     record = await lab.workflows.start(entry, settings)
     async with aclosing(lab.jobs.watch(record.job_id)) as events:
         async for event in events:
             if isinstance(event, JobProgress) and event.note.startswith("Gptq"):
                 break
-    own = psutil.Process().children(recursive=True)
+    own = [process for process in psutil.Process().children(recursive=True) if process not in before]
     assert own
     assert (await lab.jobs.cancel(record.job_id)).state == "cancelled"
     gone, alive = await asyncio.to_thread(psutil.wait_procs, own, 10)

@@ -78,7 +78,7 @@ def told(name: str, tool: str) -> Iterator[None]:
         raise EdgetuiError(
             "engine_missing",
             f"The toolchain {_TOOLCHAIN} lacks a package ({_short(str(error))}): install it anew with"
-            f" `edgetui toolchain install {_TOOLCHAIN}`.",
+            f" `edgetui toolchain install {_TOOLCHAIN} --again`.",
             traceback.format_exc(),
         ) from error
     except Exception as error:

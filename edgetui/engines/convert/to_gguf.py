@@ -134,7 +134,8 @@ def _converter() -> Any:
     if not (place / "conversion").is_dir():
         raise EdgetuiError(
             "engine_missing",
-            "The toolchain gguf has no converter of llama.cpp: install it anew with `edgetui toolchain install gguf`.",
+            "The toolchain gguf has no converter of llama.cpp: install it anew with"
+            " `edgetui toolchain install gguf --again`.",
         )
     sys.path[:0] = [str(place / "gguf-py"), str(place)]
     return import_module("conversion")

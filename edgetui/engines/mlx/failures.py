@@ -40,7 +40,8 @@ def _sentence(error: Exception, name: str, doing: str) -> EdgetuiError:
     if isinstance(error, ImportError):
         return EdgetuiError(
             "engine_missing",
-            f"MLX does not load here ({_first_line(error)}): install it anew with `edgetui toolchain install mlx`.",
+            f"MLX does not load here ({_first_line(error)}): install it anew with"
+            " `edgetui toolchain install mlx --again`.",
             detail,
         )
     if isinstance(error, MemoryError) or _MEMORY.search(said):

@@ -183,7 +183,8 @@ def _refuse_objection(config: dict[str, Any], settings: OliveWorkflow, source: P
     except ImportError as error:
         raise EdgetuiError(
             "engine_missing",
-            f"The toolchain olive lacks a package ({error}): install it anew with `edgetui toolchain install olive`.",
+            f"The toolchain olive lacks a package ({error}): install it anew with"
+            " `edgetui toolchain install olive --again`.",
         ) from error
     if objection is None:
         return

@@ -38,7 +38,7 @@ def told(name: str, doing: str) -> Iterator[None]:
         raise EdgetuiError(
             "engine_missing",
             f"The toolchain onnx lacks a package ({plain_line(str(error))}): install it anew with"
-            " `edgetui toolchain install onnx`.",
+            " `edgetui toolchain install onnx --again`.",
             detail=traceback.format_exc(),
         ) from error
     except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -58,6 +59,10 @@ class SweepRequest(Request, frozen=True, kw_only=True):
     """Folder in which the base's log-probabilities are kept."""
     headroom_bytes: int = 0
     """Free space that must remain on the disk."""
+
+    def partials(self, job_id: str) -> tuple[Path, ...]:
+        """What is made only to be measured; folders that hold nothing else."""
+        return tuple(sorted({Path(path).parent for cell in self.cells for path in cell.temporary}))
 
     @property
     def subject(self) -> str:

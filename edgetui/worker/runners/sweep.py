@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,9 @@ class _Sweep:
                 failed.append(row)
             self._remove_temporary(cells[number + 1 :])
         self._remove_temporary(())
+        for folder in self._request.partials(self._job.folder.job_id):
+            with suppress(OSError):
+                folder.rmdir()
         if len(failed) == len(cells):
             raise EdgetuiError(
                 "unsupported",

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import subprocess
+import sys
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,14 +92,17 @@ async def test_weights_words_and_answers_come_back(
 
 
 def tokens_by_llama(path: Path) -> list[int]:
-    import llama_cpp
-
-    model = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
-    try:
-        found: list[int] = model.tokenize(TRICKY.encode(), add_bos=False, special=True)
-        return found
-    finally:
-        model.close()
+    # In a process of its own: here the package may have been loaded without what it makes of the library.
+    code = (
+        "import json, sys, llama_cpp\n"
+        "model = llama_cpp.Llama(sys.argv[1], vocab_only=True, verbose=False)\n"
+        "print(json.dumps(model.tokenize(sys.argv[2].encode(), add_bos=False, special=True)))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(path), TRICKY], capture_output=True, text=True, check=True, timeout=60
+    )
+    found: list[int] = json.loads(told.stdout.splitlines()[-1])
+    return found
 
 
 def tokens_by_library(toolchain: Path, folder: Path) -> list[int]:

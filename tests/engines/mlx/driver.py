@@ -6,7 +6,6 @@ An order is `{"do": NAME, ...}`; the answer `{"answer": ...}`, or `{"kind", "mes
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 from pathlib import Path
@@ -174,24 +173,9 @@ def measure(order: dict[str, Any]) -> Any:
     return {"rows": msgspec.to_builtins(rows), "told": [list(each) for each in told]}
 
 
-def main() -> None:
-    """Answer until standard input ends; what libraries print goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+if __name__ == "__main__":
     # At the end, so that the toolchain's own packages come first.
     sys.path.append(sys.argv[1])
-    from edgetui.core.failures import EdgetuiError
+    from tests.toolchain_driver import serve
 
-    for line in sys.stdin:
-        order = json.loads(line)
-        try:
-            answer: dict[str, Any] = {"answer": globals()[order["do"]](order)}
-        except EdgetuiError as error:
-            answer = {"kind": error.failure.kind, "message": error.failure.message, "detail": error.failure.detail}
-        except Exception as error:
-            answer = {"kind": "bug", "message": repr(error), "detail": ""}
-        print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    main()
+    serve(globals())

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.engines.mlx.conftest import Toolchain
+    from tests.toolchain_driver import Toolchain
 
 
 def cut_short(folder: Path) -> None:

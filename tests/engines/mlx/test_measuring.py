@@ -13,7 +13,7 @@ from edgetui.core.failures import EdgetuiError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.engines.mlx.conftest import Toolchain
+    from tests.toolchain_driver import Toolchain
 
 TOLERANCE = 0.001
 """Of a logit: what another order of the same sums may change."""

@@ -16,7 +16,7 @@ from edgetui.formats.safetensors import read_safetensors
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.engines.mlx.conftest import Toolchain
+    from tests.toolchain_driver import Toolchain
 
 TEXT = topics["lambda"]
 LEARNED_TEXT = {"data": "topics", "samples": 16, "tokens": 32}

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from edgetui.core.failures import EdgetuiError
-from edgetui.worker.spawn import toolchain_environment
+from tests.toolchain_driver import Toolchain, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Toolchain:
-    """Has the driver do things; raises the `EdgetuiError` that it met."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def __call__(self, do: str, **order: Any) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, **order}, default=str) + "\n")
-        self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        if "kind" in answer:
-            assert answer["kind"] != "bug", answer["message"]
-            raise EdgetuiError(answer["kind"], answer["message"], answer["detail"])
-        return answer["answer"]
-
-    def make(self, workflow: str, source: Path, target: Path, **settings: Any) -> list[tuple[float, float | None, str]]:
-        """Make a model by a workflow."""
-        notes: list[tuple[float, float | None, str]] = self(
-            "make", source=source, target=target, settings={"workflow": workflow, **settings}
-        )
-        return notes
-
-    def refusal(self, workflow: str, source: Path, target: Path, **settings: Any) -> tuple[str, str]:
-        """Kind and sentence with which a workflow refuses."""
-        with pytest.raises(EdgetuiError) as caught:
-            self.make(workflow, source, target, **settings)
-        return caught.value.failure.kind, str(caught.value)
 
 
 @pytest.fixture(scope="session")
 def toolchain(onnx_toolchain: Path) -> Iterator[Toolchain]:
     """The driver, in the toolchain's interpreter."""
-    process = subprocess.Popen(
-        [str(onnx_toolchain / "bin" / "python"), str(Path(__file__).with_name("driver.py")), str(ROOT)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=toolchain_environment(),
-    )
-    yield Toolchain(process)
-    assert process.stdin is not None
-    process.stdin.close()
-    process.wait(30)
+    with started(onnx_toolchain, Path(__file__).with_name("driver.py")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from edgetui.engines.llama_cpp.logits import open_logits
 from edgetui.engines.llama_cpp.quantize import quantize
 from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.formats.onnx import read_onnx
-from tests.engines.onnx_runtime.conftest import Toolchain
+from tests.toolchain_driver import Toolchain
 
 TEXT = (
     "The if statement is used for conditional execution. It selects exactly one of the suites by evaluating the"

@@ -14,7 +14,7 @@ import pytest
 from edgetui.core.failures import EdgetuiError
 from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.formats.onnx import read_onnx
-from tests.engines.onnx_runtime.conftest import Toolchain
+from tests.toolchain_driver import Toolchain
 
 TOKENS = list(range(1, 25))
 LONG_TEXT = "The with statement wraps a block. " * 40
