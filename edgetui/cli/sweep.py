@@ -13,7 +13,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from edgetui.core.frontier import SweepForm
     from edgetui.core.jobs import JobRecord
@@ -97,7 +97,7 @@ async def _run(
             keep=form.keep,
         )
         if dry_run:
-            _tell(plan, as_json)
+            _tell(plan, await lab.frontier.missing_toolchains(plan), as_json)
             return 0
 
         def start() -> Awaitable[JobRecord]:
@@ -115,13 +115,14 @@ async def _run(
         await lab.close()
 
 
-def _tell(plan: SweepPlan, as_json: bool) -> None:
+def _tell(plan: SweepPlan, missing: Sequence[str], as_json: bool) -> None:
     from edgetui.core.units import format_bytes
 
     if as_json:
         print_json(
             {
                 "predicted_bytes": plan.predicted_bytes,
+                "missing_toolchains": list(missing),
                 "builds": [
                     {
                         "build": cell.label,
@@ -139,6 +140,8 @@ def _tell(plan: SweepPlan, as_json: bool) -> None:
         how = f"makes {', then '.join(names)}" if names else "is here"
         print(plain_line(f"{cell.label:<24} {how}"))
     print(f"Takes at most about {format_bytes(plan.predicted_bytes)} on disk.")
+    for name in missing:
+        print(f"Needs the toolchain {name}, which is not ready: edgetui toolchain install {name}.")
 
 
 def require_sweep(found: bool) -> None:

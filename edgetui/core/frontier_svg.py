@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 860, 520
 _LEFT, _RIGHT, _TOP, _BOTTOM = 80, 30, 56, 64
-LEAST_LOSS = 1e-5
+LEAST_LOSS = 1e-3
 """A KL divergence below that is drawn there: 0 has no place on a logarithmic axis."""
 _MIB = 1024.0**2
 AXIS_TITLES: dict[CostAxis, str] = {

@@ -79,7 +79,7 @@ class FrontierScreen(LabScreen):
     FrontierScreen RowTable { width: 1fr; height: 1fr; }
     FrontierScreen FrontierChart { display: none; width: 1fr; height: 1fr; border-left: solid $primary; }
     FrontierScreen.-wide FrontierChart { display: block; }
-    FrontierScreen.-wide RowTable { width: 100; }
+    FrontierScreen.-wide RowTable { width: 108; }
     FrontierScreen.-chart.-normal FrontierChart { display: block; border-left: none; }
     FrontierScreen.-chart.-normal RowTable { display: none; }
     FrontierScreen #pick { height: auto; max-height: 5; padding: 0 1; border-top: solid $primary; }

@@ -12,6 +12,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.frontier import FrontierRow
+from edgetui.core.toolchains import ENGINE_TOOLCHAIN
 from edgetui.core.units import format_bytes
 from edgetui.core.workflows import WORKFLOWS, workflow_name
 from edgetui.services.engine_devices import toolchain_note
@@ -187,12 +188,22 @@ class Frontier:
             )
         return found
 
+    async def missing_toolchains(self, plan: SweepPlan) -> tuple[str, ...]:
+        """Environments that the sweep needs and that cannot be used as they are."""
+        needed = {make.toolchain for cell in plan.request.cells for make in cell.makes}
+        needed |= {ENGINE_TOOLCHAIN[cell.model_format] for cell in plan.request.cells}
+        states = {status.name: status.state for status in await self._toolchains.list()}
+        return tuple(sorted(name for name in needed if name and states[name] in ("absent", "broken")))
+
     async def start(self, plan: SweepPlan) -> JobRecord:
         """Start a planned sweep; raises `EdgetuiError`: `no_space`, `busy`, `no_permission`, `engine_missing`."""
-        for cell in plan.request.cells:
-            for make in cell.makes:
-                if make.toolchain:
-                    await self._require_toolchain(make.toolchain)
+        missing = await self.missing_toolchains(plan)
+        if missing:
+            raise EdgetuiError(
+                "engine_missing",
+                f"The toolchain {missing[0]} is not installed, or broken: install it with"
+                f" `edgetui toolchain install {missing[0]} --again`, or leave its builds out.",
+            )
         running = next((job for job in await self._jobs.list() if job.is_running), None)
         if running is not None and plan.request.bench is not None:
             raise EdgetuiError(
@@ -212,15 +223,6 @@ class Frontier:
         count = await asyncio.to_thread(self._rows.remove, sweep_id)
         self.changed.publish(None)
         return count
-
-    async def _require_toolchain(self, name: str) -> None:
-        status = await self._toolchains.status(name)
-        if status.state in ("absent", "broken"):
-            raise EdgetuiError(
-                "engine_missing",
-                f"The toolchain {name} is {'not installed' if status.state == 'absent' else 'broken'}: install it with"
-                f" `edgetui toolchain install {name}`, or leave its builds out.",
-            )
 
     def _require_room(self, needed: int) -> None:
         folder = next(parent for parent in (self._paths.models_dir, *self._paths.models_dir.parents) if parent.exists())

@@ -114,6 +114,8 @@ class SweepPlanner:
     def cell_of(self, entry: ModelEntry) -> SweepCell:
         """A model that is here: the source itself, or what it was made of."""
         what = "source" if entry.name == self._entry.name else "its origin"
+        if entry.recovered_from is not None:
+            what += f", out of {entry.recovered_from}"
         return SweepCell(
             cell_id="",
             label=f"{entry.quant_type or entry.format} ({what})",
