@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.convert.failures import require_room, told, told_of_tokenizer, unsupported_architecture
+from edgetui.engines.convert.finite import require_finite
 from edgetui.engines.convert.foreign_code import run_no_foreign_code
 from edgetui.formats.gguf import check_loadable
 from edgetui.formats.model_folder import check_convertible, shards
 from edgetui.formats.safetensors import read_safetensors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from edgetui.core.workflows.conversion import ToGguf
     from edgetui.engines.reporting import Reporter
 
@@ -34,14 +37,26 @@ def make(source: Path, target: Path, settings: ToGguf, job: Reporter) -> None:
     """
     folder = source.parent
     check_convertible(folder)
-    model = read_safetensors([folder / name for name in shards(folder, [path.name for path in folder.iterdir()])])
+    weights = [folder / name for name in shards(folder, [path.name for path in folder.iterdir()])]
+    model = read_safetensors(weights)
     require_room(target, int(model.parameter_count * _BITS[settings.out_type] / 8) + _HEADER_BYTES)
     job.progress(0, None, "tensors", "loading the converter")
     with told(folder.name, _TOOL):
+        require_finite(_tensors(weights), folder.name)
         conversion = _converter()
         run_no_foreign_code(folder.name)
         _convert(conversion, folder, target, settings, job)
     _check(folder, target)
+
+
+def _tensors(weights: Sequence[Path]) -> Iterator[tuple[str, Any]]:
+    """One after another; only the one being looked at is in memory."""
+    from safetensors import safe_open
+
+    for path in weights:
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - not a mapping
+                yield name, file.get_tensor(name)
 
 
 def _convert(conversion: Any, folder: Path, target: Path, settings: ToGguf, job: Reporter) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
 from edgetui.engines.convert.failures import require_room, told, unsupported_architecture
+from edgetui.engines.convert.finite import require_finite
 from edgetui.formats.gguf import check_loadable
 from edgetui.formats.model_folder import check_convertible, shards
 from edgetui.formats.safetensors import read_safetensors
@@ -91,6 +92,7 @@ def _unpack(header: GgufHeader, target: Path, settings: ToSafetensors, job: Repo
             raise
         known = modeling_gguf_pytorch_utils.GGUF_SUPPORTED_ARCHITECTURES
         raise unsupported_architecture(name, header.architecture or "", known, _TOOL) from error
+    require_finite(model.state_dict().items(), name)
     job.progress(total, total, "tensors", "carrying over tokenizer and chat template")
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     # The library's own placeholder for "unknown" is no number that other tools take.

@@ -22,6 +22,7 @@ from tests.engines.convert.tiny_llama import LAYERS, shapes, write_tiny
 from tests.gguf_files import F32, STRING, Key, Tensor, with_keys, write_gguf
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+BF16_NAN = b"\xc0\x7f"
 CONFIGURED_CODE = "raise SystemExit('the code of a model was run')"
 Told = dict[str, dict[str, Any]]
 
@@ -67,6 +68,8 @@ def bench(demo_safetensors: Path, tmp_path_factory: pytest.TempPathFactory) -> B
     made.tiny("small vocabulary", vocab_size=10)
     made.tiny("packed", quantization_config={"quant_method": "unheard-of"})
     made.tiny("full disk", most_bytes=2 << 20)
+    damaged = made.tiny("not a number") / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-2] + BF16_NAN)
     made.replace(made.tiny("no tokenizer"), "tokenizer.json", "")
     made.folder.joinpath("no tokenizer", "tokenizer.json").unlink()
     made.replace(made.tiny("broken tokenizer"), "tokenizer.json", "not JSON")
@@ -133,6 +136,7 @@ def elements(shape: tuple[int, ...]) -> int:
 @pytest.mark.parametrize(
     ("name", "kind", "sentence"),
     [
+        ("not a number", "bad_file", "are no numbers (NaN or infinite)"),
         (
             "architecture",
             "unsupported",
