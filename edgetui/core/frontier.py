@@ -122,7 +122,7 @@ class SweepForm(msgspec.Struct, frozen=True, kw_only=True):
     """Path of an importance matrix, or `make`, for the builds that end in `+imatrix`."""
     text: Annotated[str, Meta(min_length=1, max_length=4096)] = EMBEDDED_TEXT
     chunks: Annotated[int, Meta(ge=0, le=1_000_000)] = 8
-    context_tokens: Annotated[int, Meta(ge=8, le=131_072)] = 512
+    context_tokens: Annotated[int, Meta(ge=24, le=131_072)] = 512
     tasks: bool = True
     prompt_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 128
     generated_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 32

@@ -26,8 +26,8 @@ class QualitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     text: str = EMBEDDED_TEXT
     """`topics`, `wikitext-2`, or the path of a UTF-8 text file."""
-    context_tokens: Annotated[int, Meta(ge=8, le=131_072)] = 512
-    """Tokens a chunk; those of its second half are scored, as llama-perplexity does."""
+    context_tokens: Annotated[int, Meta(ge=24, le=131_072)] = 512
+    """Tokens a chunk; those of its second half are scored, as llama-perplexity does, and of fewer no error is known."""
     chunks: Annotated[int, Meta(ge=0, le=1_000_000)] = 16
     """How many chunks of the text; 0 for all."""
     tasks: bool = True
