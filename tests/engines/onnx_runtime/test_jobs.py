@@ -34,7 +34,8 @@ async def test_a_cancelled_build_leaves_nothing(
     record = await lab.workflows.start(await lab.catalog.find(str(demo_safetensors)), OnnxBuild())
     async with aclosing(lab.jobs.watch(record.job_id)) as events:
         async for event in events:
-            if isinstance(event, JobProgress) and event.note.startswith("layer"):
+            # From its first word on: on a fast machine the layers are done before a reader has seen them.
+            if isinstance(event, JobProgress):
                 break
     await lab.jobs.cancel(record.job_id)
     assert (await lab.jobs.get(record.job_id)).state == "cancelled"
