@@ -78,8 +78,10 @@ async def test_every_toolchain_makes_builds_whose_quality_and_speed_stand_side_b
     made = {entry.name: entry for entry in await lab.catalog.scan() if entry.parent is not None}
     wide = {entry.format for entry in made.values() if entry.recovered_from == "Q4_1"}
     assert wide == {"gguf", "safetensors", "onnx", "mlx"} and len(made) >= 8
-    # By what each was made of, quality finds the parent that llama.cpp runs.
+    # By what each was made of, quality finds the parent that an engine runs.
     for entry in made.values():
         if entry.name != parent.name and entry.format != "safetensors":
             base = await lab.quality.base_of(entry)
-            assert base is not None and base.name == parent.name, entry.name
+            assert base is not None, entry.name
+            # What was made of an ONNX model is compared with that one, if it lost nothing itself.
+            assert base.name == ("SmolLM2-135M-Instruct.onnx-fp32" if "olive" in entry.name else parent.name)
