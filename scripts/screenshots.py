@@ -196,7 +196,7 @@ class Scene:
         await self._press("0")
         await self._shows("Q3_K_M")
         await self._press("l", *"110", "enter")
-        await self._shows("keep your limits")
+        await self._shows("110 MiB; paid with")
         self._draw("frontier")
         await self._press("g")
         await self._shows("frontier  o keeps")
