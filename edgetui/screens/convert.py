@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-import msgspec
 from textual import work
 from textual.binding import Binding
 from textual.containers import Container, Vertical
@@ -18,7 +17,6 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
 from edgetui.core.workflows import WORKFLOWS, workflow_name
-from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.model_job_screen import ModelJobScreen
 from edgetui.services.engine_devices import toolchain_note
 from edgetui.widgets.job_panel import JobPanel
@@ -46,7 +44,6 @@ class ConvertScreen(ModelJobScreen):
     )
     KINDS: ClassVar[tuple[JobKind, ...]] = ("convert", "onnx", "olive", "mlx", "toolchain")
     LIST = AUTO_FOCUS = "WorkflowList"
-    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (110, "-wide")]  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
     ConvertScreen #model { height: 1; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold; padding: 0 1; }
     ConvertScreen #both { height: 1fr; layout: horizontal; }
@@ -108,15 +105,9 @@ class ConvertScreen(ModelJobScreen):
     async def action_edit_settings(self) -> None:
         """Change the settings of the marked workflow."""
         settings = self._marked
-        if settings is None:
-            return
-        fields = [
-            Field(type(settings), name, label, note, getattr(settings, name))
-            for name, (label, note) in settings.FIELDS.items()
-        ]
-        values = await self.app.push_screen_wait(FieldsDialog(settings.TITLE, fields))
-        if values is not None:
-            self._settings[workflow_name(settings)] = msgspec.structs.replace(settings, **values)
+        changed = None if settings is None else await self.ask_settings(settings)
+        if changed is not None:
+            self._settings[workflow_name(changed)] = changed
             self._describe()
 
     @work(group="dialog", exclusive=True)

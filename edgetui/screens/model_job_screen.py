@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+import msgspec
+
+from edgetui.core.workflows import Workflow
 from edgetui.screens.job_screen import JobScreen
 from edgetui.widgets.job_panel import JobPanel
 
 if TYPE_CHECKING:
     from edgetui.core.jobs import JobKind, JobRecord
     from edgetui.core.models import ModelEntry
+
+AskedWorkflow = TypeVar("AskedWorkflow", bound=Workflow)
 
 
 class ModelJobScreen(JobScreen):
@@ -34,6 +39,17 @@ class ModelJobScreen(JobScreen):
                 self.close_job()
         elif not self.clear_failure():
             self.dismiss()
+
+    async def ask_settings(self, settings: AskedWorkflow) -> AskedWorkflow | None:
+        """A form of a workflow's settings; gives them as they were changed, None when the form was left."""
+        from edgetui.screens.fields_dialog import Field, FieldsDialog
+
+        fields = [
+            Field(type(settings), name, label, note, getattr(settings, name))
+            for name, (label, note) in settings.FIELDS.items()
+        ]
+        values = await self.app.push_screen_wait(FieldsDialog(settings.TITLE, fields))
+        return None if values is None else msgspec.structs.replace(settings, **values)
 
     def follow_job(self, record: JobRecord) -> None:
         """Show a job that was just started."""

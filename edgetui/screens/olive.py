@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import msgspec
 from textual import work
 from textual.binding import Binding
 from textual.containers import Container, Vertical
@@ -17,7 +16,6 @@ from edgetui.core.olive_config import read_config
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
 from edgetui.core.workflows import workflow_name
-from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.model_job_screen import ModelJobScreen
 from edgetui.widgets.job_panel import JobPanel
 
@@ -116,15 +114,9 @@ class OliveScreen(ModelJobScreen):
     async def action_edit_settings(self) -> None:
         """Change the settings of the marked template."""
         settings = self._marked_settings
-        if settings is None:
-            return
-        fields = [
-            Field(type(settings), name, label, note, getattr(settings, name))
-            for name, (label, note) in settings.FIELDS.items()
-        ]
-        values = await self.app.push_screen_wait(FieldsDialog(settings.TITLE, fields))
-        if values is not None:
-            self._settings[workflow_name(settings)] = msgspec.structs.replace(settings, **values)
+        changed = None if settings is None else await self.ask_settings(settings)
+        if changed is not None:
+            self._settings[workflow_name(changed)] = changed
             self._show_marked()
 
     @work(group="dialog", exclusive=True)

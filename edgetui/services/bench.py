@@ -11,7 +11,6 @@ from edgetui.core.statistics import ratio_of_means
 from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.services.signals import Signal
 from edgetui.store.history import History
-from edgetui.worker.protocol import JobBenchRow, JobFailed, JobSucceeded
 from edgetui.worker.requests import BenchRequest
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
+    from edgetui.worker.protocol import JobFailed, JobSucceeded
 
 
 class Bench:
@@ -80,15 +80,7 @@ class Bench:
 
     async def follow(self, job_id: str) -> JobSucceeded | JobFailed:
         """Publish `changed` for each row of a job as it comes; gives the job's last event."""
-        last: JobSucceeded | JobFailed | None = None
-        async for event in self._jobs.watch(job_id):
-            if isinstance(event, JobBenchRow):
-                self.changed.publish(None)
-            elif isinstance(event, JobSucceeded | JobFailed):
-                last = event
-        assert last is not None
-        self.changed.publish(None)
-        return last
+        return await self._jobs.follow_rows(job_id, self.changed)
 
     async def history(self) -> list[BenchRecord]:
         """Every row ever measured here, newest first."""

@@ -18,7 +18,7 @@ from edgetui.store.job_index import INTERRUPTED, first_record
 from edgetui.worker import spawn
 from edgetui.worker.launch import start_job
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobFailed, JobStarted
+from edgetui.worker.protocol import JobBenchRow, JobFailed, JobQualityRow, JobStarted, JobSucceeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -94,6 +94,18 @@ class Jobs:
                 return
             if not events:
                 await asyncio.sleep(FOLLOW_INTERVAL_S / 2)
+
+    async def follow_rows(self, job_id: str, changed: Signal[None]) -> JobSucceeded | JobFailed:
+        """Publish for each row that a job measures, as it comes, and for its end; gives the job's last event."""
+        last: JobSucceeded | JobFailed | None = None
+        async for event in self.watch(job_id):
+            if isinstance(event, JobBenchRow | JobQualityRow):
+                changed.publish(None)
+            elif isinstance(event, JobSucceeded | JobFailed):
+                last = event
+        assert last is not None
+        changed.publish(None)
+        return last
 
     async def cancel(self, job_id: str) -> JobRecord:
         """End a running job; it removes what it has begun. A job that is not running raises `bad_request`."""

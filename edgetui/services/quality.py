@@ -16,7 +16,6 @@ from edgetui.core.toolchains import ENGINE_TOOLCHAIN
 from edgetui.formats.text_file import read_text
 from edgetui.services.signals import Signal
 from edgetui.store.evaluations import Evaluations
-from edgetui.worker.protocol import JobFailed, JobQualityRow, JobSucceeded
 from edgetui.worker.requests import QualityRequest
 from edgetui.worker.spawn import toolchain_python
 
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from edgetui.services.catalog import Catalog
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
+    from edgetui.worker.protocol import JobFailed, JobSucceeded
 
 MEASURED_FORMATS = ("gguf", "onnx", "mlx")
 """Those whose engines give logits."""
@@ -106,15 +106,7 @@ class Quality:
 
     async def follow(self, job_id: str) -> JobSucceeded | JobFailed:
         """Publish `changed` when a job's row comes; gives the job's last event."""
-        last: JobSucceeded | JobFailed | None = None
-        async for event in self._jobs.watch(job_id):
-            if isinstance(event, JobQualityRow):
-                self.changed.publish(None)
-            elif isinstance(event, JobSucceeded | JobFailed):
-                last = event
-        assert last is not None
-        self.changed.publish(None)
-        return last
+        return await self._jobs.follow_rows(job_id, self.changed)
 
     async def history(self) -> list[QualityRecord]:
         """Every row measured here, newest first; one that is damaged is left out."""

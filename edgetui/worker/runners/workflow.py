@@ -7,13 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes, format_duration
 from edgetui.core.workflows import workflow_name, workflow_recipe
 from edgetui.engines.reporting import Outcome
 from edgetui.formats.final_name import refuse_existing, take_name
 from edgetui.formats.model_folder import engine_file
 from edgetui.store.provenance import Origin, Provenance
+from edgetui.worker.runners.target_folder import make_folder
 
 if TYPE_CHECKING:
     from edgetui.engines.reporting import Reporter
@@ -63,12 +63,7 @@ def run(request: WorkflowRequest, job: RunningJob) -> Outcome:
     name = workflow_name(request.settings)
     began = time.monotonic()
     job.progress(0, None, "steps", "starting")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EdgetuiError(
-            "no_permission", f"The folder {target.parent} cannot be made ({error.strerror}): name another folder."
-        ) from error
+    make_folder(target.parent)
     refuse_existing(target)
     # A step of a sweep knows of what the step before it makes no more than its folder.
     source = engine_file(Path(request.source))
