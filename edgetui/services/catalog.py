@@ -62,12 +62,19 @@ class Catalog:
         """Look everywhere; a damaged file is a row with a `problem`, an unreadable folder a `folder_problems`."""
         loop = asyncio.get_running_loop()
 
+        def show(entries: list[ModelEntry]) -> None:
+            # The app may be closing meanwhile.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._take, entries)
+
         def look() -> list[ModelEntry]:
             with self._scanning:
-                return self._scan(lambda rows: loop.call_soon_threadsafe(self._take, rows))
+                entries = self._scan(show)
+                # Not by whoever waits for it: that may be given up, and no later look would find a change.
+                show(entries)
+                return entries
 
         entries = await asyncio.to_thread(look)
-        self.folder_problems = tuple(self._places.problems)
         self._take(entries)
         return entries
 
@@ -166,6 +173,7 @@ class Catalog:
             if row.problem is not None or marks[candidate.parts].mtime_ns > (time.time() - _UNSETTLED_S) * 1e9
         }
         self._places = places
+        self.folder_problems = tuple(places.problems)
         return finish(rows)
 
     def _finisher(self, places: Places) -> Callable[[list[ModelEntry]], list[ModelEntry]]:

