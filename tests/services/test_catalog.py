@@ -12,9 +12,8 @@ import pytest
 
 from edgetui.config import Paths, Settings
 from edgetui.core.failures import EdgetuiError
-from edgetui.services import catalog
 from edgetui.services.lab import Lab
-from edgetui.services.model_places import Places
+from edgetui.services.model_places import Places, look_around
 from edgetui.store.provenance import Origin, Provenance
 from tests.formats.test_safetensors import WEIGHT, write
 from tests.gguf_files import STRING, Key, with_keys, write_gguf
@@ -275,14 +274,13 @@ async def test_what_a_look_found_is_listed_though_whoever_asked_gave_up(
     await lab.catalog.scan()
     write_gguf(models_dir / "tiny.gguf")
     looking = threading.Event()
-    look_around = catalog.look_around
 
     def slowly(settings: Settings, paths: Paths) -> Places:
         looking.set()
         time.sleep(0.2)
         return look_around(settings, paths)
 
-    monkeypatch.setattr(catalog, "look_around", slowly)
+    monkeypatch.setattr("edgetui.services.catalog.look_around", slowly)
     asking = asyncio.create_task(lab.catalog.scan_if_changed())
     assert await asyncio.to_thread(looking.wait, 10)
     asking.cancel()
