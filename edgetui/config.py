@@ -88,6 +88,11 @@ class Paths:
         return self.state_dir / "logits"
 
     @property
+    def prompt_cache_dir(self) -> Path:
+        """KV caches of conversations, kept between loads when a person asks for that."""
+        return self.state_dir / "prompt-caches"
+
+    @property
     def log_dir(self) -> Path:
         """Logs of the app and of session workers."""
         return self.state_dir / "logs"

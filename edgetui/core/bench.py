@@ -34,6 +34,27 @@ class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     batch_tokens: Annotated[int, Meta(ge=1, le=65_536)] = 2048
     """Prompt tokens handed over at once; the engine computes at most `PHYSICAL_BATCH_TOKENS` of them together."""
     kv_cache_type: KvCacheType = "f16"
+    kv_cache_type_v: KvCacheType | None = None
+    """Type of the V cache; None takes the K cache's."""
+    physical_batch_tokens: Annotated[int, Meta(ge=1, le=65_536)] = PHYSICAL_BATCH_TOKENS
+    """llama-bench's -ub."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    gpu_layers: Annotated[int, Meta(ge=-1, le=10_000)] = -1
+    """llama-bench's -ngl; -1 gives all layers to an accelerator where there is one."""
+    use_mmap: bool = True
+
+
+class Conditions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the machine did while a row was measured; None for what it does not tell."""
+
+    others_share: float | None = None
+    """Of all processors' time, what everything but the engine took (0 to 1)."""
+    frequency_hz: tuple[float, float] | None = None
+    """Mean of the processors at the beginning and at the end."""
+    temperature_c: tuple[float, float] | None = None
+    """Of the hottest sensor of the processor, at the beginning and at the end."""
+    throttled: tuple[str, ...] | None = None
+    """Reasons that the system gave for throttling in the meantime; empty for none."""
 
 
 class Repetition(NamedTuple):
@@ -61,7 +82,7 @@ def tests_of(settings: BenchSettings) -> list[tuple[Literal["pp", "tg"], int]]:
 class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """One test of one model: either pp N or tg N."""
 
-    test: Literal["pp", "tg"]
+    test: Literal["pp", "tg", "pg"]
     tokens: int
     """N of the test."""
     samples_ns: tuple[int, ...]
@@ -96,21 +117,40 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no energy; empty in rows of an edgetui that did not look."""
     rest_w: float | None = None
     """Power that the same meter told right before, with nothing loaded."""
+    prompt_tokens: int = 0
+    """Of a `pg` test: prefilled before its `tokens` are generated, within the same time."""
+    kv_cache_type_v: str = ""
+    """Empty in rows of an edgetui that gave both caches one type."""
+    physical_batch_tokens: int = 0
+    """0 where it is not known."""
+    flash_attention: str = ""
+    """`on`, `off` or `auto`; empty where it is not known."""
+    gpu_layers: int | None = None
+    conditions: Conditions | None = None
+    fingerprint: str = ""
+    """By which the model's content is known again."""
+    source: str = ""
+    """The other program whose row this is, such as `llama-bench`; empty for edgetui's own."""
 
     @property
     def name(self) -> str:
-        """llama-bench's name of the test: `pp512`, `tg128`, `tg128 @ d4096`."""
-        return f"{self.test}{self.tokens}" + (f" @ d{self.depth_tokens}" if self.depth_tokens else "")
+        """llama-bench's name of the test: `pp512`, `tg128`, `pp512+tg128`, `tg128 @ d4096`."""
+        name = f"pp{self.prompt_tokens}+tg{self.tokens}" if self.test == "pg" else f"{self.test}{self.tokens}"
+        return name + (f" @ d{self.depth_tokens}" if self.depth_tokens else "")
 
     @property
     def samples_tps(self) -> tuple[float, ...]:
         """Tokens per second of each repetition."""
-        return tuple(self.tokens * 1e9 / ns for ns in self.samples_ns)
+        return tuple((self.prompt_tokens + self.tokens) * 1e9 / ns for ns in self.samples_ns)
 
     @property
     def joules_per_token(self) -> float | None:
         """Energy over the tokens of all repetitions; None where no meter could be read."""
-        return None if self.energy_j is None else self.energy_j / (self.tokens * len(self.samples_ns))
+        return (
+            None
+            if self.energy_j is None
+            else self.energy_j / ((self.prompt_tokens + self.tokens) * len(self.samples_ns))
+        )
 
     @property
     def mean_tps(self) -> float:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry, ModelFormat
 
-FORMAT_TITLES: dict[ModelFormat, str] = {"gguf": "GGUF", "safetensors": "safetensors", "onnx": "ONNX", "mlx": "MLX"}
+FORMAT_TITLES: dict[ModelFormat, str] = {
+    "gguf": "GGUF",
+    "safetensors": "safetensors",
+    "onnx": "ONNX",
+    "mlx": "MLX",
+    "server": "server",
+}
 
 
 def why_no_chat(entry: ModelEntry) -> str:
@@ -15,6 +21,6 @@ def why_no_chat(entry: ModelEntry) -> str:
     if entry.format == "safetensors":
         return f"{entry.name} is a safetensors model, a source for others: q makes GGUF, ONNX or MLX of it to run."
     return (
-        f"{entry.name} is in the {FORMAT_TITLES[entry.format]} format, and Run chats with GGUF: b measures its speed,"
-        " and a sweep its quality beside the others."
+        f"{entry.name} is an ONNX graph without genai_config.json, by which onnxruntime-genai feeds a decoder: build"
+        " one with onnx-build; b measures this one."
     )

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-ModelSource = Literal["embedded", "folder", "hub", "Ollama", "LM Studio", "GPT4All", "Jan", "llama.cpp"]
-ModelFormat = Literal["gguf", "safetensors", "onnx", "mlx"]
+from edgetui.core.servers import ServerEndpoint
+
+ModelSource = Literal["embedded", "folder", "hub", "Ollama", "LM Studio", "GPT4All", "Jan", "llama.cpp", "server"]
+ModelFormat = Literal["gguf", "safetensors", "onnx", "mlx", "server"]
 
 
 class TensorTypeShare(msgspec.Struct, frozen=True):
@@ -68,11 +70,21 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     marks: ModelMarks = ModelMarks()
     is_read: bool = True
     """False while only its name and size are known."""
+    endpoint: ServerEndpoint | None = None
+    """Where a model answers that is on a server and not here; then `path` and `parts` name no files."""
 
     @property
     def can_run(self) -> bool:
-        """Whether an engine may be handed this model."""
-        return self.problem is None and self.is_read and self.format == "gguf"
+        """Whether an engine may be handed this model for a chat."""
+        if self.problem is not None or not self.is_read or self.format == "safetensors":
+            return False
+        # onnxruntime-genai knows how to feed a graph by this file alone.
+        return self.format != "onnx" or any(part.name == "genai_config.json" for part in self.parts)
+
+    @property
+    def is_gguf(self) -> bool:
+        """Whether llama.cpp's tools may be handed this model."""
+        return self.can_run and self.format == "gguf"
 
     @property
     def bits_per_weight(self) -> float | None:

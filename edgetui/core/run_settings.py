@@ -13,6 +13,13 @@ KV_CACHE_TYPES: tuple[KvCacheType, ...] = (
 )  # fmt: skip
 
 
+class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A LoRA adapter laid over a model."""
+
+    path: str
+    scale: Annotated[float, Meta(ge=-100, le=100)] = 1.0
+
+
 class LoadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a model is loaded; changing any of these needs a reload."""
 
@@ -23,7 +30,37 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """CPU threads; 0 takes one a physical core that this process may use."""
     kv_cache_type: KvCacheType = "f16"
-    """Type of both the K and the V cache."""
+    """Type of the K cache, and of the V cache where that has none of its own."""
+    kv_cache_type_v: KvCacheType | None = None
+    """Type of the V cache; None takes the K cache's. Quantized ones need flash attention."""
+    physical_batch_tokens: Annotated[int, Meta(ge=0, le=65_536)] = 0
+    """Prompt tokens computed together (llama.cpp's ubatch); 0 takes the batch."""
+    threads_prefill: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """Threads while a prompt is computed; 0 takes `threads`."""
+    gpu_layers: Annotated[int, Meta(ge=-1, le=10_000)] = -1
+    """Layers given to an accelerator; -1 gives all, 0 none. Without an accelerator it changes nothing."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    use_mmap: bool = True
+    """Map the file instead of reading it into memory of the process's own."""
+    use_mlock: bool = False
+    """Ask the system never to page the weights out."""
+    numa: Literal["off", "distribute", "isolate", "numactl"] = "off"
+    """How threads and memory are laid over NUMA nodes; holds for the worker's whole life."""
+    rope_scaling: Literal["model", "none", "linear", "yarn"] = "model"
+    """How positions beyond the trained context are squeezed; `model` takes what the file says."""
+    rope_freq_base: Annotated[float, Meta(ge=0)] = 0.0
+    """0 takes the model's."""
+    rope_freq_scale: Annotated[float, Meta(ge=0)] = 0.0
+    """0 takes the model's; 0.5 stretches the context to twice its length."""
+    adapters: tuple[Adapter, ...] = ()
+    draft_model: str = ""
+    """Path of a small model of the same vocabulary that proposes tokens; empty for none."""
+    prompt_lookup: bool = False
+    """Propose tokens from earlier places of the same conversation, without a draft model."""
+    draft_tokens: Annotated[int, Meta(ge=1, le=64)] = 8
+    """Most tokens proposed at once, by a draft model or by prompt lookup."""
+    prompt_cache: bool = False
+    """Keep the KV cache of the conversation on disk, and take it up again after a load."""
 
 
 class SamplingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +80,14 @@ class SamplingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """None draws a new one each turn; the one used is reported."""
     max_tokens: Annotated[int, Meta(ge=0, le=16_777_216)] = 0
     """0 means until the model stops or the context is full."""
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] = 0.0
+    stop: tuple[str, ...] = ()
+    """Texts at which the answer ends; none of them is part of it."""
+    grammar: str = ""
+    """GBNF that the answer must follow; empty for none."""
+    json_schema: str = ""
+    """JSON schema that the answer must follow; empty for none, `{}` for any JSON."""
     ignore_eos: bool = False
     """Go on past the model's end mark, as benchmarks do."""
 

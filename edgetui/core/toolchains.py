@@ -9,7 +9,13 @@ import msgspec
 
 from edgetui.core.models import ModelFormat
 
-ENGINE_TOOLCHAIN: dict[ModelFormat, str] = {"gguf": "", "safetensors": "gguf", "onnx": "onnx", "mlx": "mlx"}
+ENGINE_TOOLCHAIN: dict[ModelFormat, str] = {
+    "gguf": "",
+    "safetensors": "gguf",
+    "onnx": "onnx",
+    "mlx": "mlx",
+    "server": "",
+}
 """Environment whose engine runs a format; empty for edgetui's own."""
 
 ToolchainState = Literal["absent", "ready", "outdated", "broken"]

@@ -139,7 +139,7 @@ class ModelsScreen(ModelCareScreen):
         if action == "quality":
             return self.marked is not None and self.marked.problem is None and self.marked.format != "safetensors"
         if action in ("fit", "calibrate", "tensors"):
-            return self.marked is not None and self.marked.can_run
+            return self.marked is not None and self.marked.is_gguf
         if action == "open":
             return self.marked is not None and self.marked.problem is None and self.marked.is_read
         return super().check_action(action, parameters)

@@ -302,7 +302,7 @@ class RunScreen(LabScreen):
         settings = RunSettings(chat.load_settings, chat.sampling, chat.system_prompt)
         values = await self.app.push_screen_wait(run_settings_dialog(settings))
         if values is not None:
-            chosen = run_settings_of(values)
+            chosen = run_settings_of(values, settings)
             reload = chosen.load != chat.load_settings and chat.loaded is not None
             chat.load_settings, chat.sampling, chat.system_prompt = chosen
             if reload:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import msgspec
 
 from edgetui.config import Settings
 from edgetui.core.run_settings import KV_CACHE_TYPES, LoadSettings, SamplingSettings
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    import msgspec
+_Settings = TypeVar("_Settings", LoadSettings, SamplingSettings)
 
 
 class RunSettings(NamedTuple):
@@ -52,10 +54,10 @@ def run_settings_dialog(settings: RunSettings) -> FieldsDialog:
     return FieldsDialog("Settings of this run", fields)
 
 
-def run_settings_of(values: Mapping[str, Any]) -> RunSettings:
-    """The settings out of the dialog's checked values."""
+def run_settings_of(values: Mapping[str, Any], before: RunSettings) -> RunSettings:
+    """The settings out of the dialog's checked values; what it has no field for stays as before."""
 
-    def made(struct: type[msgspec.Struct]) -> Any:
-        return struct(**{name: values[name] for name in struct.__struct_fields__})
+    def changed(settings: _Settings, rows: Sequence[tuple[str, str, str]]) -> _Settings:
+        return msgspec.structs.replace(settings, **{name: values[name] for name, _, _ in rows})
 
-    return RunSettings(made(LoadSettings), made(SamplingSettings), values["system_prompt"])
+    return RunSettings(changed(before.load, _LOAD), changed(before.sampling, _SAMPLING), values["system_prompt"])

@@ -5,30 +5,57 @@ from __future__ import annotations
 import os
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from edgetui.core.engines import ENGINE_OF
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.model_text import why_no_chat
 from edgetui.core.run_settings import SamplingSettings
 from edgetui.worker import wire
-from edgetui.worker.protocol import DescribeEngine, EngineInfo, Finished, Generate, Load, Loaded, LoadProgress
+from edgetui.worker.protocol import (
+    DescribeEngine,
+    Embed,
+    Embedded,
+    EngineInfo,
+    Finished,
+    Generate,
+    Inspect,
+    Inspected,
+    Load,
+    Loaded,
+    LoadProgress,
+    Tokenize,
+    Tokenized,
+)
 from edgetui.worker.session import SessionWorker, session_worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from edgetui.config import Paths
     from edgetui.core.models import ModelEntry
     from edgetui.core.run_settings import ChatMessage, LoadSettings
-    from edgetui.worker.protocol import SessionEvent
+    from edgetui.core.servers import ServerEndpoint
+    from edgetui.worker.protocol import Command, SessionEvent
 
 RECORD_VARIABLE = "EDGETUI_RECORD"
 """Names a file that gets every `Finished` event as a line of JSON: a benchmark reads there what the app measured."""
+_NOTHING_LOADED = "No model is loaded: pick one first."
+
+_Answer = TypeVar("_Answer", Tokenized, Inspected, Embedded)
+
+
+async def _no_key(_endpoint: ServerEndpoint) -> str:
+    return ""
 
 
 class Inference:
-    """At most one model in memory, in a worker process that ends with this object's process."""
+    """At most one model in memory, in a worker process of its engine that ends with this object's process."""
 
-    def __init__(self, log_dir: Path) -> None:
-        self._log_dir = log_dir
+    def __init__(self, paths: Paths, read_key: Callable[[ServerEndpoint], Awaitable[str]] = _no_key) -> None:
+        """`read_key` finds the key of a server, empty where it needs none; it may raise `EdgetuiError`."""
+        self._paths = paths
+        self._read_key = read_key
         self._worker: SessionWorker | None = None
         self._process: Any = None
         self._turn = 0
@@ -49,15 +76,21 @@ class Inference:
         """
         if entry.problem:
             raise EdgetuiError("bad_file", entry.problem)
-        if entry.format != "gguf":
-            raise EdgetuiError(
-                "unsupported",
-                f"{entry.name} is in the {entry.format} format, which llama.cpp cannot run: take a GGUF file of it.",
-            )
+        if not entry.can_run:
+            raise EdgetuiError("unsupported", why_no_chat(entry))
         await self.unload()
-        worker = await self._ensure_worker()
+        command = Load(
+            path=str(entry.path) if entry.endpoint is None else "",
+            settings=settings,
+            endpoint=entry.endpoint,
+            key=await self._read_key(entry.endpoint) if entry.endpoint is not None else "",
+            cache_dir=str(self._paths.prompt_cache_dir),
+        )
+        worker = self._worker = await SessionWorker.start(
+            self._paths.log_dir, ENGINE_OF[entry.format], self._paths.toolchains_dir
+        )
         try:
-            async with aclosing(worker.request(Load(path=str(entry.path), settings=settings))) as events:
+            async with aclosing(worker.request(command)) as events:
                 async for event in events:
                     if isinstance(event, LoadProgress):
                         on_progress(event.fraction)
@@ -84,7 +117,7 @@ class Inference:
         iterator to stop early.
         """
         if self._worker is None or self.loaded is None:
-            raise EdgetuiError("bad_request", "No model is loaded: pick one first.")
+            raise EdgetuiError("bad_request", _NOTHING_LOADED)
         self._turn += 1
         command = Generate(
             turn=self._turn,
@@ -103,6 +136,18 @@ class Inference:
             if error.failure.kind == "crashed":
                 self._forget()
             raise
+
+    async def tokenize(self, text: str) -> Tokenized:
+        """The text as the loaded model's tokens; raises `EdgetuiError`."""
+        return await self._answer_to(Tokenize(text=text), Tokenized)
+
+    async def inspect(self, alternatives: int = 8) -> Inspected:
+        """What else each token of the last answer could have been; raises `EdgetuiError`."""
+        return await self._answer_to(Inspect(alternatives=alternatives), Inspected)
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """A vector of length 1 for each text; raises `EdgetuiError`."""
+        return await self._answer_to(Embed(texts=tuple(texts)), Embedded)
 
     async def stop(self) -> None:
         """End the load or generation under way; its last event still arrives."""
@@ -123,7 +168,7 @@ class Inference:
     async def engine_info(self) -> EngineInfo:
         """The engine's version and build, told by a worker of its own so that a running answer is not disturbed."""
         async with (
-            session_worker(self._log_dir) as worker,
+            session_worker(self._paths.log_dir) as worker,
             aclosing(worker.request(DescribeEngine())) as events,
         ):
             async for event in events:
@@ -149,10 +194,19 @@ class Inference:
         except psutil.Error:
             return None
 
-    async def _ensure_worker(self) -> SessionWorker:
-        if self._worker is None or not self._worker.alive:
-            self._worker = await SessionWorker.start(self._log_dir)
-        return self._worker
+    async def _answer_to(self, command: Command, wanted: type[_Answer]) -> _Answer:
+        if self._worker is None or self.loaded is None:
+            raise EdgetuiError("bad_request", _NOTHING_LOADED)
+        try:
+            async with aclosing(self._worker.request(command)) as events:
+                async for event in events:
+                    if isinstance(event, wanted):
+                        return event
+        except EdgetuiError as error:
+            if error.failure.kind == "crashed":
+                self._forget()
+            raise
+        raise AssertionError("a command ends with its answer or an error")
 
     def _forget(self) -> None:
         self._worker = None

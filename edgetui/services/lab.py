@@ -81,7 +81,7 @@ class Lab:
         """The loaded model."""
         from edgetui.services.inference import Inference
 
-        return Inference(self.paths.log_dir)
+        return Inference(self.paths)
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -240,6 +240,9 @@ class Speed:
             # Another file may lie there by now.
             if shape is None or shape.parameter_count != row.model_parameter_count:
                 continue
+            if row.test == "pg":
+                # Neither the one nor the other.
+                continue
             if row.test == "tg":
                 cost = decode_cost(shape, part, row.depth_tokens + row.tokens // 2, row.kv_cache_type)
                 tokens = 1

@@ -56,7 +56,7 @@ class Tensors:
         if entry.parent is None:
             return None
         entries = self._catalog.entries or tuple(await self._catalog.scan())
-        return next((each for each in entries if each.name == entry.parent and each.can_run), None)
+        return next((each for each in entries if each.name == entry.parent and each.is_gguf), None)
 
     async def require_parent(self, entry: ModelEntry, name: str | None = None) -> ModelEntry:
         """The parent by name, or by what is known of the model; raises `EdgetuiError`: `not_found`, `bad_request`."""

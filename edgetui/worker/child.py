@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.engines.stopping import StopFlag
@@ -25,10 +26,12 @@ from edgetui.worker.protocol import (
     CalibrationProgress,
     Command,
     DescribeEngine,
+    Embed,
     EngineProved,
     EstimateMemory,
     Failed,
     Generate,
+    Inspect,
     Load,
     LoadProgress,
     PlanDone,
@@ -37,19 +40,31 @@ from edgetui.worker.protocol import (
     Ready,
     SessionEvent,
     Stop,
+    Tokenize,
     Unload,
     Unloaded,
 )
 
 if TYPE_CHECKING:
-    from edgetui.engines.base import Engine
+    from edgetui.core.engines import EngineName
+    from edgetui.engines.base import Engine, Tools
+
+
+ENGINES: dict[EngineName, tuple[str, str]] = {
+    "llama.cpp": ("edgetui.engines.llama_cpp.engine", "LlamaCppEngine"),
+    "onnxruntime-genai": ("edgetui.engines.onnx_runtime.engine", "GenaiEngine"),
+    "mlx": ("edgetui.engines.mlx.engine", "MlxEngine"),
+    "server": ("edgetui.engines.server.engine", "ServerEngine"),
+}
+"""Module and class of each engine; imported only in a worker of it."""
 
 
 class SessionChild:
     """Runs commands from one descriptor and answers on another."""
 
-    def __init__(self, engine: Engine, commands: int, events: int) -> None:
+    def __init__(self, engine: Engine, tools: Tools | None, commands: int, events: int) -> None:
         self._engine = engine
+        self._tools = tools
         self._commands = commands
         self._events = events
         self._queue: queue.SimpleQueue[tuple[Command, int, StopFlag]] = queue.SimpleQueue()
@@ -88,29 +103,34 @@ class SessionChild:
 
     def _execute(self, command: Command, arrived_ns: int, stop: StopFlag) -> None:
         if isinstance(command, Load):
-            self._emit(
-                self._engine.load(
-                    Path(command.path),
-                    command.settings,
-                    lambda fraction: self._emit(LoadProgress(fraction=fraction)),
-                    stop,
-                )
-            )
+            self._emit(self._engine.load(command, lambda fraction: self._emit(LoadProgress(fraction=fraction)), stop))
         elif isinstance(command, Generate):
             self._emit(self._engine.generate(command, arrived_ns, self._emit, stop))
         elif isinstance(command, Unload):
             self._engine.unload()
             self._emit(Unloaded())
-        elif isinstance(command, DescribeEngine):
-            self._emit(self._engine.describe())
+        elif isinstance(command, Tokenize):
+            self._emit(self._engine.tokenize(command.text))
+        elif isinstance(command, Inspect):
+            self._emit(self._engine.inspect(command.alternatives, stop))
+        elif isinstance(command, Embed):
+            self._emit(self._engine.embed(command.texts, stop))
+        elif self._tools is None:
+            raise EdgetuiError("unsupported", f"Only a worker of llama.cpp takes {type(command).__name__}.")
+        else:
+            self._use(self._tools, command, stop)
+
+    def _use(self, tools: Tools, command: Command, stop: StopFlag) -> None:
+        if isinstance(command, DescribeEngine):
+            self._emit(tools.describe())
         elif isinstance(command, PlanQuantization):
-            for plan in self._engine.plan_quantization(Path(command.path), command.type_names, command.options):
+            for plan in tools.plan_quantization(Path(command.path), command.type_names, command.options):
                 if stop.is_set:
                     break
                 self._emit(plan)
             self._emit(PlanDone())
         elif isinstance(command, Calibrate):
-            calibration = self._engine.calibrate(
+            calibration = tools.calibrate(
                 command.budget_s,
                 command.buffer_bytes,
                 lambda fraction: self._emit(CalibrationProgress(fraction=fraction)),
@@ -118,9 +138,9 @@ class SessionChild:
             )
             self._emit(Calibrated(calibration=calibration))
         elif isinstance(command, ProveEngine):
-            self._emit(EngineProved(found=self._engine.prove()))
+            self._emit(EngineProved(found=tools.prove()))
         elif isinstance(command, EstimateMemory):
-            self._emit(self._engine.estimate_memory(Path(command.path), command.settings))
+            self._emit(tools.estimate_memory(Path(command.path), command.settings))
 
     def _read(self) -> None:
         for line in wire.read_lines(self._commands):
@@ -150,14 +170,19 @@ class SessionChild:
 
 
 def main() -> None:
-    """Entry of `python -m edgetui.worker.child COMMANDS EVENTS` (two descriptor numbers)."""
+    """Entry of `python -m edgetui.worker.child COMMANDS EVENTS ENGINE` (two descriptor numbers, an engine's name)."""
     # The terminal's Ctrl-C is for the UI, which decides what it means for us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent()
     commands, events = (int(argument) for argument in sys.argv[1:3])
-    from edgetui.engines.llama_cpp.engine import LlamaCppEngine
+    module, name = ENGINES[cast("EngineName", sys.argv[3])]
+    engine = getattr(import_module(module), name)()
+    tools = None
+    if sys.argv[3] == "llama.cpp":
+        from edgetui.engines.llama_cpp.tools import LlamaCppTools
 
-    SessionChild(LlamaCppEngine(), commands, events).run()
+        tools = LlamaCppTools()
+    SessionChild(engine, tools, commands, events).run()
 
 
 if __name__ == "__main__":

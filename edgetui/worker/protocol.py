@@ -9,12 +9,14 @@ import msgspec
 
 from edgetui.core.bench import BenchRow
 from edgetui.core.calibration import Calibration
+from edgetui.core.engines import Ability
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
 from edgetui.core.quality import QualityRow
 from edgetui.core.quant_options import QuantOptions
 from edgetui.core.quant_types import Fallback
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
+from edgetui.core.servers import ServerEndpoint
 
 
 class _Tagged(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -28,7 +30,13 @@ class Load(_Tagged, frozen=True, kw_only=True):
     """Load a model and make a context; answered by `LoadProgress`, then `Loaded` or `Failed`."""
 
     path: str
+    """The file of a model; empty for one on a server."""
     settings: LoadSettings
+    endpoint: ServerEndpoint | None = None
+    key: str = ""
+    """Of the endpoint; it goes through this pipe and stands in no log."""
+    cache_dir: str = ""
+    """Where a prompt cache is kept, when the settings ask for one."""
 
 
 class Generate(_Tagged, frozen=True, kw_only=True):
@@ -42,6 +50,28 @@ class Generate(_Tagged, frozen=True, kw_only=True):
     sampling: SamplingSettings = SamplingSettings()
     flush_interval_s: float = 0.066
     """Tokens are grouped into one event at most this old; the first goes at once."""
+
+
+class Tokenize(_Tagged, frozen=True, kw_only=True):
+    """Cut a text into the loaded model's tokens; answered by `Tokenized`."""
+
+    text: str
+
+
+class Inspect(_Tagged, frozen=True, kw_only=True):
+    """Tell what else each token of the last answer could have been; answered by `Inspected`.
+
+    Costs a prefill of that answer, and nothing while it was being generated.
+    """
+
+    alternatives: int = 8
+    """Likeliest tokens told for each place."""
+
+
+class Embed(_Tagged, frozen=True, kw_only=True):
+    """Turn texts into vectors; answered by `Embedded`."""
+
+    texts: tuple[str, ...]
 
 
 class Stop(_Tagged, frozen=True, kw_only=True):
@@ -88,7 +118,20 @@ class ProveEngine(_Tagged, frozen=True, kw_only=True):
     """Compute something small whose result is known; answered by `EngineProved`."""
 
 
-Command = Load | Generate | Stop | Unload | DescribeEngine | PlanQuantization | EstimateMemory | Calibrate | ProveEngine
+Command = (
+    Load
+    | Generate
+    | Tokenize
+    | Inspect
+    | Embed
+    | Stop
+    | Unload
+    | DescribeEngine
+    | PlanQuantization
+    | EstimateMemory
+    | Calibrate
+    | ProveEngine
+)
 
 
 # --- events: session worker to parent -------------------------------------------------------------------
@@ -121,6 +164,13 @@ class Loaded(_Tagged, frozen=True, kw_only=True):
     description: str
     """The engine's own line for it, such as `llama ?B Q4_1`."""
     has_chat_template: bool
+    engine: str = "llama.cpp"
+    engine_version: str = ""
+    backend: str = "CPU"
+    """What computes: `CPU`, or the engine's names of the accelerators; empty where a server does not tell."""
+    abilities: tuple[Ability, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What of the settings could not be had, and what was taken instead, one sentence each."""
 
 
 class PromptReady(_Tagged, frozen=True, kw_only=True):
@@ -159,7 +209,7 @@ class Finished(_Tagged, frozen=True, kw_only=True):
 
     turn: int
     reason: str
-    """`end` (the model's own mark), `max_tokens`, `context_full`, `stopped`."""
+    """`end` (the model's own mark), `max_tokens`, `context_full`, `stop_text`, `stopped`."""
     prompt_tokens: int
     reused_tokens: int
     prefill_tokens: int
@@ -171,8 +221,65 @@ class Finished(_Tagged, frozen=True, kw_only=True):
     decode_s: float
     """From the first token to the last."""
     context_used: int
+    """Tokens in the KV cache; for a server, prompt and answer as it counts them."""
     context_tokens: int
+    """0 where a server does not tell."""
     seed: int
+    stop_text: str = ""
+    """The stop sequence that ended it; then `reason` is `stop_text`."""
+    draft_tokens: int = 0
+    """Tokens that were proposed by a draft model or by prompt lookup."""
+    accepted_tokens: int = 0
+    """How many of those the model agreed with."""
+    network_s: float | None = None
+    """Of a server that tells its own times: the part of `ttft_s` that it does not account for."""
+
+
+class TokenPiece(msgspec.Struct, frozen=True):
+    """One token of a text."""
+
+    token: int
+    text: str
+    """U+FFFD where the token is part of a character."""
+
+
+class Alternative(msgspec.Struct, frozen=True):
+    """What a token could have been."""
+
+    text: str
+    probability: float
+    """Of the softmax over the whole vocabulary, before any sampler (temperature 1)."""
+
+
+class InspectedToken(msgspec.Struct, frozen=True):
+    """One token of an answer with what stood beside it."""
+
+    text: str
+    probability: float
+    rank: int
+    """1 for the likeliest."""
+    alternatives: tuple[Alternative, ...]
+    """The likeliest first; the chosen one is among them when its rank is so low."""
+
+
+class Tokenized(_Tagged, frozen=True, kw_only=True):
+    """Answer of `Tokenize`."""
+
+    tokens: tuple[TokenPiece, ...]
+
+
+class Inspected(_Tagged, frozen=True, kw_only=True):
+    """Answer of `Inspect`: the tokens of the last answer in order."""
+
+    tokens: tuple[InspectedToken, ...]
+
+
+class Embedded(_Tagged, frozen=True, kw_only=True):
+    """Answer of `Embed`, in the order of the texts."""
+
+    vectors: tuple[tuple[float, ...], ...]
+    """Each of length 1."""
+    token_counts: tuple[int, ...]
 
 
 class Unloaded(_Tagged, frozen=True, kw_only=True):
@@ -266,6 +373,9 @@ SessionEvent = (
     | PrefillProgress
     | Tokens
     | Finished
+    | Tokenized
+    | Inspected
+    | Embedded
     | Unloaded
     | EngineInfo
     | QuantizationPlan

@@ -9,19 +9,23 @@ import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from edgetui.core.engines import ENGINE_ENVIRONMENT
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.worker import spawn, wire
 from edgetui.worker.protocol import (
     Calibrated,
+    Embedded,
     EngineInfo,
     EngineProved,
     Failed,
     Finished,
+    Inspected,
     Loaded,
     MemoryEstimated,
     PlanDone,
     Ready,
     Stop,
+    Tokenized,
     Unloaded,
 )
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from pathlib import Path
 
+    from edgetui.core.engines import EngineName
     from edgetui.worker.protocol import Command, SessionEvent
 
 START_TIMEOUT_S = 60.0
@@ -39,7 +44,20 @@ STOP_GRACE_S = 2.0
 STOP_PATIENCE_S = 5.0
 """A stop that a person asked for: native code looks up between two steps, which on a small board may take a second."""
 
-_LAST_EVENTS = (Loaded, Finished, Unloaded, EngineInfo, PlanDone, MemoryEstimated, Calibrated, EngineProved, Failed)
+_LAST_EVENTS = (
+    Loaded,
+    Finished,
+    Tokenized,
+    Inspected,
+    Embedded,
+    Unloaded,
+    EngineInfo,
+    PlanDone,
+    MemoryEstimated,
+    Calibrated,
+    EngineProved,
+    Failed,
+)
 """Each command's answer ends with one of these."""
 
 
@@ -60,20 +78,32 @@ class SessionWorker:
         """Where the worker's stdout and stderr go."""
 
     @classmethod
-    async def start(cls, log_dir: Path) -> SessionWorker:
-        """Start a worker and wait until it listens; raises `EdgetuiError("crashed")` when it does not come up."""
+    async def start(
+        cls, log_dir: Path, engine: EngineName = "llama.cpp", toolchains_dir: Path | None = None
+    ) -> SessionWorker:
+        """Start a worker of an engine and wait until it listens; `toolchains_dir` holds the engines' environments.
+
+        Raises `EdgetuiError`: `crashed` when it does not come up, `engine_missing` without the engine's toolchain.
+        """
+        python, environment = None, spawn.worker_environment()
+        if toolchain := ENGINE_ENVIRONMENT[engine]:
+            assert toolchains_dir is not None, "an engine of a toolchain needs the folder of toolchains"
+            python = spawn.toolchain_python(toolchains_dir, toolchain)
+            environment = spawn.toolchain_environment()
         log_descriptor, log = spawn.open_session_log(log_dir)
         command_read, command_write = os.pipe()
         event_read, event_write = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *spawn.interpreter_command("edgetui.worker.child", str(command_read), str(event_write)),
+                *spawn.interpreter_command(
+                    "edgetui.worker.child", str(command_read), str(event_write), engine, python=python
+                ),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log_descriptor,
                 stderr=log_descriptor,
                 pass_fds=(command_read, event_write),
                 cwd=spawn.WORKING_DIRECTORY,
-                env=spawn.worker_environment(),
+                env=environment,
             )
         except OSError as error:
             os.close(command_write)
@@ -221,9 +251,11 @@ class SessionWorker:
 
 
 @asynccontextmanager
-async def session_worker(log_dir: Path) -> AsyncIterator[SessionWorker]:
-    """A worker for one errand, ended with it."""
-    worker = await SessionWorker.start(log_dir)
+async def session_worker(
+    log_dir: Path, engine: EngineName = "llama.cpp", toolchains_dir: Path | None = None
+) -> AsyncIterator[SessionWorker]:
+    """A worker for one errand, ended with it; raises as `SessionWorker.start` does."""
+    worker = await SessionWorker.start(log_dir, engine, toolchains_dir)
     try:
         yield worker
     finally:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import ctypes
 import random
 
-from edgetui.engines.llama_cpp.tokens import Utf8Stream, common_prefix
+from edgetui.engines.answer_stream import Utf8Stream
+from edgetui.engines.llama_cpp.tokens import common_prefix
 from edgetui.engines.stopping import StopFlag
 
 

@@ -9,7 +9,7 @@ import pytest
 from edgetui.core.failures import EdgetuiError
 from edgetui.services import engine_devices
 from edgetui.services.engine_devices import EngineProbe
-from edgetui.services.inference import Inference
+from edgetui.services.lab import Lab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +30,8 @@ async def ask_onnxruntime(folder: Path, monkeypatch: pytest.MonkeyPatch, source:
     return (await EngineProbe(broken).describe())[1]
 
 
-@pytest.mark.usefixtures("home")
-async def test_llama_cpp_tells_its_backends_and_is_asked_once(tmp_path: Path) -> None:
-    inference = Inference(tmp_path)
+async def test_llama_cpp_tells_its_backends_and_is_asked_once(lab: Lab) -> None:
+    inference = lab.inference
     asked = 0
 
     async def engine_info() -> EngineInfo:

@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.chat_template import ChatTemplate, render_plain
 from edgetui.engines.llama_cpp.sampler import SamplerChain
-from edgetui.engines.llama_cpp.tokens import Utf8Stream, Vocabulary, common_prefix
-from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady, Tokens
+from edgetui.engines.llama_cpp.tokens import Vocabulary, common_prefix
+from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +63,7 @@ class Conversation:
         seed = command.sampling.seed if command.sampling.seed is not None else random.getrandbits(32)
         emit(PromptReady(turn=command.turn, prompt_tokens=prompt_tokens, reused_tokens=reused, seed=seed))
         sampler = SamplerChain(self._lib, self._vocabulary_size, command.sampling, seed)
+        answer = AnswerStream(command, arrived_ns, emit)
         try:
             for token in prompt[prompt_tokens - min(sampler.remembers, prompt_tokens) :]:
                 sampler.accept(token)
@@ -70,11 +72,12 @@ class Conversation:
             whole = self._prefill(command.turn, reused, emit, stop)
             prefill_s = (time.perf_counter_ns() - prefill_started) / 1e9
             prefill_tokens = self._decoded - reused
-            decode = _Decode(self, command, sampler, arrived_ns, emit, stop)
-            reason = decode.run() if whole else "stopped"
+            reason = _Decode(self, command, sampler, answer, stop).run() if whole else "stopped"
         finally:
             sampler.close()
-        times = decode.times_ns
+            answer.close(self._decoded)
+        # What a stop sequence cut off stands in the tokens all the same.
+        self._text = text + answer.text if whole and not answer.stop_text else ""
         return Finished(
             turn=command.turn,
             reason=reason,
@@ -82,12 +85,13 @@ class Conversation:
             reused_tokens=reused,
             prefill_tokens=prefill_tokens,
             prefill_s=prefill_s,
-            ttft_s=times[0] / 1e9 if times else None,
-            generated_tokens=len(times),
-            decode_s=(times[-1] - times[0]) / 1e9 if times else 0.0,
+            ttft_s=answer.ttft_s,
+            generated_tokens=len(answer.times_ns),
+            decode_s=answer.decode_s,
             context_used=self._decoded,
             context_tokens=room,
             seed=seed,
+            stop_text=answer.stop_text,
         )
 
     def _render(self, command: Generate) -> str:
@@ -168,10 +172,6 @@ class Conversation:
         """Note a chosen token; it is decoded when the next one is wanted."""
         self._tokens.append(token)
 
-    def extend_text(self, text: str) -> None:
-        """Note what the last tokens say."""
-        self._text += text
-
     def _forget_text(self) -> None:
         """After an abort the known tokens end where the cache ends, and no longer match the known text."""
         del self._tokens[self._decoded :]
@@ -179,39 +179,25 @@ class Conversation:
 
 
 class _Decode:
-    """One answer: chooses tokens, groups them into events, and sees every reason to stop."""
+    """One answer: chooses tokens and sees every reason to stop."""
 
     def __init__(
         self,
         conversation: Conversation,
         command: Generate,
         sampler: SamplerChain,
-        arrived_ns: int,
-        emit: Callable[[SessionEvent], None],
+        answer: AnswerStream,
         stop: StopFlag,
     ) -> None:
         self._conversation = conversation
-        self._command = command
+        self._settings = command.sampling
         self._sampler = sampler
-        self._arrived_ns = arrived_ns
-        self._emit = emit
+        self._answer = answer
         self._stop = stop
-        self._characters = Utf8Stream()
-        self._unsent_text = ""
-        self._unsent_from = 0
-        self._flushed_ns = 0
-        self.times_ns: list[int] = []
 
     def run(self) -> str:
         """Decode until something ends it; returns the reason as `Finished` names it."""
-        try:
-            return self._run()
-        finally:
-            self._add_text(self._characters.finish())
-            self._flush()
-
-    def _run(self) -> str:
-        conversation, settings = self._conversation, self._command.sampling
+        conversation, settings, answer = self._conversation, self._settings, self._answer
         limit = settings.max_tokens or None
         vocabulary, context = conversation._vocabulary, conversation._model.context
         room = conversation._model.context_tokens
@@ -219,45 +205,14 @@ class _Decode:
             if self._stop.is_set:
                 return "stopped"
             token = self._sampler.sample(context)
-            ends = vocabulary.ends_generation(token)
-            if ends and not settings.ignore_eos:
+            if vocabulary.ends_generation(token) and not settings.ignore_eos:
                 return "end"
-            self.times_ns.append(time.perf_counter_ns() - self._arrived_ns)
             conversation.append(token)
-            self._add_text(self._characters.feed(vocabulary.piece(token)))
-            if self._due():
-                self._flush()
-            if limit is not None and len(self.times_ns) >= limit:
+            if answer.add(vocabulary.piece(token), conversation._decoded):
+                return "stop_text"
+            if limit is not None and len(answer.times_ns) >= limit:
                 return "max_tokens"
             if conversation._decoded + 1 > room:
                 return "context_full"
             if not conversation.decode([token]):
                 return "stopped"
-
-    def _add_text(self, text: str) -> None:
-        self._conversation.extend_text(text)
-        self._unsent_text += text
-
-    def _due(self) -> bool:
-        """Whether to send now: the group is old enough, or would be before the next token is there."""
-        times = self.times_ns
-        if len(times) < 2:
-            return True
-        interval_ns = times[-1] - times[-2]
-        return times[-1] - self._flushed_ns + interval_ns > self._command.flush_interval_s * 1e9
-
-    def _flush(self) -> None:
-        times = self.times_ns[self._unsent_from :]
-        if not times and not self._unsent_text:
-            return
-        self._emit(
-            Tokens(
-                turn=self._command.turn,
-                text=self._unsent_text,
-                times_ns=tuple(times),
-                context_used=self._conversation._decoded,
-            )
-        )
-        self._unsent_text = ""
-        self._unsent_from = len(self.times_ns)
-        self._flushed_ns = self.times_ns[-1] if self.times_ns else 0

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines.base import NOTHING_LOADED, lacks
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.conversation import Conversation
 from edgetui.engines.llama_cpp.model import LoadedModel
 from edgetui.worker.protocol import Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
-    from edgetui.core.calibration import Calibration
-    from edgetui.core.quant_options import QuantOptions
-    from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.stopping import StopFlag
-    from edgetui.worker.protocol import EngineInfo, Finished, Generate, MemoryEstimated, QuantizationPlan, SessionEvent
+    from edgetui.worker.protocol import Embedded, Finished, Generate, Inspected, Load, SessionEvent, Tokenized
+
+NAME = "llama.cpp"
 
 
 class LlamaCppEngine:
@@ -29,13 +29,10 @@ class LlamaCppEngine:
         self._model: LoadedModel | None = None
         self._conversation: Conversation | None = None
 
-    def describe(self) -> EngineInfo:
-        """The installed library: version, flags, devices, types."""
-        return library.describe()
-
-    def load(self, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag) -> Loaded:
+    def load(self, command: Load, on_progress: Callable[[float], None], stop: StopFlag) -> Loaded:
         """Load and warm up; the model loaded before is freed first, so that both never share the memory."""
         started = time.perf_counter()
+        path, settings = Path(command.path), command.settings
         self.unload()
         model = LoadedModel.load(path, settings, on_progress=on_progress, stop=stop)
         try:
@@ -64,36 +61,20 @@ class LlamaCppEngine:
     ) -> Finished:
         """Answer with the loaded model."""
         if self._conversation is None:
-            raise EdgetuiError("bad_request", "No model is loaded: load one first.")
+            raise EdgetuiError("bad_request", NOTHING_LOADED)
         return self._conversation.generate(command, arrived_ns, emit, stop)
 
-    def plan_quantization(
-        self, path: Path, type_names: Sequence[str], options: QuantOptions
-    ) -> Iterator[QuantizationPlan]:
-        """Dry runs by llama.cpp itself, one a type."""
-        from edgetui.engines.llama_cpp import quantize
+    def tokenize(self, text: str) -> Tokenized:
+        """By the model's own vocabulary."""
+        raise lacks(NAME, "tokenize")
 
-        return quantize.plan(path, type_names, options)
+    def inspect(self, alternatives: int, stop: StopFlag) -> Inspected:
+        """Logits of the last answer, computed anew in one prefill."""
+        raise lacks(NAME, "inspect")
 
-    def estimate_memory(self, path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:
-        """Simulated allocations, one for each of the settings."""
-        from edgetui.engines.llama_cpp.allocation import estimate_memory
-
-        return estimate_memory(path, settings)
-
-    def calibrate(
-        self, budget_s: float, buffer_bytes: int, on_progress: Callable[[float], None], stop: StopFlag
-    ) -> Calibration:
-        """Graphs of ggml's own, without a model."""
-        from edgetui.engines.llama_cpp import calibrate
-
-        return calibrate.calibrate(budget_s, buffer_bytes, on_progress, stop)
-
-    def prove(self) -> str:
-        """A product of ggml's, without a model."""
-        from edgetui.engines.llama_cpp.self_test import prove_product
-
-        return prove_product()
+    def embed(self, texts: Sequence[str], stop: StopFlag) -> Embedded:
+        """Pooled as the model's file says."""
+        raise lacks(NAME, "embed")
 
     def unload(self) -> None:
         """Free context and weights."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import ctypes
 from typing import TYPE_CHECKING, Any
 
@@ -57,21 +56,6 @@ class Vocabulary:
     def ends_generation(self, token: int) -> bool:
         """Whether the model says with this token that it is done."""
         return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
-
-
-class Utf8Stream:
-    """Bytes in, whole characters out: a character split between tokens waits for its rest."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def feed(self, raw: bytes) -> str:
-        """The characters completed by `raw`."""
-        return self._decoder.decode(raw)
-
-    def finish(self) -> str:
-        """What is left at the end: U+FFFD for a character that never became whole, or nothing."""
-        return self._decoder.decode(b"", final=True)
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
