@@ -12,6 +12,7 @@ from edgetui.core.calibration import Calibration
 from edgetui.core.engines import Ability
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
+from edgetui.core.inspection import InspectedToken
 from edgetui.core.quality import QualityRow
 from edgetui.core.quant_options import QuantOptions
 from edgetui.core.quant_types import Fallback
@@ -241,25 +242,6 @@ class TokenPiece(msgspec.Struct, frozen=True):
     token: int
     text: str
     """U+FFFD where the token is part of a character."""
-
-
-class Alternative(msgspec.Struct, frozen=True):
-    """What a token could have been."""
-
-    text: str
-    probability: float
-    """Of the softmax over the whole vocabulary, before any sampler (temperature 1)."""
-
-
-class InspectedToken(msgspec.Struct, frozen=True):
-    """One token of an answer with what stood beside it."""
-
-    text: str
-    probability: float
-    rank: int
-    """1 for the likeliest."""
-    alternatives: tuple[Alternative, ...]
-    """The likeliest first; the chosen one is among them when its rank is so low."""
 
 
 class Tokenized(_Tagged, frozen=True, kw_only=True):
