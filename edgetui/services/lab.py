@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgetui.services.jobs import Jobs
     from edgetui.services.library import Library
     from edgetui.services.olive import Olive
+    from edgetui.services.profiles import Profiles
     from edgetui.services.quality import Quality
     from edgetui.services.quantizer import Quantizer
     from edgetui.services.readiness import Readiness
@@ -82,6 +83,13 @@ class Lab:
         from edgetui.services.inference import Inference
 
         return Inference(self.paths)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """Settings remembered for models on this machine."""
+        from edgetui.services.profiles import Profiles
+
+        return Profiles(self.database, self.hardware)
 
     @cached_property
     def jobs(self) -> Jobs:

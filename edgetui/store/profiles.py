@@ -1,0 +1,66 @@
+"""Profiles in the database, by model, machine and name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgetui.core.profiles import Profile
+
+if TYPE_CHECKING:
+    from edgetui.store.database import Database
+
+
+class SavedProfiles:
+    """Every method may raise `EdgetuiError` as the database does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, model: str, machine: str) -> list[Profile]:
+        """Those of a model on a machine, the last used first."""
+        rows = self._database.read(
+            "SELECT profile FROM profiles WHERE model = ? AND machine = ? ORDER BY used_at DESC, name",
+            (model, machine),
+        )
+        return [msgspec.json.decode(row["profile"], type=Profile) for row in rows]
+
+    def all(self, machine: str) -> list[Profile]:
+        """Those of every model on a machine, by the model's name, the last used first."""
+        rows = self._database.read(
+            "SELECT profile FROM profiles WHERE machine = ? ORDER BY used_at DESC, name", (machine,)
+        )
+        found = [msgspec.json.decode(row["profile"], type=Profile) for row in rows]
+        return sorted(found, key=lambda profile: profile.model_name.lower())
+
+    def put(self, model: str, machine: str, profile: Profile, used_at: float) -> None:
+        """Save it, in place of one with the same name."""
+        self._database.write(
+            "INSERT OR REPLACE INTO profiles (model, machine, name, used_at, profile) VALUES (?, ?, ?, ?, ?)",
+            (model, machine, profile.name, used_at, msgspec.json.encode(profile).decode()),
+        )
+
+    def use(self, model: str, machine: str, name: str, used_at: float) -> None:
+        """Have it be the last used."""
+        self._database.write(
+            "UPDATE profiles SET used_at = ? WHERE model = ? AND machine = ? AND name = ?",
+            (used_at, model, machine, name),
+        )
+
+    def delete(self, model: str, machine: str, name: str) -> bool:
+        """Forget it; says whether there was one."""
+        return (
+            self._database.write(
+                "DELETE FROM profiles WHERE model = ? AND machine = ? AND name = ?", (model, machine, name)
+            )
+            > 0
+        )
+
+    def rename(self, model: str, machine: str, name: str, profile: Profile) -> None:
+        """Put a profile, under whatever name it has now, where `name` stood."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "UPDATE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
+                (profile.name, msgspec.json.encode(profile).decode(), model, machine, name),
+            )

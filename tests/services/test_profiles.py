@@ -1,0 +1,72 @@
+"""Named settings of a model on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.run_settings import Adapter, LoadSettings, SamplingSettings
+from edgetui.services.hardware import HardwareMonitor
+from edgetui.services.profiles import Profiles
+from tests.recorded_machine import unfold
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgetui.services.lab import Lab
+
+LOAD = LoadSettings(threads=3, kv_cache_type="q8_0", adapters=(Adapter(path="a.gguf", scale=0.5),))
+SAMPLING = SamplingSettings(temperature=0, stop=("\n\n",))
+
+
+async def test_a_profile_comes_back_as_it_was_saved_and_the_last_used_first(lab: Lab) -> None:
+    profiles = lab.profiles
+    assert await profiles.last_used("m") is None
+    saved = await profiles.save("m", " fast ", LOAD, SAMPLING, "for short answers", system_prompt="Be brief.")
+    await profiles.save("m", "long", LoadSettings(), SamplingSettings())
+    await profiles.save("other", "fast", LoadSettings(), SamplingSettings())
+    assert saved.name == "fast"
+    assert await profiles.get("m", "fast") == saved
+    assert [profile.name for profile in await profiles.of("m")] == ["long", "fast"]
+    await profiles.use("m", "fast")
+    assert await profiles.last_used("m") == saved
+    again = await profiles.save("m", "fast", LoadSettings(threads=1), SAMPLING)
+    assert (await profiles.get("m", "fast")).load.threads == 1 and again.note == ""
+    assert len(await profiles.all()) == 3
+
+
+async def test_a_profile_is_renamed_and_deleted_alone(lab: Lab) -> None:
+    profiles = lab.profiles
+    for name in ("one", "two"):
+        await profiles.save("m", name, LOAD, SAMPLING, f"note {name}")
+    assert (await profiles.rename("m", "one", "uno")).note == "note one"
+    assert (await profiles.rename("m", "uno", "uno", "other")).note == "other"
+    with pytest.raises(EdgetuiError, match="already"):
+        await profiles.rename("m", "uno", "two")
+    await profiles.delete("m", "uno")
+    assert [profile.name for profile in await profiles.of("m")] == ["two"]
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 61])
+async def test_a_name_that_cannot_be_kept_is_refused(lab: Lab, name: str) -> None:
+    with pytest.raises(EdgetuiError, match="60 characters"):
+        await lab.profiles.save("m", name, LOAD, SAMPLING)
+
+
+async def test_a_profile_that_is_not_there_names_the_closest(lab: Lab) -> None:
+    with pytest.raises(EdgetuiError, match="none"):
+        await lab.profiles.get("m", "fast")
+    await lab.profiles.save("m", "fast", LOAD, SAMPLING)
+    with pytest.raises(EdgetuiError, match="'fast'"):
+        await lab.profiles.get("m", "fsat")
+    with pytest.raises(EdgetuiError, match="no profile"):
+        await lab.profiles.delete("m", "gone")
+
+
+async def test_a_profile_of_another_machine_is_not_this_ones(lab: Lab, tmp_path: Path) -> None:
+    board = Profiles(lab.database, HardwareMonitor(unfold("raspberry-pi-5", tmp_path)))
+    await board.save("m", "fast", LOAD, SAMPLING)
+    assert await lab.profiles.of("m") == []
+    assert [profile.name for profile in await board.of("m")] == ["fast"]
