@@ -131,6 +131,12 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """By which the model's content is known again."""
     source: str = ""
     """The other program whose row this is, such as `llama-bench`; empty for edgetui's own."""
+    stated_tps: float | None = None
+    """Mean rate as another program states it where it gives no samples (`samples_ns` is empty then)."""
+    stated_sd_tps: float | None = None
+    """Its standard deviation, stated likewise."""
+    other_columns: tuple[tuple[str, str], ...] = ()
+    """What another program says besides, by its own names."""
 
     @property
     def name(self) -> str:
@@ -148,18 +154,22 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         """Energy over the tokens of all repetitions; None where no meter could be read."""
         return (
             None
-            if self.energy_j is None
+            if self.energy_j is None or not self.samples_ns
             else self.energy_j / ((self.prompt_tokens + self.tokens) * len(self.samples_ns))
         )
 
     @property
     def mean_tps(self) -> float:
         """Mean of the repetitions' rates, as llama-bench prints it."""
+        if not self.samples_ns and self.stated_tps is not None:
+            return self.stated_tps
         return mean(self.samples_tps)
 
     @property
     def sd_tps(self) -> float | None:
         """Standard deviation of the rates; None for a single repetition."""
+        if not self.samples_ns:
+            return self.stated_sd_tps
         return standard_deviation(self.samples_tps)
 
 
@@ -194,6 +204,12 @@ class Comparison(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         """What the two rows show, honestly."""
         if self.ratio is None:
+            stated = next((each.row for each in (self.first, self.second) if not each.row.samples_ns), None)
+            if stated is not None:
+                return (
+                    f"{stated.name} of {stated.model_name} came without samples, so no interval can be told: import"
+                    " llama-bench's JSON instead."
+                )
             return "Each row needs two repetitions or more before they can be compared."
         rows = (self.first.row, self.second.row)
         (faster, slower), ratio = labels((self.first, self.second)), self.ratio
