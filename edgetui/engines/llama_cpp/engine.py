@@ -54,6 +54,9 @@ class LlamaCppEngine:
             parameter_count=model.parameter_count,
             description=model.description,
             has_chat_template=model.chat_template is not None,
+            engine=NAME,
+            engine_version=library.version(),
+            backend=library.backend(),
         )
 
     def generate(
@@ -62,6 +65,8 @@ class LlamaCppEngine:
         """Answer with the loaded model."""
         if self._conversation is None:
             raise EdgetuiError("bad_request", NOTHING_LOADED)
+        if command.sampling.grammar or command.sampling.json_schema:
+            raise lacks(NAME, "hold an answer to a grammar")
         return self._conversation.generate(command, arrived_ns, emit, stop)
 
     def tokenize(self, text: str) -> Tokenized:
