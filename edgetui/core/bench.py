@@ -10,13 +10,60 @@ from msgspec import Meta
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KvCacheType
-from edgetui.core.statistics import Ratio, mean, standard_deviation
+from edgetui.core.statistics import (
+    Ratio,
+    interval_share,
+    mean,
+    median,
+    median_deviation,
+    outliers,
+    standard_deviation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+TestKind = Literal["pp", "tg", "pg"]
+StoppedBy = Literal["", "repetitions", "interval", "budget"]
+MOST_REPETITIONS = 1000
+"""Of one test, however wide the interval still is."""
+OUTLIER_SCALES = 3.5
+"""A repetition further than so many scaled MADs from the median is an outlier (Iglewicz and Hoaglin, 1993)."""
 PHYSICAL_BATCH_TOKENS = 512
 """llama-bench's -ub."""
+
+
+class BenchTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one repetition computes: a prompt, generated tokens, or one after the other, at a depth."""
+
+    prompt_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    generated_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    depth_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    """Tokens that are in the KV cache before."""
+
+    @property
+    def kind(self) -> TestKind:
+        """llama-bench's word for it."""
+        if self.prompt_tokens and self.generated_tokens:
+            return "pg"
+        return "pp" if self.prompt_tokens else "tg"
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens that a rate is over."""
+        return self.prompt_tokens + self.generated_tokens
+
+    @property
+    def context_tokens(self) -> int:
+        """The context that it needs, and that llama-bench makes for it."""
+        return self.computed_tokens + self.depth_tokens
+
+    @property
+    def name(self) -> str:
+        """`pp512`, `tg128`, `pp512+tg128`, `tg128 @ d4096`."""
+        parts = (("pp", self.prompt_tokens), ("tg", self.generated_tokens))
+        name = "+".join(f"{word}{tokens}" for word, tokens in parts if tokens)
+        return name + (f" @ d{self.depth_tokens}" if self.depth_tokens else "")
 
 
 class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +89,13 @@ class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     gpu_layers: Annotated[int, Meta(ge=-1, le=10_000)] = -1
     """llama-bench's -ngl; -1 gives all layers to an accelerator where there is one."""
     use_mmap: bool = True
+    tests: tuple[BenchTest, ...] = ()
+    """Further tests, in this order, after those of `prompt_tokens` and `generated_tokens`."""
+    until_percent: Annotated[float, Meta(ge=0, le=100)] = 0
+    """Repeat beyond `repetitions` until the 95 % interval of the mean is no wider than this to either side; 0: do not.
+    """
+    budget_s: Annotated[float, Meta(ge=0, le=86_400)] = 0
+    """No test begins a repetition once its repetitions have taken so long and there are two; 0: no such limit."""
 
 
 class Conditions(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,20 +114,20 @@ class Conditions(msgspec.Struct, frozen=True, kw_only=True):
 class Repetition(NamedTuple):
     """One repetition of a test, just measured."""
 
-    test: Literal["pp", "tg"]
-    tokens: int
+    test: BenchTest
     number: int
     """From 1."""
     duration_ns: int
 
 
-def tests_of(settings: BenchSettings) -> list[tuple[Literal["pp", "tg"], int]]:
-    """Tests and their tokens, in order; raises `EdgetuiError("bad_request")` when there is nothing to measure."""
-    tests: list[tuple[Literal["pp", "tg"], int]] = []
+def tests_of(settings: BenchSettings) -> list[BenchTest]:
+    """Tests in order; raises `EdgetuiError("bad_request")` when there is nothing to measure."""
+    tests: list[BenchTest] = []
     if settings.prompt_tokens:
-        tests.append(("pp", settings.prompt_tokens))
+        tests.append(BenchTest(prompt_tokens=settings.prompt_tokens, depth_tokens=settings.depth_tokens))
     if settings.generated_tokens:
-        tests.append(("tg", settings.generated_tokens))
+        tests.append(BenchTest(generated_tokens=settings.generated_tokens, depth_tokens=settings.depth_tokens))
+    tests += (test for test in settings.tests if test.computed_tokens)
     if not tests:
         raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
     return tests
@@ -82,9 +136,9 @@ def tests_of(settings: BenchSettings) -> list[tuple[Literal["pp", "tg"], int]]:
 class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """One test of one model: either pp N or tg N."""
 
-    test: Literal["pp", "tg", "pg"]
+    test: TestKind
     tokens: int
-    """N of the test."""
+    """N of the test; of a `pg` test what is generated."""
     samples_ns: tuple[int, ...]
     """Duration of each repetition; warm-up not among them."""
     threads: int
@@ -137,6 +191,10 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """Its standard deviation, stated likewise."""
     other_columns: tuple[tuple[str, str], ...] = ()
     """What another program says besides, by its own names."""
+    use_mmap: bool | None = None
+    """None where it is not known."""
+    stopped_by: StoppedBy = ""
+    """Why there is no further repetition; empty where it is not known."""
 
     @property
     def name(self) -> str:
@@ -171,6 +229,26 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         if not self.samples_ns:
             return self.stated_sd_tps
         return standard_deviation(self.samples_tps)
+
+    @property
+    def median_tps(self) -> float | None:
+        """Median of the repetitions' rates, which an outlier does not move; None without samples."""
+        return median(self.samples_tps) if self.samples_ns else None
+
+    @property
+    def mad_tps(self) -> float | None:
+        """Median of the distances from the median, unscaled; None for a single repetition."""
+        return median_deviation(self.samples_tps)
+
+    @property
+    def interval_share(self) -> float | None:
+        """Half the width of the 95 % interval of the mean, over the mean; None for a single repetition."""
+        return interval_share(self.samples_tps)
+
+    @property
+    def outliers(self) -> tuple[int, ...]:
+        """Indexes of repetitions that lie far off; they stay in every figure."""
+        return outliers(self.samples_tps, OUTLIER_SCALES)
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +17,9 @@ _MOST_FREEDOM = 200.0
 """Degrees of freedom beyond which Student's t hardly changes (1.972, the normal limit is 1.960)."""
 _NORMAL_LIMIT = 1.959964
 """Standard deviations within which a normal distribution has `CONFIDENCE` of its mass."""
+_NORMAL_SCALE = 1.4826
+"""A normal distribution's standard deviation over its MAD."""
+BOOTSTRAP_DRAWS = 2000
 _STEPS = 64
 """Of Simpson's rule; gives t to five figures."""
 
@@ -69,6 +73,56 @@ def percentile(values: Sequence[float], share: float) -> float:
 def median(values: Sequence[float]) -> float:
     """The middle value."""
     return percentile(values, 0.5)
+
+
+def median_deviation(values: Sequence[float]) -> float | None:
+    """Median of the distances from the median (MAD), unscaled; None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    centre = median(values)
+    return median([abs(value - centre) for value in values])
+
+
+def outliers(values: Sequence[float], scales: float) -> tuple[int, ...]:
+    """Indexes of values further than `scales` scaled MADs from the median; none among fewer than four values.
+
+    The MAD times 1.4826 is a normal distribution's standard deviation. Where half of the values are equal it is 0 and
+    says nothing of the others, so none is told.
+    """
+    deviation = median_deviation(values)
+    if len(values) < 4 or not deviation:
+        return ()
+    centre = median(values)
+    limit = scales * _NORMAL_SCALE * deviation
+    return tuple(index for index, value in enumerate(values) if abs(value - centre) > limit)
+
+
+def interval_share(values: Sequence[float]) -> float | None:
+    """Half the width of the mean's 95 % interval (Student's t) over the mean; None for fewer than two values."""
+    deviation = standard_deviation(values)
+    if deviation is None or not (centre := mean(values)):
+        return None
+    return student_t(len(values) - 1) * deviation / math.sqrt(len(values)) / abs(centre)
+
+
+def bootstrap_ratio(a: Sequence[float], b: Sequence[float], seed: int, draws: int = BOOTSTRAP_DRAWS) -> Ratio | None:
+    """Geometric mean of the paired ratios `a[i] / b[i]` with a bootstrap interval; None for fewer than two pairs.
+
+    Pairs, measured one right after the other, are drawn together with replacement, so that what the machine did in the
+    meantime falls on both. The percentiles of the drawn means are too narrow for few pairs, since a bootstrap's spread
+    is sqrt((n - 1) / n) of the sample's and normal, not Student's: their distances from the mean are stretched by
+    t(n - 1) / z * sqrt(n / (n - 1)) (the expanded percentile interval of Hesterberg, 2015, for the logarithm).
+    """
+    if len(a) != len(b) or len(a) < 2 or min(*a, *b) <= 0:
+        return None
+    logs = [math.log(first / second) for first, second in zip(a, b, strict=True)]
+    count, centre = len(logs), mean(logs)
+    chosen = random.Random(seed)
+    drawn = sorted(math.fsum(chosen.choices(logs, k=count)) / count for _ in range(draws))
+    stretch = student_t(count - 1) / _NORMAL_LIMIT * math.sqrt(count / (count - 1))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (centre + stretch * (percentile(drawn, share) - centre) for share in (tail, 1 - tail))
+    return Ratio(math.exp(centre), math.exp(low), math.exp(high))
 
 
 def ratio_of_means(a: Sequence[float], b: Sequence[float]) -> Ratio | None:

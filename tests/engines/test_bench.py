@@ -11,7 +11,8 @@ import pytest
 from edgetui.core.bench import BenchSettings, Repetition
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp import library
-from edgetui.engines.llama_cpp.bench import measure
+from edgetui.engines.llama_cpp.bench import open_runner
+from edgetui.engines.measuring import measure
 
 SMALL = BenchSettings(prompt_tokens=40, generated_tokens=3, repetitions=2, threads=1, batch_tokens=16)
 
@@ -26,7 +27,7 @@ def test_the_work_of_a_repetition_is_llama_benchs(demo_model: Path, monkeypatch:
         return decode(context, batch)
 
     monkeypatch.setattr(lib, "llama_decode", watched)
-    list(measure(demo_model, "demo", SMALL, lambda repetition: None))
+    list(measure(open_runner, demo_model, "demo", SMALL, lambda repetition: None))
     # Cached before the call, tokens in it. Prefill warms up with the whole prompt, decode with one token; every
     # repetition begins with an empty cache.
     prefill = [(0, 16), (16, 16), (32, 8)]
@@ -47,16 +48,16 @@ def test_a_depth_is_filled_once_and_what_a_repetition_added_is_taken_back(
 
     monkeypatch.setattr(lib, "llama_decode", watched)
     deep = msgspec.structs.replace(SMALL, prompt_tokens=0, depth_tokens=20)
-    (row,) = measure(demo_model, "demo", deep, lambda repetition: None)
+    (row,) = measure(open_runner, demo_model, "demo", deep, lambda repetition: None)
     assert row.name == "tg3 @ d20" and row.depth_tokens == 20
     assert calls == [(0, 16), (16, 4), (20, 1), *[(20, 1), (21, 1), (22, 1)] * 2]
 
 
 def test_a_row_a_test_with_a_duration_a_repetition(demo_model: Path) -> None:
     told: list[Repetition] = []
-    prefill, decoding = measure(demo_model, "demo", SMALL, told.append)
+    prefill, decoding = measure(open_runner, demo_model, "demo", SMALL, told.append)
     assert (prefill.name, decoding.name) == ("pp40", "tg3")
-    assert [(each.test, each.tokens, each.number) for each in told] == [
+    assert [(each.test.kind, each.test.computed_tokens, each.number) for each in told] == [
         ("pp", 40, 1),
         ("pp", 40, 2),
         ("tg", 3, 1),
@@ -91,18 +92,30 @@ def test_the_context_is_the_one_that_llama_bench_makes(demo_model: Path, monkeyp
 
     monkeypatch.setattr(lib, "llama_init_from_model", watched)
     with pytest.raises(EnoughSeenError):
-        list(measure(demo_model, "demo", BenchSettings(prompt_tokens=2000, threads=1), lambda repetition: None))
+        list(
+            measure(
+                open_runner, demo_model, "demo", BenchSettings(prompt_tokens=2000, threads=1), lambda repetition: None
+            )
+        )
 
 
 @pytest.mark.parametrize(("prompt", "generated", "names"), [(8, 0, ["pp8"]), (0, 2, ["tg2"])])
 def test_a_test_of_no_tokens_is_left_out(demo_model: Path, prompt: int, generated: int, names: list[str]) -> None:
     settings = BenchSettings(prompt_tokens=prompt, generated_tokens=generated, repetitions=1, threads=1)
-    assert [row.name for row in measure(demo_model, "demo", settings, lambda repetition: None)] == names
+    assert [row.name for row in measure(open_runner, demo_model, "demo", settings, lambda repetition: None)] == names
 
 
 def test_nothing_to_measure_is_refused(demo_model: Path) -> None:
     with pytest.raises(EdgetuiError, match="nothing to measure") as caught:
-        list(measure(demo_model, "demo", BenchSettings(prompt_tokens=0, generated_tokens=0), lambda repetition: None))
+        list(
+            measure(
+                open_runner,
+                demo_model,
+                "demo",
+                BenchSettings(prompt_tokens=0, generated_tokens=0),
+                lambda repetition: None,
+            )
+        )
     assert caught.value.failure.kind == "bad_request"
 
 
@@ -110,5 +123,5 @@ def test_a_file_that_is_no_model_is_refused_before_anything_is_loaded(tmp_path: 
     path = tmp_path / "text.gguf"
     path.write_text("not a model")
     with pytest.raises(EdgetuiError, match=r"text\.gguf") as caught:
-        list(measure(path, "text", SMALL, lambda repetition: None))
+        list(measure(open_runner, path, "text", SMALL, lambda repetition: None))
     assert caught.value.failure.kind == "bad_file"

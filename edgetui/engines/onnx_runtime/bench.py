@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgetui.core.bench import BenchRow, Repetition, tests_of
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines import host
+from edgetui.engines.measuring import RunnerFacts
 from edgetui.engines.onnx_runtime import graph
 from edgetui.engines.onnx_runtime.beside import configuration
 from edgetui.engines.onnx_runtime.failures import told
@@ -19,27 +19,24 @@ from edgetui.engines.onnx_runtime.session import configured_provider, require_pr
 from edgetui.formats.model_folder import GENAI_CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from edgetui.core.bench import BenchSettings
+    from edgetui.core.bench import BenchSettings, BenchTest
     from edgetui.formats.onnx import OnnxModel
 
 ENGINE = "onnxruntime-genai"
+DOING = "Measuring"
 _CACHE_TYPES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 """In llama.cpp's spelling."""
 
 
-def measure(
-    path: Path, name: str, settings: BenchSettings, on_repetition: Callable[[Repetition], None]
-) -> Iterator[BenchRow]:
-    """Measure what the settings ask for, a row a test as soon as it is complete; `path` is the decoder's graph.
+def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest) -> GenaiRunner:
+    """Load the decoder whose graph `path` is, with a cache of the test's own size.
 
-    The type of the KV cache is the graph's, whatever the settings say. Raises `EdgetuiError`: `bad_request` when
-    there is nothing to measure, `unsupported` for a model that onnxruntime-genai cannot run, `bad_file`,
-    `context_overflow`, `out_of_memory`, `engine_missing`.
+    The type of the KV cache and where it computes are the folder's, whatever the settings say. Raises `EdgetuiError`:
+    `unsupported` for a model that onnxruntime-genai cannot run, `bad_file`, `context_overflow`, `out_of_memory`,
+    `engine_missing`.
     """
-    tests = tests_of(settings)
     if not (path.parent / GENAI_CONFIG).is_file():
         raise EdgetuiError(
             "unsupported",
@@ -50,47 +47,34 @@ def measure(
     provider = configured_provider(path)
     require_provider(provider)
     longest = configuration(path, GENAI_CONFIG).get("model", {}).get("context_length")
-    for test, tokens in tests:
-        length = tokens + settings.depth_tokens
-        if isinstance(longest, int) and length > longest:
-            raise EdgetuiError(
-                "context_overflow", f"{name} takes {longest} tokens, and the test needs {length}: ask for fewer."
-            )
-        graph.require_memory(graph.source_bytes(model), path.name)
-        host.forget_peak_memory()
-        threads = settings.threads or host.default_threads()
-        with told(path.name, "Measuring"):
-            decoder = _Decoder(path, length, settings, threads)
-            load_average = host.load_average()
-            run = decoder.prefill if test == "pp" else decoder.decode
-            # llama-bench warms prefill up with the whole prompt, decode with one token.
-            run(tokens if test == "pp" else 1)
-            samples = []
-            for number in range(1, settings.repetitions + 1):
-                samples.append(run(tokens))
-                on_repetition(Repetition(test, tokens, number, samples[-1]))
-        yield BenchRow(
-            test=test,
-            tokens=tokens,
-            samples_ns=tuple(samples),
-            threads=threads,
-            batch_tokens=settings.batch_tokens,
-            kv_cache_type=_cache_type(model),
-            model_name=name,
-            model_path=str(path),
-            model_size_bytes=graph.source_bytes(model),
-            model_parameter_count=model.parameter_count,
-            model_quant_type=model.quant_type or "",
-            engine=ENGINE,
-            engine_version=decoder.version,
-            measured_at=time.time(),
-            load_average=load_average,
-            backend=provider.upper(),
-            depth_tokens=settings.depth_tokens,
-            load_s=decoder.load_s,
-            memory_bytes=host.peak_resident_bytes(),
+    if isinstance(longest, int) and test.context_tokens > longest:
+        raise EdgetuiError(
+            "context_overflow",
+            f"{name} takes {longest} tokens, and the test needs {test.context_tokens}: ask for fewer.",
         )
-        decoder.close()
+    size_bytes = graph.source_bytes(model)
+    graph.require_memory(size_bytes, path.name)
+    threads = settings.threads or host.default_threads()
+    with told(path.name, DOING):
+        decoder = _Decoder(path, test.context_tokens, threads)
+        return GenaiRunner(
+            decoder,
+            RunnerFacts(
+                engine=ENGINE,
+                engine_version=decoder.version,
+                backend=provider.upper(),
+                threads=threads,
+                batch_tokens=settings.batch_tokens,
+                kv_cache_type=_cache_type(model),
+                kv_cache_type_v=_cache_type(model),
+                model_size_bytes=size_bytes,
+                model_parameter_count=model.parameter_count,
+                model_quant_type=model.quant_type or "",
+                load_s=decoder.load_s,
+            ),
+            path.name,
+            test.depth_tokens,
+        )
 
 
 def _cache_type(model: OnnxModel) -> str:
@@ -100,9 +84,9 @@ def _cache_type(model: OnnxModel) -> str:
 
 
 class _Decoder:
-    """Runs one test once over a loaded model."""
+    """A loaded model with its cache."""
 
-    def __init__(self, path: Path, length: int, settings: BenchSettings, threads: int) -> None:
+    def __init__(self, path: Path, length: int, threads: int) -> None:
         import onnxruntime_genai
 
         self.version = str(onnxruntime_genai.__version__)
@@ -110,38 +94,44 @@ class _Decoder:
         session = {"intra_op_num_threads": threads}
         config.overlay(msgspec.json.encode({"model": {"decoder": {"session_options": session}}}).decode())
         began = time.perf_counter()
-        self._model: Any = onnxruntime_genai.Model(config)
-        params = onnxruntime_genai.GeneratorParams(self._model)
+        self.model: Any = onnxruntime_genai.Model(config)
+        params = onnxruntime_genai.GeneratorParams(self.model)
         # A cache of the test's own size, as llama-bench makes it.
         params.set_search_options(max_length=length + 1, batch_size=1)
-        self._generator: Any = onnxruntime_genai.Generator(self._model, params)
+        self.generator: Any = onnxruntime_genai.Generator(self.model, params)
         self.load_s = time.perf_counter() - began
-        self._vocabulary_size = int(configuration(path, GENAI_CONFIG)["model"]["vocab_size"])
-        self._batch_tokens = settings.batch_tokens
-        self._depth_tokens = settings.depth_tokens
+        self.vocabulary_size = int(configuration(path, GENAI_CONFIG)["model"]["vocab_size"])
+
+
+class GenaiRunner:
+    """Runs one test again and again over a loaded model."""
+
+    def __init__(self, decoder: _Decoder, facts: RunnerFacts, name: str, depth_tokens: int) -> None:
+        self._model: Any = decoder.model
+        self._generator: Any = decoder.generator
+        self.facts = facts
+        self._name = name
+        self._vocabulary_size = decoder.vocabulary_size
+        self._depth_tokens = depth_tokens
         # Which tokens are decoded does not change the work; fixed ones make runs alike.
         self._random = random.Random(0)
 
-    def prefill(self, tokens: int) -> int:
-        """Nanoseconds to compute `tokens` random tokens in batches, after the depth."""
-        batches = self._batches(tokens)
-        self._go_to_depth()
-        started = time.perf_counter_ns()
-        for batch in batches:
-            self._generator.append_tokens(batch)
-        # The logits are there when they are read, not before.
-        self._generator.get_logits()
-        return time.perf_counter_ns() - started
-
-    def decode(self, tokens: int) -> int:
-        """Nanoseconds to compute `tokens` random tokens one by one, after the depth; none is sampled."""
-        chosen = [self._array(1) for _ in range(tokens)]
-        self._go_to_depth()
-        started = time.perf_counter_ns()
-        for token in chosen:
-            self._generator.append_tokens(token)
-            self._generator.get_logits()
-        return time.perf_counter_ns() - started
+    def run(self, prompt_tokens: int, generated_tokens: int) -> int:
+        """Nanoseconds to compute a prompt of random tokens in batches and then single ones, after the depth."""
+        with told(self._name, DOING):
+            batches = self._batches(prompt_tokens)
+            chosen = [self._array(1) for _ in range(generated_tokens)]
+            self._go_to_depth()
+            started = time.perf_counter_ns()
+            for batch in batches:
+                self._generator.append_tokens(batch)
+            if batches:
+                # The logits are there when they are read, not before.
+                self._generator.get_logits()
+            for token in chosen:
+                self._generator.append_tokens(token)
+                self._generator.get_logits()
+            return time.perf_counter_ns() - started
 
     def close(self) -> None:
         """Free the model."""
@@ -153,7 +143,7 @@ class _Decoder:
         return numpy.array([self._random.randrange(self._vocabulary_size) for _ in range(count)], dtype=numpy.int32)
 
     def _batches(self, tokens: int) -> list[Any]:
-        batch = self._batch_tokens
+        batch = self.facts.batch_tokens
         return [self._array(min(batch, tokens - start)) for start in range(0, tokens, batch)]
 
     def _go_to_depth(self) -> None:

@@ -4,8 +4,16 @@ A new kind of job is a struct in a module here, its member in `JobRequest`, and 
 """
 
 from edgetui.worker.requests.base import Request, hidden_beside
+from edgetui.worker.requests.bench import (
+    AbRequest,
+    BenchRequest,
+    LoadTimeRequest,
+    MatrixRequest,
+    SoakRequest,
+    TuneRequest,
+)
 from edgetui.worker.requests.download import DownloadRequest
-from edgetui.worker.requests.llama_cpp import BenchRequest, ImatrixRequest, QuantizeRequest
+from edgetui.worker.requests.llama_cpp import ImatrixRequest, QuantizeRequest
 from edgetui.worker.requests.quality import BaselineRequest, EvaluateRequest, QualityRequest
 from edgetui.worker.requests.recipe import (
     ComparisonRequest,
@@ -21,6 +29,11 @@ JobRequest = (
     QuantizeRequest
     | ImatrixRequest
     | BenchRequest
+    | MatrixRequest
+    | SoakRequest
+    | AbRequest
+    | TuneRequest
+    | LoadTimeRequest
     | DownloadRequest
     | WorkflowRequest
     | ToolchainRequest
@@ -35,6 +48,7 @@ JobRequest = (
 )
 
 __all__ = [
+    "AbRequest",
     "BaselineRequest",
     "BenchRequest",
     "ComparisonRequest",
@@ -42,14 +56,18 @@ __all__ = [
     "EvaluateRequest",
     "ImatrixRequest",
     "JobRequest",
+    "LoadTimeRequest",
+    "MatrixRequest",
     "QualityRequest",
     "QuantizeRequest",
     "RecipeRequest",
     "Request",
     "SensitivityRequest",
+    "SoakRequest",
     "SweepRequest",
     "TensorErrorsRequest",
     "ToolchainRequest",
+    "TuneRequest",
     "WorkflowRequest",
     "hidden_beside",
 ]

@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-from edgetui.core.bench import BenchSettings, Machine
 from edgetui.core.jobs import JobKind
-from edgetui.core.models import ModelFormat
 from edgetui.core.quant_options import QuantOptions
 from edgetui.core.quant_types import split_names
-from edgetui.core.toolchains import ENGINE_TOOLCHAIN
 from edgetui.worker.requests.base import Request, hidden_beside
 
 
@@ -107,33 +104,3 @@ class ImatrixRequest(Request, frozen=True, kw_only=True):
     def output(self) -> str | None:
         """The target."""
         return self.target
-
-
-class BenchRequest(Request, frozen=True, kw_only=True):
-    """Measure prefill and decode of a model in llama-bench's terms."""
-
-    KIND: ClassVar[JobKind] = "bench"
-    MEASURES: ClassVar[bool] = True
-
-    model: str
-    """Path of the file."""
-    model_name: str
-    settings: BenchSettings
-    machine: Machine = Machine()
-    model_format: ModelFormat = "gguf"
-
-    @property
-    def toolchain(self) -> str:
-        """That of the engine that runs the format."""
-        return ENGINE_TOOLCHAIN[self.model_format]
-
-    @property
-    def subject(self) -> str:
-        """The model's name."""
-        return self.model_name
-
-    @property
-    def goal(self) -> str:
-        """The tests, such as `pp512 tg128`."""
-        tests = [("pp", self.settings.prompt_tokens), ("tg", self.settings.generated_tokens)]
-        return " ".join(f"{test}{tokens}" for test, tokens in tests if tokens)

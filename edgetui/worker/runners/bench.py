@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from edgetui.core.bench import tests_of
 from edgetui.core.jobs import REPETITIONS
 from edgetui.core.units import format_duration
+from edgetui.engines.measuring import measure
 from edgetui.engines.reporting import Outcome
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.history import History
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from edgetui.core.bench import BenchRow, BenchSettings, Repetition
+    from edgetui.core.bench import BenchRow, Repetition
+    from edgetui.engines.measuring import Opener
     from edgetui.worker.requests import BenchRequest
     from edgetui.worker.runners import RunningJob
 
@@ -25,52 +26,50 @@ CPU = "CPU"
 """`BenchRow.backend` of every engine that computes on the processor."""
 WORTH_TELLING_S = 10.0
 """A shorter rest of a test passes by itself."""
-MEASURERS: dict[str, str] = {
+OPENERS: dict[str, str] = {
     "gguf": "edgetui.engines.llama_cpp.bench",
     "onnx": "edgetui.engines.onnx_runtime.bench",
     "mlx": "edgetui.engines.mlx.bench",
 }
-"""Format to the module whose `measure` runs it; imported only when its job runs."""
+"""Format to the module whose `open_runner` loads a model for a test; imported only when its job runs."""
 
 
-class Measurer(Protocol):
-    """The `measure` of a module in `MEASURERS`."""
-
-    def __call__(
-        self, path: Path, name: str, settings: BenchSettings, on_repetition: Callable[[Repetition], None]
-    ) -> Iterator[BenchRow]:
-        """Rows of the model at `path`, one a test as soon as it is complete; raises `EdgetuiError`."""
+def opener(model_format: str) -> Opener:
+    """What loads models of a format."""
+    return cast("Opener", import_module(OPENERS[model_format]).open_runner)
 
 
 def run(request: BenchRequest, job: RunningJob) -> Outcome:
     """Measure `request.model`."""
     settings = request.settings
-    total = settings.repetitions * (bool(settings.prompt_tokens) + bool(settings.generated_tokens))
+    total = settings.repetitions * len(tests_of(settings))
     done = 0
     job.progress(0, total, REPETITIONS, "loading the model and warming up")
     meters = EnergyRecorder()
     spans: list[tuple[float, float]] = []
 
     def report(repetition: Repetition) -> None:
-        nonlocal done
+        nonlocal done, total
         done += 1
         ended = meters.sample()
         spans.append((ended - repetition.duration_ns / 1e9, ended))
-        tps = repetition.tokens * 1e9 / repetition.duration_ns
-        name = f"{repetition.test}{repetition.tokens}"
+        # Until the interval is narrow there may be more of them than were asked for at least.
+        total = max(total, done)
+        of = "" if settings.until_percent else f"/{settings.repetitions}"
+        tps = repetition.test.computed_tokens * 1e9 / repetition.duration_ns
         left_s = (settings.repetitions - repetition.number) * repetition.duration_ns / 1e9
-        left = f", about {format_duration(left_s)} left of {name}" if left_s >= WORTH_TELLING_S else ""
-        job.progress(
-            done, total, REPETITIONS, f"{name} {repetition.number}/{settings.repetitions}: {tps:.2f} tok/s{left}"
-        )
+        left = f", about {format_duration(left_s)} left of {repetition.test.name}" if left_s >= WORTH_TELLING_S else ""
+        note = f"{repetition.test.name} {repetition.number}{of}: {tps:.2f} tok/s{left}"
+        job.progress(done, total, REPETITIONS, note)
 
     history = History(job.database)
     results = []
-    measure = cast("Measurer", import_module(MEASURERS[request.model_format]).measure)
+    open_runner = opener(request.model_format)
     with meters.following():
         rest_w = meters.power_at_rest()
-        for bare in measure(Path(request.model), request.model_name, settings, report):
+        for bare in measure(open_runner, Path(request.model), request.model_name, settings, report):
             row = _with_energy(bare, meters, spans, rest_w)
+            row = msgspec.structs.replace(row, fingerprint=request.fingerprint)
             spans.clear()
             history.add(row, request.machine, job.folder.job_id)
             job.row(row)

@@ -165,12 +165,16 @@ def measure(order: dict[str, Any]) -> Any:
     import msgspec
 
     from edgetui.core.bench import BenchSettings
-    from edgetui.engines.mlx.bench import measure as measured
+    from edgetui.engines.measuring import measure as measured
+    from edgetui.engines.mlx.bench import open_runner
 
     told: list[Any] = []
     settings = msgspec.convert(order["settings"], BenchSettings)
-    rows = list(measured(Path(order["folder"]) / "model.safetensors", "demo", settings, told.append))
-    return {"rows": msgspec.to_builtins(rows), "told": [list(each) for each in told]}
+    rows = list(measured(open_runner, Path(order["folder"]) / "model.safetensors", "demo", settings, told.append))
+    return {
+        "rows": msgspec.to_builtins(rows),
+        "told": [(each.test.kind, each.number, each.duration_ns) for each in told],
+    }
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def test_rows_of_prefill_and_decode_are_complete(toolchain: Toolchain, small_4bi
         ("pp", 12, 5),
         ("tg", 3, 5),
     ]
-    assert [(told[0], told[2], told[3]) for told in measured["told"]] == [
+    assert [tuple(told) for told in measured["told"]] == [
         (row["test"], number, ns) for row in (prefill, decode) for number, ns in enumerate(row["samples_ns"], start=1)
     ]
     for row in (prefill, decode):

@@ -87,12 +87,16 @@ def measure(order: dict[str, Any]) -> Any:
     import msgspec
 
     from edgetui.core.bench import BenchSettings
-    from edgetui.engines.onnx_runtime.bench import measure as measured
+    from edgetui.engines.measuring import measure as measured
+    from edgetui.engines.onnx_runtime.bench import open_runner
 
     told: list[Any] = []
     settings = msgspec.convert(order["settings"], BenchSettings)
-    rows = list(measured(Path(order["path"]), "demo", settings, told.append))
-    return {"rows": msgspec.to_builtins(rows), "told": [list(each) for each in told]}
+    rows = list(measured(open_runner, Path(order["path"]), "demo", settings, told.append))
+    return {
+        "rows": msgspec.to_builtins(rows),
+        "told": [(each.test.kind, each.number, each.duration_ns) for each in told],
+    }
 
 
 def watched_measure(order: dict[str, Any]) -> Any:
@@ -100,7 +104,8 @@ def watched_measure(order: dict[str, Any]) -> Any:
     import onnxruntime_genai
 
     from edgetui.core.bench import BenchSettings
-    from edgetui.engines.onnx_runtime.bench import measure as measured
+    from edgetui.engines.measuring import measure as measured
+    from edgetui.engines.onnx_runtime.bench import open_runner
 
     calls: list[tuple[int, int]] = []
     real = onnxruntime_genai.Generator
@@ -126,7 +131,7 @@ def watched_measure(order: dict[str, Any]) -> Any:
     )
     onnxruntime_genai.Generator = Watched
     try:
-        for _ in measured(Path(order["path"]), "demo", settings, lambda repetition: None):
+        for _ in measured(open_runner, Path(order["path"]), "demo", settings, lambda repetition: None):
             pass
     finally:
         onnxruntime_genai.Generator = real

@@ -1,0 +1,205 @@
+"""Measurements of several parts that answer one question: settings that a form fills in, and what was found.
+
+Each result is kept whole in the database (`store/studies.py`) and comes as one event of its job.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgetui.core.bench import BenchSettings, BenchTest, Conditions, Machine
+from edgetui.core.models import ModelFormat
+from edgetui.core.statistics import Ratio
+
+Goal = Literal["decode", "prefill"]
+
+
+class BenchSide(msgspec.Struct, frozen=True, kw_only=True):
+    """A model with the settings that it is measured with; the settings' own tests and repetitions are not looked at."""
+
+    model_path: str
+    model_name: str
+    model_format: ModelFormat
+    fingerprint: str = ""
+    settings: BenchSettings = BenchSettings()
+    label: str = ""
+    """What tells it from the other side."""
+
+
+# --- decode for minutes -------------------------------------------------------------------------------------
+
+
+class SoakSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Decode without a pause, and look at the machine beside it."""
+
+    duration_s: Annotated[float, Meta(ge=1, le=86_400)] = 300.0
+    depth_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    """Each chunk of tokens begins at this depth, so that the work stays the same from first to last."""
+    sample_s: Annotated[float, Meta(ge=0.05, le=60)] = 1.0
+    """A chunk is as many tokens as take about so long."""
+    settings: BenchSettings = BenchSettings()
+    """How the model is loaded."""
+
+
+class SoakSample(msgspec.Struct, frozen=True, array_like=True):
+    """One chunk; None for what the machine does not tell."""
+
+    at_s: float
+    """From the beginning of the soak to the end of the chunk."""
+    tps: float
+    temperature_c: float | None = None
+    frequency_hz: float | None = None
+    throttled: tuple[str, ...] | None = None
+    others_share: float | None = None
+
+
+class Knee(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a rate leaves one level for a lower one."""
+
+    at_s: float
+    before_tps: float
+    after_tps: float
+
+
+class SoakResult(msgspec.Struct, frozen=True, kw_only=True, tag="soak"):
+    """The series of a soak on one time axis, and its knee."""
+
+    side: BenchSide
+    duration_s: float
+    chunk_tokens: int
+    depth_tokens: int
+    samples: tuple[SoakSample, ...]
+    knee: Knee | None
+    sentence: str
+    """What the series shows, with the rule by which a knee is told."""
+    threads: int = 0
+    backend: str = ""
+    engine_version: str = ""
+
+
+# --- two of them, alternately ------------------------------------------------------------------------------
+
+
+class AbSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How two sides are compared: blocks of A B B A, so that a drift of the machine falls on both alike."""
+
+    test: BenchTest = BenchTest(generated_tokens=128)
+    blocks: Annotated[int, Meta(ge=2, le=500)] = 5
+    until_percent: Annotated[float, Meta(ge=0, le=100)] = 0
+    """Go on beyond `blocks` until the ratio's interval is no wider than this to either side; 0: do not."""
+    budget_s: Annotated[float, Meta(ge=0, le=86_400)] = 0
+    """No block begins after so long, once there are two; 0: no such limit."""
+    seed: Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)] = 0
+    """Of the bootstrap."""
+
+
+class AbResult(msgspec.Struct, frozen=True, kw_only=True, tag="ab"):
+    """What an A/B comparison found."""
+
+    a: BenchSide
+    b: BenchSide
+    test: BenchTest
+    a_ns: tuple[int, ...]
+    """Durations in the order of measuring, two a block."""
+    b_ns: tuple[int, ...]
+    ratio: Ratio | None
+    """Rate of A over that of B."""
+    seed: int
+    reloaded: bool
+    """Whether memory held one side at a time, so that each turn loaded its model anew."""
+    conditions: Conditions | None
+    sentence: str
+
+
+# --- the best settings -------------------------------------------------------------------------------------
+
+
+class TuneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to look for the fastest settings of, and within what."""
+
+    goal: Goal = "decode"
+    budget_s: Annotated[float, Meta(ge=5, le=86_400)] = 120.0
+    depth_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
+    allow_kv_types: bool = False
+    """Whether a quantized KV cache may be proposed; it changes the answers a little."""
+    start: BenchSettings = BenchSettings()
+    """The defaults that a proposal must beat."""
+    save_profile: bool = True
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that were tried, and how far they came."""
+
+    label: str
+    settings: BenchSettings
+    samples_ns: tuple[int, ...] = ()
+    rounds: int = 0
+    """Of successive halving, that it was measured in."""
+    problem: str = ""
+
+
+class TuneResult(msgspec.Struct, frozen=True, kw_only=True, tag="tune"):
+    """What an autotune found: settings that are shown to be faster, or that the defaults are best."""
+
+    side: BenchSide
+    """The defaults."""
+    goal: Goal
+    test: BenchTest
+    candidates: tuple[Candidate, ...]
+    best: BenchSettings | None
+    """None where nothing is shown to be faster than the defaults."""
+    best_label: str
+    final: AbResult | None
+    """The best against the defaults; None where every other candidate failed or was slower from the start."""
+    profile: str
+    """Name of the saved profile; empty for none."""
+    took_s: float
+    sentence: str
+
+
+# --- load times --------------------------------------------------------------------------------------------
+
+
+class LoadTimeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often a model is loaded with its file out of the system's memory, and in it."""
+
+    repetitions: Annotated[int, Meta(ge=1, le=100)] = 3
+    settings: BenchSettings = BenchSettings()
+
+
+class LoadTime(msgspec.Struct, frozen=True):
+    """One load up to the first computed token."""
+
+    seconds: float
+    """Until the model is ready for tokens."""
+    first_token_s: float
+    """From then until the first token is computed, for which a mapped file may have to be read."""
+    cached_share: float | None
+    """Of the file's pages, what was in memory right before; None where the system does not tell."""
+
+
+class LoadTimesResult(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
+    """Load times of one model."""
+
+    side: BenchSide
+    size_bytes: int
+    cold: tuple[LoadTime, ...]
+    """Empty where the file cannot be put out of memory."""
+    warm: tuple[LoadTime, ...]
+    sentence: str
+
+
+StudyResult = SoakResult | AbResult | TuneResult | LoadTimesResult
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept result."""
+
+    study_id: int
+    job_id: str | None
+    measured_at: float
+    machine: Machine
+    result: StudyResult
