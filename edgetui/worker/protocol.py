@@ -39,6 +39,10 @@ class Load(_Tagged, frozen=True, kw_only=True):
     cache_dir: str = ""
     """Where a prompt cache is kept, when the settings ask for one."""
 
+    def __repr__(self) -> str:
+        """Without the key, which must not get into a log by way of a traceback."""
+        return f"Load(path={self.path!r}, settings={self.settings!r}, endpoint={self.endpoint!r})"
+
 
 class Generate(_Tagged, frozen=True, kw_only=True):
     """Continue a conversation, or a raw prompt; answered by `PromptReady`, `Tokens`, then `Finished` or `Failed`."""
@@ -216,6 +220,7 @@ class Finished(_Tagged, frozen=True, kw_only=True):
     prefill_tokens: int
     """`prompt_tokens - reused_tokens`: what was computed in this turn."""
     prefill_s: float
+    """0 where a server does not tell."""
     ttft_s: float | None
     """From the command's arrival to the first token; None when none came."""
     generated_tokens: int
@@ -234,6 +239,8 @@ class Finished(_Tagged, frozen=True, kw_only=True):
     """How many of those the model agreed with."""
     network_s: float | None = None
     """Of a server that tells its own times: the part of `ttft_s` that it does not account for."""
+    remarks: tuple[str, ...] = ()
+    """What of the figures is not as exact as usual, one sentence each."""
 
 
 class TokenPiece(msgspec.Struct, frozen=True):

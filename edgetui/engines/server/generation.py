@@ -1,0 +1,209 @@
+"""One answer of a server: its stream becomes the same events as any engine's, with times of this side."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.engines.answer_stream import AnswerStream
+from edgetui.engines.server.chunks import Choice, Chunk, NoChunk, Timings, Usage, read_chunk
+from edgetui.engines.server.sse import EventReader, TooLargeEvent
+from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetui.engines.server.kinds import ServerModel
+    from edgetui.engines.server.link import Link
+    from edgetui.engines.stopping import StopFlag
+    from edgetui.worker.protocol import SessionEvent
+
+
+class Generation:
+    """Reads one stream to its end, to a stop sequence, or until it is stopped."""
+
+    def __init__(
+        self,
+        link: Link,
+        model: ServerModel,
+        command: Generate,
+        seed: int,
+        arrived_ns: int,
+        emit: Callable[[SessionEvent], None],
+    ) -> None:
+        self._link, self._model, self._command, self._seed = link, model, command, seed
+        self._arrived_ns = arrived_ns
+        self._emit = emit
+        self._answer = AnswerStream(command, arrived_ns, emit)
+        self._usage: Usage | None = None
+        self._timings: Timings | None = None
+        self._counted = 0
+        """Tokens so far, by the server where it counts as it streams, else one a piece of text."""
+        self._prompt_tokens = 0
+        self._reused_tokens = 0
+        self._is_ready = False
+        self._has_text = False
+        self._is_thinking = False
+        self._finish_reason = ""
+        self._is_done = False
+
+    def run(self, body: dict[str, Any], stop: StopFlag) -> Finished:
+        """Ask and answer; raises `EdgetuiError`, what came before the failure having been sent."""
+        path = "completions" if self._command.prompt is not None else "chat/completions"
+        reason = ""
+        try:
+            self._link.run(self._read(path, body), stop)
+        except asyncio.CancelledError:
+            reason = "stopped"
+        finally:
+            if self._has_text or reason:
+                self._be_ready()
+                self._answer.close(self._context_used)
+        return self._finished(reason or self._reason())
+
+    async def _read(self, path: str, body: dict[str, Any]) -> None:
+        sentences = self._link.sentences
+        reader = EventReader()
+        try:
+            async with self._link.stream(path, body, self._model.models) as pieces:
+                async for piece in pieces:
+                    for event in reader.feed(piece):
+                        chunk = read_chunk(event)
+                        if chunk is None:
+                            self._is_done = True
+                            return
+                        self._take(chunk)
+                        if self._answer.stop_text:
+                            return
+        except TooLargeEvent as error:
+            raise sentences.failure("network", "sends an event without end: it is not what it says it is.") from error
+        except NoChunk as error:
+            raise sentences.failure(
+                "network", "sent an event that is no JSON of a completion: see its log, then ask again.", str(error)
+            ) from error
+        except EdgetuiError:
+            if self._finish_reason and self._is_done:
+                return
+            raise
+        if not self._finish_reason:
+            # Some servers leave out [DONE]; none leaves out both.
+            where = "" if reader.is_between else ", in the middle of an event"
+            raise sentences.failure(
+                "network", f"ended its answer before it was complete{where}: see its log, then ask again."
+            )
+
+    def _take(self, chunk: Chunk) -> None:
+        if chunk.error is not None:
+            raise self._link.sentences.of_words(chunk.error)
+        if (progress := chunk.prompt_progress) is not None:
+            self._prompt_tokens, self._reused_tokens = progress.total, progress.cache
+            self._be_ready()
+            done = max(progress.processed - progress.cache, 0)
+            self._tell_progress(done, max(progress.total - progress.cache, done), progress.time_ms / 1e3)
+        if chunk.usage is not None:
+            self._usage = chunk.usage
+            self._prompt_tokens, self._reused_tokens = chunk.usage.prompt_tokens, chunk.usage.cached_tokens
+        if chunk.timings is not None:
+            self._timings = chunk.timings
+            self._prompt_tokens = chunk.timings.prompt_n + chunk.timings.cache_n
+            self._reused_tokens = chunk.timings.cache_n
+        for choice in chunk.choices[:1]:
+            text = self._text_of(choice)
+            if text:
+                self._say(text)
+            if choice.finish_reason:
+                self._finish_reason = choice.finish_reason
+
+    def _say(self, text: str) -> None:
+        if not self._has_text:
+            self._has_text = True
+            if not self._is_ready:
+                self._be_ready()
+                prefill = max(self._prompt_tokens - self._reused_tokens, 0)
+                self._tell_progress(prefill, prefill, (time.perf_counter_ns() - self._arrived_ns) / 1e9)
+        counted = self._counted_by_server() or self._counted + 1
+        # A piece may be of several tokens, or of one that an earlier piece has been counted with.
+        fresh, self._counted = max(counted - self._counted, 0), max(counted, self._counted)
+        self._answer.add(text, self._context_used, fresh)
+
+    def _text_of(self, choice: Choice) -> str:
+        """What is said, thoughts between the marks that models without a server write themselves."""
+        if choice.delta is None:
+            return choice.text or ""
+        thought = choice.delta.reasoning_content or choice.delta.reasoning or ""
+        said = choice.delta.content or ""
+        text = ""
+        if thought:
+            text = thought if self._is_thinking else f"<think>\n{thought}"
+            self._is_thinking = True
+        if said:
+            text += f"\n</think>\n\n{said}" if self._is_thinking else said
+            self._is_thinking = False
+        return text
+
+    def _be_ready(self) -> None:
+        if self._is_ready:
+            return
+        self._is_ready = True
+        self._emit(
+            PromptReady(
+                turn=self._command.turn,
+                prompt_tokens=self._prompt_tokens,
+                reused_tokens=self._reused_tokens,
+                seed=self._seed,
+            )
+        )
+
+    def _tell_progress(self, done: int, total: int, elapsed_s: float) -> None:
+        self._emit(PrefillProgress(turn=self._command.turn, done_tokens=done, total_tokens=total, elapsed_s=elapsed_s))
+
+    def _counted_by_server(self) -> int:
+        if self._timings is not None:
+            return self._timings.predicted_n
+        return self._usage.completion_tokens if self._usage is not None else 0
+
+    @property
+    def _context_used(self) -> int:
+        return self._prompt_tokens + self._counted
+
+    def _reason(self) -> str:
+        if self._answer.stop_text:
+            return "stop_text"
+        if self._finish_reason != "length":
+            return "end"
+        limit = self._command.sampling.max_tokens
+        return "max_tokens" if limit and max(self._counted_by_server(), self._counted) >= limit else "context_full"
+
+    def _finished(self, reason: str) -> Finished:
+        answer, timings = self._answer, self._timings
+        generated = self._counted
+        remarks = []
+        if reason not in ("stopped", "stop_text") and (told := self._counted_by_server()):
+            if told != self._counted and self._usage is not None and timings is None and self._model.kind != "vLLM":
+                remarks.append(f"The server counts {told} tokens, which came in {self._counted} pieces.")
+            generated = told
+        elif not self._counted_by_server() and generated:
+            remarks.append("The server did not count its tokens: each piece of text is taken for one.")
+        if self._finish_reason == "content_filter":
+            remarks.append("The server's filter ended the answer.")
+        prefill_s = timings.prompt_ms / 1e3 if timings is not None else 0.0
+        ttft_s = answer.ttft_s
+        return Finished(
+            turn=self._command.turn,
+            reason=reason,
+            prompt_tokens=self._prompt_tokens,
+            reused_tokens=self._reused_tokens,
+            prefill_tokens=max(self._prompt_tokens - self._reused_tokens, 0),
+            prefill_s=min(prefill_s, ttft_s) if ttft_s is not None else prefill_s,
+            ttft_s=ttft_s,
+            generated_tokens=generated,
+            decode_s=answer.decode_s,
+            context_used=self._prompt_tokens + generated,
+            context_tokens=self._model.context_tokens,
+            seed=self._seed,
+            stop_text=answer.stop_text,
+            network_s=max(ttft_s - prefill_s, 0.0) if ttft_s is not None and timings is not None else None,
+            remarks=tuple(remarks),
+        )
