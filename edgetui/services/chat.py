@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from edgetui.core.conversations import CUT_OFF, FAILED, Answer, Conversation, Turn
+from edgetui.core.engines import ENGINE_OF
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.frame_rate import frames_per_second
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
-from edgetui.worker.protocol import Finished, Loaded, Tokens
+from edgetui.services.conversations import new_conversation
+from edgetui.services.profiles import model_key
+from edgetui.worker.protocol import Finished, Loaded, PromptReady, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from edgetui.core.models import ModelEntry
+    from edgetui.services.conversations import Conversations
     from edgetui.services.inference import Inference
     from edgetui.worker.protocol import SessionEvent
 
+_KEEP_EVERY_S = 0.25
+"""A process that is killed loses at most so much of an answer."""
+
 
 class Chat:
-    """Keeps the messages of a conversation; the model may be loaded, lost and loaded again under it."""
+    """Keeps the turns of a conversation; the model may be loaded, lost and loaded again under it."""
 
     def __init__(
         self,
@@ -28,17 +39,23 @@ class Chat:
         load: LoadSettings | None = None,
         sampling: SamplingSettings | None = None,
         system_prompt: str = "",
+        conversations: Conversations | None = None,
     ) -> None:
+        """`conversations` keeps what is said; without it, it is gone with this object."""
         self._inference = inference
+        self._kept = conversations
         self.entry: ModelEntry | None = None
         """The model that answers; it need not be in memory."""
         self.load_settings = load or LoadSettings()
         self.sampling = sampling or SamplingSettings()
         self.system_prompt = system_prompt
         """Stands before the first message when it is not empty."""
-        self.messages: list[ChatMessage] = []
-        """What was said, without the system prompt."""
+        self.profile = ""
+        """Name of the profile that the settings came from, as long as they are its."""
+        self.conversation = new_conversation(system_prompt)
         self._loaded_with: LoadSettings | None = None
+
+    # --- the model ----------------------------------------------------------------------------------------
 
     @property
     def loaded(self) -> Loaded | None:
@@ -65,33 +82,189 @@ class Chat:
             self._loaded_with = settings
         return loaded
 
-    async def ask(self, text: str, flush_interval_s: float = 0.066) -> AsyncGenerator[SessionEvent, None]:
-        """Say something and yield the answer's events, as `Inference.generate` does.
-
-        What was answered before a stop or a crash stays in the conversation; a turn without an answer leaves none.
-        """
-        question = ChatMessage("user", text)
-        system = [ChatMessage("system", self.system_prompt)] if self.system_prompt else []
-        answer = ""
-        finished = False
-        try:
-            events = self._inference.generate(
-                (*system, *self.messages, question), sampling=self.sampling, flush_interval_s=flush_interval_s
-            )
-            async with aclosing(events):
-                async for event in events:
-                    if isinstance(event, Tokens):
-                        answer += event.text
-                    finished = isinstance(event, Finished) and event.reason != "stopped"
-                    yield event
-        finally:
-            if answer or finished:
-                self.messages += [question, ChatMessage("assistant", answer)]
-
     async def unload(self) -> None:
         """Give the model's memory back; the conversation stays."""
         await self._inference.unload()
 
-    def clear(self) -> None:
-        """Begin a new conversation."""
-        self.messages.clear()
+    # --- the conversation ---------------------------------------------------------------------------------
+
+    @property
+    def messages(self) -> list[ChatMessage]:
+        """What was said on the present path, without the system prompt."""
+        return [ChatMessage(turn.role, turn.content) for turn in self.conversation.path]
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the text is continued as it is, without chat template."""
+        return self.conversation.is_raw
+
+    def clear(self, *, is_raw: bool | None = None) -> None:
+        """Begin a new conversation; the one before stays among those that are kept."""
+        raw = self.is_raw if is_raw is None else is_raw
+        self.conversation = new_conversation(self.system_prompt, is_raw=raw)
+
+    def resume(self, conversation: Conversation) -> None:
+        """Go on with one that was kept, under its own system prompt."""
+        self.conversation = conversation
+        self.system_prompt = conversation.system_prompt
+
+    def choose(self, number: int) -> None:
+        """Have an alternative, and what followed it last, be what was said."""
+        self.conversation = msgspec.structs.replace(self.conversation, leaf=self.conversation.last_below(number))
+        if self._kept is not None:
+            self._kept.keep(self.conversation)
+
+    async def ask(
+        self, text: str, flush_interval_s: float = 0.066, instead_of: int = 0
+    ) -> AsyncGenerator[SessionEvent, None]:
+        """Say something and yield the answer's events, as `Inference.generate` does.
+
+        What was answered before a stop, a crash or another failure stays in the conversation; a turn without an answer
+        leaves none. `instead_of` is the number of an earlier message of the person's: the conversation goes on from
+        before it, and the earlier one stays as an alternative.
+        """
+        conversation = self.conversation
+        before = conversation.leaf
+        parent = conversation.turn(instead_of).parent if instead_of else before
+        question = Turn(number=conversation.next_number, parent=parent, role="user", content=text, said_at=time.time())
+        self.conversation = conversation.with_turns(question)
+        async with aclosing(self._answer(question, self.sampling, flush_interval_s, before)) as events:
+            async for event in events:
+                yield event
+
+    async def regenerate(self, flush_interval_s: float = 0.066) -> AsyncGenerator[SessionEvent, None]:
+        """Answer the last message again, under a new seed; the answers before stay as alternatives.
+
+        Raises `bad_request` when nothing was said.
+        """
+        path = self.conversation.path
+        question = next((turn for turn in reversed(path) if turn.role == "user"), None)
+        if question is None:
+            raise EdgetuiError("bad_request", "There is no answer to make anew: say something first.")
+        before = self.conversation.leaf
+        self.conversation = msgspec.structs.replace(self.conversation, leaf=question.number)
+        sampling = msgspec.structs.replace(self.sampling, seed=None)
+        async with aclosing(self._answer(question, sampling, flush_interval_s, before)) as events:
+            async for event in events:
+                yield event
+
+    async def _answer(
+        self, question: Turn, sampling: SamplingSettings, flush_interval_s: float, leaf_before: int
+    ) -> AsyncGenerator[SessionEvent, None]:
+        """Generate after `question`, which is the leaf, and keep it as it goes."""
+        assert self.entry is not None
+        loaded = self._inference.loaded
+        base = Answer(
+            model_name=self.entry.name,
+            engine=loaded.engine if loaded is not None else ENGINE_OF[self.entry.format],
+            engine_version=loaded.engine_version if loaded is not None else "",
+            load=self.load_settings,
+            sampling=sampling,
+            profile=self.profile,
+        )
+        answer = Turn(
+            number=self.conversation.next_number,
+            parent=question.number,
+            role="assistant",
+            content="",
+            said_at=time.time(),
+            answer=base,
+        )
+        self.conversation = msgspec.structs.replace(
+            self.conversation,
+            model=model_key(self.entry),
+            model_name=self.entry.name,
+            engine=base.engine,
+            system_prompt=self.system_prompt,
+        ).with_turns(answer)
+        writing = _Writing(self._kept, self.conversation, answer.number)
+        writing.begin(question, answer)
+        text = ""
+        figures = base
+        finished = False
+        try:
+            async with aclosing(self._generate(question, sampling, flush_interval_s)) as events:
+                async for event in events:
+                    if isinstance(event, Tokens):
+                        text += event.text
+                        writing.add(event.text)
+                    elif isinstance(event, PromptReady):
+                        figures = _known_before(figures, event)
+                    elif isinstance(event, Finished):
+                        figures = _figures_of(figures, event)
+                        finished = event.reason != "stopped"
+                    yield event
+        except EdgetuiError as error:
+            figures = msgspec.structs.replace(figures, reason=FAILED, failure=str(error))
+            raise
+        finally:
+            if figures.reason == CUT_OFF:
+                # Whoever listened went away, which is a stop.
+                figures = msgspec.structs.replace(figures, reason="stopped")
+            self._end(
+                writing, question, msgspec.structs.replace(answer, content=text, answer=figures), leaf_before, finished
+            )
+
+    def _end(self, writing: _Writing, question: Turn, answer: Turn, leaf_before: int, finished: bool) -> None:
+        """Keep what came of a turn, or nothing of it."""
+        if answer.content or finished:
+            self.conversation = self.conversation.with_turns(answer)
+            writing.end(self.conversation, question, answer)
+            return
+        gone = [answer.number]
+        if len(self.conversation.alternatives(answer.number)) == 1:
+            gone.append(question.number)
+        self.conversation = msgspec.structs.replace(self.conversation.without(*gone), leaf=leaf_before)
+        writing.take_back(self.conversation, gone)
+
+    def _generate(
+        self, question: Turn, sampling: SamplingSettings, flush_interval_s: float
+    ) -> AsyncGenerator[SessionEvent, None]:
+        path = self.conversation.path_to(question.number)
+        if self.is_raw:
+            text = "".join(turn.content for turn in path)
+            return self._inference.generate(prompt=text, sampling=sampling, flush_interval_s=flush_interval_s)
+        system = [ChatMessage("system", self.system_prompt)] if self.system_prompt else []
+        messages = (*system, *(ChatMessage(turn.role, turn.content) for turn in path))
+        return self._inference.generate(messages, sampling=sampling, flush_interval_s=flush_interval_s)
+
+
+class _Writing:
+    """Keeps one answer while it comes: at most a few writes a second, whatever the rate."""
+
+    def __init__(self, kept: Conversations | None, conversation: Conversation, number: int) -> None:
+        self._kept = kept
+        self._conversation = conversation
+        self._number = number
+        self._unwritten = ""
+        self._written_at = 0.0
+
+    def begin(self, question: Turn, answer: Turn) -> None:
+        if self._kept is not None:
+            self._kept.keep(self._conversation, question, answer)
+
+    def add(self, text: str) -> None:
+        self._unwritten += text
+        now = time.monotonic()
+        if self._kept is not None and self._unwritten and now - self._written_at >= _KEEP_EVERY_S:
+            self._kept.append(self._conversation, self._number, self._unwritten)
+            self._unwritten, self._written_at = "", now
+
+    def end(self, conversation: Conversation, question: Turn, answer: Turn) -> None:
+        if self._kept is not None:
+            self._kept.keep(conversation, question, answer)
+
+    def take_back(self, conversation: Conversation, numbers: list[int]) -> None:
+        if self._kept is not None:
+            self._kept.remove_turns(conversation, *numbers)
+
+
+def _known_before(answer: Answer, event: PromptReady) -> Answer:
+    return msgspec.structs.replace(
+        answer, seed=event.seed, prompt_tokens=event.prompt_tokens, reused_tokens=event.reused_tokens
+    )
+
+
+def _figures_of(answer: Answer, event: Finished) -> Answer:
+    shared = set(Answer.__struct_fields__) & set(Finished.__struct_fields__)
+    return msgspec.structs.replace(answer, **{name: getattr(event, name) for name in shared})

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from edgetui.services.bench import Bench
     from edgetui.services.catalog import Catalog
+    from edgetui.services.conversations import Conversations
     from edgetui.services.downloads import Downloads
     from edgetui.services.engine_devices import EngineProbe
     from edgetui.services.fit import Fit
@@ -83,6 +84,13 @@ class Lab:
         from edgetui.services.inference import Inference
 
         return Inference(self.paths)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """What was said to models."""
+        from edgetui.services.conversations import Conversations
+
+        return Conversations(self.database)
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -239,5 +247,7 @@ class Lab:
         """End session workers and close the database; jobs go on."""
         if "inference" in self.__dict__:
             await self.inference.close()
+        if "conversations" in self.__dict__:
+            await self.conversations.flush()
         if "database" in self.__dict__:
             await asyncio.to_thread(self.database.close)

@@ -121,3 +121,110 @@ async def test_a_model_loaded_with_other_settings_is_not_the_one_wanted(lab: Lab
 async def test_without_a_model_loading_says_what_to_do(lab: Lab) -> None:
     with pytest.raises(EdgetuiError, match="ctrl\\+o"):
         await Chat(lab.inference).load()
+
+
+@pytest.fixture
+async def kept(lab: Lab, demo_entry: ModelEntry) -> Chat:
+    """The same, with what is said kept."""
+    made = Chat(lab.inference, LOAD, SamplingSettings(seed=11, max_tokens=6, ignore_eos=True), "", lab.conversations)
+    made.entry = demo_entry
+    await made.load()
+    return made
+
+
+async def test_what_was_said_is_kept_with_its_figures_and_can_be_gone_on_with(lab: Lab, kept: Chat) -> None:
+    events = await ask(kept, "Name a colour.")
+    finished = events[-1]
+    assert isinstance(finished, Finished)
+    found = await lab.conversations.get(kept.conversation.id)
+    assert found == kept.conversation
+    question, answer = found.path
+    assert question.content == "Name a colour." and answer.content == kept.messages[1].content
+    figures = answer.answer
+    assert figures is not None and figures.load == LOAD and figures.sampling == kept.sampling
+    assert (figures.seed, figures.reason, figures.generated_tokens) == (11, "max_tokens", 6)
+    assert (figures.ttft_s, figures.decode_s, figures.prefill_s) == (
+        finished.ttft_s,
+        finished.decode_s,
+        finished.prefill_s,
+    )
+    assert figures.engine == "llama.cpp" and figures.engine_version
+    kept.clear()
+    assert kept.messages == [] and kept.conversation.id != found.id
+    kept.resume(found)
+    await ask(kept, "Another.")
+    assert [turn.parent for turn in (await lab.conversations.get(found.id)).turns] == [0, 1, 2, 3]
+
+
+async def test_a_failed_turn_is_not_kept(lab: Lab, kept: Chat) -> None:
+    with pytest.raises(EdgetuiError, match="context"):
+        await ask(kept, "one two three " * 400)
+    assert await lab.conversations.find() == []
+    await ask(kept, "Hello.")
+    with pytest.raises(EdgetuiError, match="context"):
+        await ask(kept, "one two three " * 400)
+    assert await lab.conversations.get(kept.conversation.id) == kept.conversation
+    assert len(kept.messages) == 2
+
+
+async def test_an_answer_made_anew_leaves_the_one_before_as_an_alternative(lab: Lab, kept: Chat) -> None:
+    kept.sampling = msgspec.structs.replace(kept.sampling, max_tokens=12, temperature=1.5)
+    await ask(kept, "Tell a story.")
+    first = kept.conversation.path[-1]
+    async with aclosing(kept.regenerate()) as events:
+        async for _event in events:
+            pass
+    second = kept.conversation.path[-1]
+    assert second.parent == first.parent and second.number != first.number
+    assert first.answer is not None and second.answer is not None and second.answer.seed != first.answer.seed
+    assert kept.conversation.alternatives(second.number) == [first.number, second.number]
+    kept.choose(first.number)
+    assert [message.content for message in kept.messages] == ["Tell a story.", first.content]
+    assert (await lab.conversations.get(kept.conversation.id)).leaf == first.number
+
+
+async def test_an_earlier_message_said_anew_goes_on_from_before_it(lab: Lab, kept: Chat) -> None:
+    await ask(kept, "Name a colour.")
+    await ask(kept, "Another.")
+    first = kept.conversation.path[0]
+    async with aclosing(kept.ask("Name an animal.", instead_of=first.number)) as events:
+        async for _event in events:
+            pass
+    assert [turn.content for turn in kept.conversation.path if turn.role == "user"] == ["Name an animal."]
+    assert len(kept.conversation.turns) == 6
+    kept.choose(first.number)
+    assert [turn.content for turn in kept.conversation.path if turn.role == "user"] == ["Name a colour.", "Another."]
+    assert await lab.conversations.get(kept.conversation.id) == kept.conversation
+
+
+async def test_before_anything_was_said_there_is_no_answer_to_make_anew(kept: Chat) -> None:
+    with pytest.raises(EdgetuiError, match="say something"):
+        async with aclosing(kept.regenerate()) as events:
+            async for _event in events:
+                pass
+
+
+async def test_raw_text_is_continued_without_a_template(kept: Chat) -> None:
+    kept.clear(is_raw=True)
+    events = await ask(kept, "Once upon a time")
+    ready = next(event for event in events if isinstance(event, PromptReady))
+    # The template alone would be more.
+    assert ready.prompt_tokens <= 6
+    written = kept.messages[1].content
+    events = await ask(kept, " and then")
+    ready = next(event for event in events if isinstance(event, PromptReady))
+    assert ready.prompt_tokens >= 12 and ready.reused_tokens >= 8
+    assert [message.content for message in kept.messages][:3] == ["Once upon a time", written, " and then"]
+
+
+async def test_a_killed_worker_leaves_its_sentence_with_the_answer(lab: Lab, kept: Chat) -> None:
+    kept.sampling = msgspec.structs.replace(kept.sampling, max_tokens=0)
+    with pytest.raises(EdgetuiError):
+        async with aclosing(kept.ask("Tell a story.")) as events:
+            async for event in events:
+                if isinstance(event, Tokens) and event.text and lab.inference.worker_pid is not None:
+                    os.kill(lab.inference.worker_pid, signal.SIGKILL)
+    turn = (await lab.conversations.get(kept.conversation.id)).path[-1]
+    assert turn.content and turn.answer is not None
+    assert turn.answer.reason == "failed" and "SIGKILL" in turn.answer.failure
+    assert turn.answer.prompt_tokens and turn.answer.generated_tokens is None

@@ -8,26 +8,27 @@ CREATE TABLE conversations (
     engine TEXT NOT NULL,
     system_prompt TEXT NOT NULL,
     is_raw INTEGER NOT NULL,
-    leaf_id INTEGER NOT NULL
+    leaf INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX conversations_by_change ON conversations (changed_at);
 
 -- What was said; turns with the same parent are alternatives. `folded` is the content without case, to search in.
 CREATE TABLE turns (
-    id INTEGER PRIMARY KEY,
     conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE,
-    parent_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    parent INTEGER NOT NULL,
     role TEXT NOT NULL,
     said_at REAL NOT NULL,
     content TEXT NOT NULL,
     folded TEXT NOT NULL,
-    answer TEXT
+    answer TEXT,
+    PRIMARY KEY (conversation_id, number)
 ) STRICT;
-CREATE INDEX turns_by_conversation ON turns (conversation_id, id);
 
 -- Parts of an answer that is not at its end yet; they become its content.
 CREATE TABLE turn_parts (
-    turn_id INTEGER NOT NULL REFERENCES turns (id) ON DELETE CASCADE,
+    conversation_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
     part TEXT NOT NULL
 ) STRICT;
-CREATE INDEX turn_parts_by_turn ON turn_parts (turn_id);
+CREATE INDEX turn_parts_by_turn ON turn_parts (conversation_id, number);

@@ -1,0 +1,128 @@
+"""Conversations kept on this machine: written behind while they go on, listed, searched, opened, exported, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from edgetui.core.conversation_text import as_json, as_markdown
+from edgetui.core.conversations import Conversation
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.store.conversations import SavedConversations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from edgetui.core.conversations import ConversationRow, Turn
+    from edgetui.store.database import Database
+
+
+def new_conversation(system_prompt: str = "", *, is_raw: bool = False) -> Conversation:
+    """An empty one; nothing of it is kept before something is said."""
+    now = time.time()
+    name = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    return Conversation(id=f"{name}-{secrets.token_hex(2)}", started_at=now, system_prompt=system_prompt, is_raw=is_raw)
+
+
+class Conversations:
+    """What is kept goes to the database in order, behind the caller's back: an answer never waits for a disk.
+
+    The other methods wait for that first, and may raise `EdgetuiError` as the database does.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._store = SavedConversations(database)
+        self._pending: list[Callable[[], object]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self.problem: Failure | None = None
+        """Why something that was said is not kept; whoever shows it takes it away."""
+
+    # --- writing behind -----------------------------------------------------------------------------------
+
+    def keep(self, conversation: Conversation, *turns: Turn) -> None:
+        """Write turns, and what else is known of the conversation."""
+        self._write(partial(self._store.put, conversation, turns))
+
+    def append(self, conversation: Conversation, number: int, part: str) -> None:
+        """Write the next part of an answer under way."""
+        self._write(partial(self._store.append, conversation.id, number, part))
+
+    def remove_turns(self, conversation: Conversation, *numbers: int) -> None:
+        """Forget turns that nothing came of; `conversation` is what is left."""
+        self._write(partial(self._store.remove_turns, conversation, numbers))
+
+    async def flush(self) -> None:
+        """Wait until all of that is written."""
+        if self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    def _write(self, work: Callable[[], object]) -> None:
+        self._pending.append(work)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        while self._pending:
+            work, self._pending = self._pending, []
+            await asyncio.to_thread(self._run, work)
+
+    def _run(self, work: Sequence[Callable[[], object]]) -> None:
+        for step in work:
+            try:
+                step()
+            except EdgetuiError as error:
+                self.problem = Failure(
+                    error.failure.kind, f"What is said now is not kept: {error.failure.message}", error.failure.detail
+                )
+                return
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    async def find(self, search: str = "", model: str = "", limit: int = 500) -> list[ConversationRow]:
+        """Those that hold every word of `search`, and that `model` (`model_key`) answered last; the newest first."""
+        await self.flush()
+        return await asyncio.to_thread(self._store.find, search.split(), model, limit)
+
+    async def get(self, conversation_id: str) -> Conversation:
+        """One by its id, or by enough of the id's beginning; raises `not_found`."""
+        await self.flush()
+        found = await asyncio.to_thread(self._store.get, conversation_id)
+        if found is None:
+            ids = await asyncio.to_thread(self._store.ids_beginning, conversation_id) if conversation_id else []
+            if len(ids) == 1:
+                found = await asyncio.to_thread(self._store.get, ids[0])
+        if found is None:
+            raise EdgetuiError(
+                "not_found",
+                f"There is no conversation {conversation_id!r}: `edgetui chats` lists those that are kept.",
+            )
+        return found
+
+    async def delete(self, conversation_id: str) -> None:
+        """Forget one for good; raises `not_found`."""
+        found = await self.get(conversation_id)
+        await asyncio.to_thread(self._store.delete, found.id)
+
+    async def export(self, conversation_id: str, kind: Literal["markdown", "json"]) -> str:
+        """The whole as text; of Markdown the present path alone."""
+        conversation = await self.get(conversation_id)
+        return as_markdown(conversation) if kind == "markdown" else as_json(conversation)
+
+    async def export_to(self, conversation_id: str, path: Path) -> None:
+        """Write it to a new file, as JSON where the name ends so; raises `EdgetuiError` where that cannot be."""
+        text = await self.export(conversation_id, "json" if path.suffix.lower() == ".json" else "markdown")
+        await asyncio.to_thread(_write_new, path, text)
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError as error:
+        raise EdgetuiError("exists", f"{path} is there already: take another name.") from error
+    except OSError as error:
+        raise EdgetuiError("no_permission", f"{path} cannot be written ({error.strerror}).") from error
