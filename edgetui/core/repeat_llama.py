@@ -1,0 +1,250 @@
+"""Commands of llama.cpp's own tools, and a program over llama-cpp-python, that repeat a run or a row.
+
+Options are those of the llama.cpp inside the llama-cpp-python that edgetui is built with (`common/arg.cpp`,
+`tools/llama-bench`). What llama.cpp would take by itself is said all the same where edgetui takes something else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgetui.core.repeat_commands import RepeatCommand
+from edgetui.core.repeat_python import call, literal, message_list, program
+from edgetui.core.shell_words import fits_argument, number, piped, shell_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgetui.core.bench import BenchRow
+    from edgetui.core.repeat_commands import RunFacts
+    from edgetui.core.run_settings import LoadSettings, SamplingSettings
+
+_SAMPLERS = "penalties;top_k;top_p;min_p;temperature"
+"""The order of edgetui's own chain."""
+_GGML_TYPES = {
+    "f32": "GGML_TYPE_F32", "f16": "GGML_TYPE_F16", "bf16": "GGML_TYPE_BF16", "q8_0": "GGML_TYPE_Q8_0",
+    "q5_1": "GGML_TYPE_Q5_1", "q5_0": "GGML_TYPE_Q5_0", "q4_1": "GGML_TYPE_Q4_1", "q4_0": "GGML_TYPE_Q4_0",
+    "iq4_nl": "GGML_TYPE_IQ4_NL",
+}  # fmt: skip
+_ROPE_TYPES = {"none": "NONE", "linear": "LINEAR", "yarn": "YARN"}
+_NUMA_TYPES = {"distribute": "DISTRIBUTE", "isolate": "ISOLATE", "numactl": "NUMACTL"}
+
+
+def llama_run(facts: RunFacts) -> RepeatCommand | None:
+    """`llama-cli` for a chat, `llama-completion` for a raw prompt; None for a text that no command can be given."""
+    raw = facts.prompt is not None
+    tool = "llama-completion" if raw else "llama-cli"
+    words = [tool, "-m", facts.path, *_load_words(facts), *_sampling_words(facts.sampling), *_drafting(facts, raw)]
+    # Otherwise backslashes of the prompt would be taken for escapes.
+    words += ["--no-escape", *(["-no-cnv", "--no-display-prompt"] if raw else ["--single-turn"])]
+    if facts.system and not raw:
+        words += ["-sys", facts.system]
+    if not all(fits_argument(word) for word in words) or "\0" in facts.question:
+        return None
+    if fits_argument(facts.question):
+        command = shell_command([*words, "-p", facts.question])
+    else:
+        command = piped(facts.question, shell_command([*words, "-f", "/dev/stdin"]))
+    return RepeatCommand(tool=tool, text=command, note=_run_notes(facts, raw))
+
+
+def llama_bench(row: BenchRow) -> RepeatCommand:
+    """`llama-bench` of this one test."""
+    pair = f"{row.prompt_tokens},{row.tokens}"
+    words = ["llama-bench", "-m", row.model_path]
+    words += {
+        "pp": ["-p", str(row.tokens), "-n", "0"],
+        "tg": ["-p", "0", "-n", str(row.tokens)],
+        "pg": ["-p", "0", "-n", "0", "-pg", pair],
+    }[row.test]
+    words += ["-d", str(row.depth_tokens), "-r", str(max(1, len(row.samples_ns))), "-t", str(row.threads)]
+    words += ["-b", str(row.batch_tokens), "-ub", str(row.physical_batch_tokens or 512)]
+    words += ["-ctk", row.kv_cache_type, "-ctv", row.kv_cache_type_v or row.kv_cache_type]
+    if row.flash_attention:
+        words += ["-fa", row.flash_attention]
+    if row.gpu_layers is not None:
+        words += ["-ngl", str(row.gpu_layers)]
+    return RepeatCommand(tool="llama-bench", text=shell_command(words))
+
+
+def llama_python(facts: RunFacts) -> RepeatCommand:
+    """A program over llama-cpp-python's high-level class."""
+    load, sampling = facts.load, facts.sampling
+    raw = facts.prompt is not None
+    batch = min(load.batch_tokens, facts.context_tokens) if facts.context_tokens else load.batch_tokens
+    arguments: dict[str, str] = {
+        "model_path": literal(facts.path),
+        "n_ctx": str(facts.context_tokens),
+        "n_batch": str(batch),
+        "n_ubatch": str(min(load.physical_batch_tokens or batch, batch)),
+        "n_gpu_layers": str(load.gpu_layers),
+        # llama-cpp-python knows on and off, and takes off by itself.
+        "flash_attn": str(load.flash_attention != "off"),
+        "verbose": "False",
+    }
+    if facts.threads:
+        arguments["n_threads"] = str(facts.threads)
+        arguments["n_threads_batch"] = str(load.threads_prefill or facts.threads)
+    arguments.update(_python_load(load, sampling))
+    options = {
+        "temperature": number(sampling.temperature),
+        "top_k": str(sampling.top_k),
+        "top_p": number(sampling.top_p),
+        "min_p": number(sampling.min_p),
+        "repeat_penalty": number(sampling.repeat_penalty),
+        "presence_penalty": number(sampling.presence_penalty),
+        "frequency_penalty": number(sampling.frequency_penalty),
+        "max_tokens": str(sampling.max_tokens or None),
+    }
+    if sampling.seed is not None:
+        options["seed"] = str(sampling.seed)
+    if sampling.stop:
+        options["stop"] = literal(list(sampling.stop))
+    if sampling.ignore_eos:
+        options["logit_bias"] = "{model.token_eos(): -1e9}"
+    if sampling.grammar:
+        options["grammar"] = f"llama_cpp.LlamaGrammar.from_string({literal(sampling.grammar)}, verbose=False)"
+    elif sampling.json_schema:
+        options["grammar"] = f"llama_cpp.LlamaGrammar.from_json_schema({literal(sampling.json_schema)}, verbose=False)"
+    lines = ["import llama_cpp"]
+    if load.prompt_lookup:
+        lines.append("from llama_cpp.llama_speculative import LlamaPromptLookupDecoding")
+    lines += ["", call("model = llama_cpp.Llama", arguments)]
+    if raw:
+        lines.append(call("answer = model.create_completion", {"prompt": literal(facts.prompt), **options}))
+        lines.append('print(answer["choices"][0]["text"])')
+    else:
+        lines.append(call("answer = model.create_chat_completion", {"messages": message_list(facts), **options}))
+        lines.append('print(answer["choices"][0]["message"]["content"])')
+    return program("Python (llama-cpp-python)", lines, _python_notes(load))
+
+
+def _load_words(facts: RunFacts) -> Iterator[str]:
+    load = facts.load
+    yield from ("-c", str(facts.context_tokens))
+    yield from ("-b", str(load.batch_tokens), "-ub", str(load.physical_batch_tokens or load.batch_tokens))
+    if facts.threads:
+        yield from ("-t", str(facts.threads))
+    if load.threads_prefill:
+        yield from ("-tb", str(load.threads_prefill))
+    yield from ("-ctk", load.kv_cache_type, "-ctv", load.kv_cache_type_v or load.kv_cache_type)
+    if load.gpu_layers >= 0:
+        yield from ("-ngl", str(load.gpu_layers))
+    if load.flash_attention != "auto":
+        yield from ("-fa", load.flash_attention)
+    if load.use_mlock or not load.use_mmap:
+        mode = ("mmap+mlock" if load.use_mmap else "mlock") if load.use_mlock else "none"
+        yield from ("-lm", mode)
+    if load.numa != "off":
+        yield from ("--numa", load.numa)
+    if load.rope_scaling != "model":
+        yield from ("--rope-scaling", load.rope_scaling)
+    if load.rope_freq_base:
+        yield from ("--rope-freq-base", number(load.rope_freq_base))
+    if load.rope_freq_scale:
+        yield from ("--rope-freq-scale", number(load.rope_freq_scale))
+    for adapter in load.adapters:
+        # The value is a row of CSV.
+        if adapter.scale == 1:
+            yield from ("--lora", _csv(adapter.path))
+        else:
+            yield from ("--lora-scaled", _csv(f"{adapter.path}:{number(adapter.scale)}"))
+
+
+def _sampling_words(sampling: SamplingSettings) -> Iterator[str]:
+    yield from ("--samplers", _SAMPLERS)
+    yield from ("--temp", number(sampling.temperature), "--top-k", str(sampling.top_k))
+    yield from ("--top-p", number(sampling.top_p), "--min-p", number(sampling.min_p))
+    yield from (
+        "--repeat-penalty",
+        number(sampling.repeat_penalty),
+        "--repeat-last-n",
+        str(sampling.repeat_last_tokens),
+    )
+    if sampling.presence_penalty:
+        yield from ("--presence-penalty", number(sampling.presence_penalty))
+    if sampling.frequency_penalty:
+        yield from ("--frequency-penalty", number(sampling.frequency_penalty))
+    if sampling.seed is not None:
+        yield from ("-s", str(sampling.seed))
+    yield from ("-n", str(sampling.max_tokens or -1))
+    for text in sampling.stop:
+        yield from ("-r", text)
+    if sampling.grammar:
+        yield from ("--grammar", sampling.grammar)
+    elif sampling.json_schema:
+        yield from ("-j", sampling.json_schema)
+    if sampling.ignore_eos:
+        yield "--ignore-eos"
+
+
+def _drafting(facts: RunFacts, raw: bool) -> Iterator[str]:
+    # llama-completion has no speculative decoding.
+    if raw:
+        return
+    if facts.load.draft_model:
+        yield from ("--spec-type", "draft-simple", "-md", facts.load.draft_model)
+        yield from ("--spec-draft-n-max", str(facts.load.draft_tokens))
+    elif facts.load.prompt_lookup:
+        yield from ("--spec-type", "ngram-simple", "--spec-ngram-simple-size-m", str(facts.load.draft_tokens))
+
+
+def _python_load(load: LoadSettings, sampling: SamplingSettings) -> Iterator[tuple[str, str]]:
+    kind_v = load.kv_cache_type_v or load.kv_cache_type
+    if (load.kv_cache_type, kind_v) != ("f16", "f16"):
+        yield "type_k", f"llama_cpp.{_GGML_TYPES[load.kv_cache_type]}"
+        yield "type_v", f"llama_cpp.{_GGML_TYPES[kind_v]}"
+    if not load.use_mmap:
+        yield "use_mmap", "False"
+    if load.use_mlock:
+        yield "use_mlock", "True"
+    if load.numa != "off":
+        yield "numa", f"llama_cpp.GGML_NUMA_STRATEGY_{_NUMA_TYPES[load.numa]}"
+    if load.rope_scaling != "model":
+        yield "rope_scaling_type", f"llama_cpp.LLAMA_ROPE_SCALING_TYPE_{_ROPE_TYPES[load.rope_scaling]}"
+    if load.rope_freq_base:
+        yield "rope_freq_base", number(load.rope_freq_base)
+    if load.rope_freq_scale:
+        yield "rope_freq_scale", number(load.rope_freq_scale)
+    if load.adapters:
+        yield "lora_path", literal(load.adapters[0].path)
+        yield "lora_scale", number(load.adapters[0].scale)
+    if load.prompt_lookup:
+        yield "draft_model", f"LlamaPromptLookupDecoding(num_pred_tokens={load.draft_tokens})"
+    if sampling.repeat_last_tokens != 64:
+        yield "last_n_tokens_size", str(sampling.repeat_last_tokens)
+
+
+def _csv(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if any(char in value for char in ',"') else value
+
+
+def _run_notes(facts: RunFacts, raw: bool) -> str:
+    load, notes = facts.load, []
+    if facts.earlier_messages:
+        notes.append(
+            f"Repeats the last question without the {facts.earlier_messages} messages before it; the Python program"
+            " has them."
+        )
+    if load.prompt_cache:
+        notes.append("The prompt cache is left out: it saves time and changes no answer.")
+    if raw and (load.draft_model or load.prompt_lookup):
+        notes.append("llama-completion proposes no tokens: the same text, at its own rate.")
+    if any(":" in adapter.path and adapter.scale != 1 for adapter in load.adapters):
+        notes.append("llama.cpp takes no colon in the path of a scaled adapter: move that file.")
+    if raw and facts.sampling.stop:
+        notes.append("llama-completion prints the stop text too.")
+    if facts.repo:
+        notes.append(f"The model came from {facts.repo} on the hub.")
+    return " ".join(notes)
+
+
+def _python_notes(load: LoadSettings) -> str:
+    notes = ["pip install llama-cpp-python."]
+    if load.draft_model:
+        notes.append("Without the draft model, which llama-cpp-python does not take: the same text at its own rate.")
+    if len(load.adapters) > 1:
+        notes.append(f"With the first of {len(load.adapters)} adapters only: llama-cpp-python takes one.")
+    if load.prompt_cache:
+        notes.append("The prompt cache is left out: it saves time and changes no answer.")
+    return " ".join(notes)

@@ -1,0 +1,118 @@
+"""`curl`, and a program of Python's standard library, that ask the same server the same thing.
+
+A key is named by its environment variable, never written out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from edgetui.core.repeat_commands import RepeatCommand
+from edgetui.core.repeat_python import literal, program
+from edgetui.core.shell_words import fits_argument, piped, shell_command, shell_word
+
+if TYPE_CHECKING:
+    from edgetui.core.repeat_commands import RunFacts
+    from edgetui.core.servers import ServerEndpoint
+
+_KEYRING = "A key that edgetui reads from the keyring is not part of it: add an Authorization header with yours."
+
+
+def server_curl(facts: RunFacts) -> RepeatCommand:
+    """One request with `curl`."""
+    endpoint = _endpoint(facts)
+    words = ["curl", "-sS", _address(facts), "-H", "Content-Type: application/json"]
+    command = shell_command(words)
+    if endpoint.key_variable:
+        # In double quotes, so that the shell puts the key in.
+        command += f' -H "Authorization: Bearer ${endpoint.key_variable}"'
+    body = _body_text(facts)
+    command = f"{command} -d {shell_word(body)}" if fits_argument(body) else piped(body, f"{command} -d @-")
+    return RepeatCommand(tool="curl", text=command, note=_notes(endpoint))
+
+
+def server_python(facts: RunFacts) -> RepeatCommand:
+    """One request with nothing but Python."""
+    endpoint = _endpoint(facts)
+    headers = ['"Content-Type": "application/json"']
+    if endpoint.key_variable:
+        headers.append(f'"Authorization": "Bearer " + os.environ[{literal(endpoint.key_variable)}]')
+    body = ["{", *(f"    {literal(name)}: {literal(value)}," for name, value in _body(facts).items()), "}"]
+    lines = [
+        "import json",
+        *(["import os"] if endpoint.key_variable else []),
+        "import urllib.request",
+        "",
+        f"body = {chr(10).join(body)}",
+        "request = urllib.request.Request(",
+        f"    {literal(_address(facts))},",
+        "    json.dumps(body).encode(),",
+        f"    {{{', '.join(headers)}}},",
+        ")",
+        "with urllib.request.urlopen(request) as reply:",
+        "    answer = json.load(reply)",
+    ]
+    text = '["text"]' if facts.prompt is not None else '["message"]["content"]'
+    lines.append(f'print(answer["choices"][0]{text})')
+    return program("Python (urllib)", lines, _notes(endpoint))
+
+
+def _endpoint(facts: RunFacts) -> ServerEndpoint:
+    if facts.endpoint is None:
+        raise ValueError("a run on no server cannot be repeated on one")
+    return facts.endpoint
+
+
+def _address(facts: RunFacts) -> str:
+    """Where the request goes; a password in the address stays out."""
+    parts = urlsplit(_endpoint(facts).url)
+    path = parts.path.rstrip("/").removesuffix("/v1") + "/v1/"
+    path += "completions" if facts.prompt is not None else "chat/completions"
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, parts.query, ""))
+
+
+def _body(facts: RunFacts) -> dict[str, object]:
+    sampling, endpoint = facts.sampling, _endpoint(facts)
+    body: dict[str, object] = {}
+    if endpoint.model:
+        body["model"] = endpoint.model
+    if facts.prompt is not None:
+        body["prompt"] = facts.prompt
+    else:
+        body["messages"] = [{"role": each.role, "content": each.content} for each in facts.messages]
+    body |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    body |= {"top_k": sampling.top_k, "min_p": sampling.min_p}
+    if sampling.repeat_penalty != 1:
+        body |= {"repeat_penalty": sampling.repeat_penalty, "repeat_last_n": sampling.repeat_last_tokens}
+    for name in ("presence_penalty", "frequency_penalty", "seed"):
+        if value := getattr(sampling, name):
+            body[name] = value
+    if sampling.max_tokens:
+        body["max_tokens"] = sampling.max_tokens
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.grammar:
+        body["grammar"] = sampling.grammar
+    elif sampling.json_schema:
+        schema = json.loads(sampling.json_schema)
+        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    if sampling.ignore_eos:
+        body["ignore_eos"] = True
+    return body
+
+
+def _body_text(facts: RunFacts) -> str:
+    return json.dumps(_body(facts), ensure_ascii=False)
+
+
+def _notes(endpoint: ServerEndpoint) -> str:
+    notes = []
+    if "@" in urlsplit(endpoint.url).netloc:
+        notes.append("The login in the server's address is left out.")
+    if endpoint.key_variable:
+        notes.append(f"It reads the key from ${endpoint.key_variable}.")
+    else:
+        notes.append(_KEYRING)
+    return " ".join(notes)

@@ -1,0 +1,179 @@
+"""The commands that repeat a run: shown to be whole, and really run where the tool is here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from edgetui.core.bench import BenchRow
+from edgetui.core.repeat_commands import RepeatCommand, RunFacts, as_text, bench_commands, facts_of, run_commands
+from edgetui.core.repeat_edgetui import LOAD_OPTIONS, SAMPLING_OPTIONS
+from edgetui.core.run_settings import Adapter, ChatMessage, LoadSettings, SamplingSettings
+from edgetui.core.servers import ServerEndpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgetui.core.models import ModelEntry
+
+QUESTION = '-- It\'s "odd" \\n here: $HOME `ls`\nzweite Zeile, naïve 漢字. What is it?'
+GREEDY = SamplingSettings(temperature=0, max_tokens=12)
+
+
+def _of(tool: str, commands: tuple[RepeatCommand, ...]) -> RepeatCommand:
+    return next(command for command in commands if command.tool.startswith(tool))
+
+
+def _output(command: RepeatCommand, folder: Path) -> str:
+    """What the command prints, the way a person runs it."""
+    script = folder / ("repeat.py" if command.language == "python" else "repeat.sh")
+    script.write_text(command.text)
+    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+    program = sys.executable if command.language == "python" else "sh"
+    done = subprocess.run([program, script], env=environment, capture_output=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("raw", [False, True], ids=["chat", "raw"])
+def test_edgetui_and_the_python_program_repeat_a_greedy_answer_to_the_letter(
+    demo_entry: ModelEntry, tmp_path: Path, raw: bool
+) -> None:
+    odd = tmp_path / "it's a $model, ü.gguf"
+    odd.symlink_to(demo_entry.path)
+    messages = (ChatMessage("system", "You're a --helper"), ChatMessage("user", QUESTION))
+    facts = facts_of(
+        msgspec.structs.replace(demo_entry, path=odd),
+        LoadSettings(context_tokens=512, threads=1),
+        GREEDY,
+        messages=() if raw else messages,
+        prompt=QUESTION if raw else None,
+    )
+    commands = run_commands(facts)
+    answer = _output(_of("edgetui", commands), tmp_path)
+    assert answer.strip() and answer == _output(_of("Python", commands), tmp_path)
+
+
+def test_no_setting_is_forgotten() -> None:
+    assert set(LOAD_OPTIONS) == set(LoadSettings.__struct_fields__)
+    assert set(SAMPLING_OPTIONS) == set(SamplingSettings.__struct_fields__)
+
+
+def test_only_what_a_plain_command_would_not_take_is_written(demo_entry: ModelEntry) -> None:
+    plain = facts_of(demo_entry, LoadSettings(), SamplingSettings(), prompt="x")
+    assert _of("edgetui", run_commands(plain)).text == f"edgetui run {demo_entry.path} --raw x"
+    # The settings file here says other things than the run did, and so would a plain command.
+    here = facts_of(
+        demo_entry,
+        LoadSettings(),
+        SamplingSettings(seed=3),
+        messages=(ChatMessage("user", "x"),),
+        usual_load=LoadSettings(threads=1),
+        usual_sampling=SamplingSettings(temperature=0.2),
+        usual_system="Be short.",
+    )
+    assert _of("edgetui", run_commands(here)).text == (
+        f"edgetui run {demo_entry.path} -t 0 --temperature 0.7 --seed 3 --system= x"
+    )
+
+
+def test_llama_cpps_command_says_what_llama_cpp_would_not_take_by_itself(demo_entry: ModelEntry) -> None:
+    load = LoadSettings(
+        context_tokens=2048,
+        use_mmap=False,
+        kv_cache_type="q8_0",
+        flash_attention="on",
+        gpu_layers=3,
+        adapters=(Adapter(path="/a,b.gguf"), Adapter(path="/c.gguf", scale=0.5)),
+        prompt_lookup=True,
+    )
+    sampling = SamplingSettings(stop=("\n\n", "END"), grammar='root ::= "a"', seed=9)
+    facts = facts_of(demo_entry, load, sampling, messages=(ChatMessage("user", "-x"),), threads=2)
+    text = _of("llama-cli", run_commands(facts)).text
+    for part in (
+        "-c 2048 -b 512 -ub 512 -t 2 -ctk q8_0 -ctv q8_0 -ngl 3 -fa on -lm none",
+        "--lora '\"/a,b.gguf\"' --lora-scaled /c.gguf:0.5",
+        "-r '\n\n' -r END --grammar 'root ::= \"a\"'",
+        "--spec-type ngram-simple --spec-ngram-simple-size-m 8",
+        "-s 9",
+        "--single-turn -p -x",
+    ):
+        assert part in text
+
+
+def test_a_conversation_is_whole_only_where_the_tool_can_be_given_one(demo_entry: ModelEntry) -> None:
+    said = [ChatMessage("user", "one"), ChatMessage("assistant", "two"), ChatMessage("user", "three")]
+    commands = run_commands(facts_of(demo_entry, LoadSettings(), GREEDY, messages=said))
+    assert "without the 2 messages before it" in _of("llama-cli", commands).note
+    program = _of("Python", commands)
+    assert '"two"' in program.text and "without" not in program.note
+
+
+def test_a_text_that_no_command_takes_leaves_the_program(demo_entry: ModelEntry) -> None:
+    commands = run_commands(facts_of(demo_entry, LoadSettings(), GREEDY, prompt="a\0b"))
+    assert [command.language for command in commands] == ["python"]
+    compile(commands[0].text, "repeat.py", "exec")
+
+
+def test_a_key_is_named_and_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_KEY", "sk-secret")
+    endpoint = ServerEndpoint(name="lab", url="https://me:word@host.example/v1/", model="m", key_variable="LAB_KEY")
+    facts = RunFacts(
+        name="lab",
+        path="",
+        format="server",
+        endpoint=endpoint,
+        sampling=GREEDY,
+        messages=(ChatMessage("user", "it's"),),
+    )
+    commands = run_commands(facts)
+    curl = _of("curl", commands)
+    assert "https://host.example/v1/chat/completions" in curl.text and '"Authorization: Bearer $LAB_KEY"' in curl.text
+    shown = as_text(commands)
+    assert "sk-secret" not in shown and "word@" not in shown
+    compile(_of("Python", commands).text, "repeat.py", "exec")
+
+
+def _row(engine: str, test: str, **values: object) -> BenchRow:
+    return msgspec.convert(
+        {
+            "test": test,
+            "tokens": 8,
+            "samples_ns": (1_000_000, 1_000_000),
+            "threads": 1,
+            "batch_tokens": 2048,
+            "kv_cache_type": "f16",
+            "model_name": "m",
+            "model_path": "/models/it's/m.gguf",
+            "model_size_bytes": 1,
+            "model_parameter_count": 1,
+            "model_quant_type": "Q4_1",
+            "engine": engine,
+            "engine_version": "1",
+            "measured_at": 0.0,
+            "load_average": None,
+            **values,
+        },
+        BenchRow,
+    )
+
+
+def test_a_row_is_repeated_by_each_engines_own_benchmark() -> None:
+    row = _row("llama.cpp", "tg", depth_tokens=64, flash_attention="on", physical_batch_tokens=256)
+    ours, theirs = bench_commands(row)
+    assert ours.text == (
+        "edgetui bench '/models/it'\"'\"'s/m.gguf' -p 0 -n 8 -d 64 -r 2 -t 1 -b 2048 --kv f16 --ubatch 256"
+        " --flash-attention on"
+    )
+    assert theirs.text == (
+        "llama-bench -m '/models/it'\"'\"'s/m.gguf' -p 0 -n 8 -d 64 -r 2 -t 1 -b 2048 -ub 256 -ctk f16 -ctv f16 -fa on"
+    )
+    mlx = bench_commands(_row("mlx", "pp"))[1]
+    assert mlx.text.startswith("python -m mlx_lm benchmark --model '/models/it'\"'\"'s' -p 8 -g 1 -n 2")
+    compile(bench_commands(_row("onnxruntime-genai", "pg", prompt_tokens=4))[1].text, "repeat.py", "exec")
