@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,9 @@ from msgspec import Meta
 from edgetui.core.bench import PHYSICAL_BATCH_TOKENS, BenchSettings, BenchTest
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KvCacheType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MOST_CELLS = 1000
 """A larger matrix is a slip of the hand."""
@@ -98,3 +101,31 @@ def ttft_lengths(longest: int) -> tuple[int, ...]:
     """Prompt lengths of a curve: powers of two from 16, and the longest itself."""
     lengths = [1 << power for power in range(4, 21) if 1 << power < longest]
     return (*lengths, longest)
+
+
+def cell_labels(cells: Sequence[tuple[str, BenchSettings]]) -> list[str]:
+    """What tells these models with their settings apart: `threads 2, flash attention on`."""
+    traits = [(name, *(told_setting(field, getattr(settings, field)) for field in VARIED)) for name, settings in cells]
+    columns = [column for column in zip(*traits, strict=True) if len(set(column)) > 1]
+    if not columns:
+        return [name for name, _ in cells]
+    return [", ".join(values) for values in zip(*columns, strict=True)]
+
+
+def told_setting(field: str, value: object) -> str:
+    """A setting with its value in words."""
+    words = {
+        "kv_cache_type": "KV",
+        "kv_cache_type_v": "V",
+        "physical_batch_tokens": "ubatch",
+        "batch_tokens": "batch",
+        "gpu_layers": "GPU layers",
+        "use_mmap": "mmap",
+    }.get(field, field.replace("_", " "))
+    if field == "threads" and value == 0:
+        return "threads as physical cores"
+    if field == "gpu_layers" and value == -1:
+        return "GPU layers all"
+    if isinstance(value, bool):
+        return f"{words} {'on' if value else 'off'}"
+    return f"{words} {'as K' if value is None else value}"

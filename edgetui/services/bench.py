@@ -5,24 +5,42 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from edgetui.core.bench import BenchRecord, Comparison, Machine
+import msgspec
+
+from edgetui.core.bench import BenchRecord, BenchSettings, BenchTest, Comparison, Machine, tests_of
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.statistics import ratio_of_means
+from edgetui.core.studies import BenchSide
 from edgetui.formats.model_folder import GENAI_CONFIG
+from edgetui.services.profiles import Profiles, model_key
 from edgetui.services.signals import Signal
 from edgetui.store.history import History
-from edgetui.worker.requests import BenchRequest
+from edgetui.store.studies import Studies
+from edgetui.worker.requests import (
+    AbRequest,
+    BenchRequest,
+    LoadTimeRequest,
+    MatrixRequest,
+    SoakRequest,
+    TuneRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgetui.core.bench import BenchSettings
+    from edgetui.core.bench_matrix import Matrix
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
+    from edgetui.core.studies import AbSettings, LoadTimeSettings, SoakSettings, Study, TuneSettings
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
     from edgetui.worker.protocol import JobFailed, JobSucceeded
+    from edgetui.worker.requests import JobRequest
+
+
+SOMETHING = BenchSettings()
+"""Stands for any tests where only the model is checked."""
 
 
 class Bench:
@@ -31,7 +49,9 @@ class Bench:
     def __init__(self, jobs: Jobs, database: Database, hardware: HardwareMonitor) -> None:
         self._jobs = jobs
         self._history = History(database)
+        self._studies = Studies(database)
         self._hardware = hardware
+        self._profiles = Profiles(database, hardware)
         self.changed: Signal[None] = Signal()
         """Published when this process knows of a new row, or removed one."""
 
@@ -41,6 +61,61 @@ class Bench:
         Raises `EdgetuiError` as `check` does, `busy`, and `engine_missing` without the toolchain of its format.
         """
         self.check(entry, settings)
+        return await self._start(_cell(entry, settings, await self.machine()))
+
+    async def start_matrix(self, entries: Sequence[ModelEntry], matrix: Matrix) -> JobRecord:
+        """Measure every combination of the matrix's values on each of the models, in one job; fails as `start` does."""
+        cells = matrix.cells()
+        for entry in entries:
+            self.check(entry, cells[0])
+        machine = await self.machine()
+        return await self._start(
+            MatrixRequest(cells=tuple(_cell(entry, settings, machine) for entry in entries for settings in cells))
+        )
+
+    async def start_ttft(self, entry: ModelEntry, settings: BenchSettings, lengths: Sequence[int]) -> JobRecord:
+        """Measure the time to the first token at each length of a prompt; a row each. Fails as `start` does."""
+        tests = tuple(BenchTest(prompt_tokens=length, depth_tokens=settings.depth_tokens) for length in lengths)
+        return await self.start(
+            entry, msgspec.structs.replace(settings, prompt_tokens=0, generated_tokens=0, tests=tests)
+        )
+
+    async def start_soak(self, entry: ModelEntry, settings: SoakSettings) -> JobRecord:
+        """Decode for minutes; fails as `start` does."""
+        self.check(entry, SOMETHING)
+        return await self._start(
+            SoakRequest(side=side_of(entry, settings.settings), settings=settings, machine=await self.machine())
+        )
+
+    async def start_ab(self, a: BenchSide, b: BenchSide, settings: AbSettings) -> JobRecord:
+        """Measure two sides (`side_of`) alternately; fails as `start` does."""
+        if not settings.test.computed_tokens:
+            raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+        if a == b:
+            raise EdgetuiError("bad_request", "Both sides are the same: give another model or other settings to one.")
+        return await self._start(AbRequest(a=a, b=b, settings=settings, machine=await self.machine()))
+
+    async def start_tune(self, entry: ModelEntry, settings: TuneSettings) -> JobRecord:
+        """Look for the fastest settings; what is shown to be faster becomes a profile. Fails as `start` does."""
+        self.check(entry, SOMETHING)
+        return await self._start(
+            TuneRequest(
+                side=side_of(entry, settings.start),
+                settings=settings,
+                machine=await self.machine(),
+                profile_model=model_key(entry) if settings.save_profile else "",
+                profile_machine=await self._profiles.machine(),
+            )
+        )
+
+    async def start_load_times(self, entry: ModelEntry, settings: LoadTimeSettings) -> JobRecord:
+        """Load a model from the disk and from memory; fails as `start` does."""
+        self.check(entry, SOMETHING)
+        return await self._start(
+            LoadTimeRequest(side=side_of(entry, settings.settings), settings=settings, machine=await self.machine())
+        )
+
+    async def _start(self, request: JobRequest) -> JobRecord:
         running = next((job for job in await self._jobs.list() if job.is_running), None)
         if running is not None:
             raise EdgetuiError(
@@ -48,15 +123,7 @@ class Bench:
                 f"Job {running.job_id} ({running.kind} of {running.subject}) is running and would spoil the figures:"
                 " wait for it, or cancel it on the Jobs screen.",
             )
-        return await self._jobs.start(
-            BenchRequest(
-                model=str(entry.path),
-                model_name=entry.name,
-                settings=settings,
-                machine=await self.machine(),
-                model_format=entry.format,
-            )
-        )
+        return await self._jobs.start(request)
 
     @staticmethod
     def check(entry: ModelEntry, settings: BenchSettings) -> None:
@@ -75,8 +142,7 @@ class Bench:
                 f"{entry.name} is a graph without {GENAI_CONFIG}, and onnxruntime-genai measures decoders with it:"
                 " build one with onnx-build.",
             )
-        if not settings.prompt_tokens and not settings.generated_tokens:
-            raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+        tests_of(settings)
 
     async def follow(self, job_id: str) -> JobSucceeded | JobFailed:
         """Publish `changed` for each row of a job as it comes; gives the job's last event."""
@@ -85,6 +151,16 @@ class Bench:
     async def history(self) -> list[BenchRecord]:
         """Every row ever measured here, newest first."""
         return await asyncio.to_thread(self._history.records)
+
+    async def studies(self) -> list[Study]:
+        """Every soak, A/B comparison, autotune and load time found here, newest first."""
+        return await asyncio.to_thread(self._studies.all)
+
+    async def remove_studies(self, study_ids: Sequence[int]) -> int:
+        """Forget some; returns how many there were."""
+        count = await asyncio.to_thread(self._studies.remove, study_ids)
+        self.changed.publish(None)
+        return count
 
     async def remove(self, record_ids: Sequence[int]) -> int:
         """Forget rows; returns how many there were."""
@@ -102,6 +178,30 @@ class Bench:
             system=info.system.os_name.value or "",
             architecture=info.system.architecture.value or "",
         )
+
+
+def side_of(entry: ModelEntry, settings: BenchSettings, label: str = "") -> BenchSide:
+    """A model with settings, as a side of a comparison; raises `EdgetuiError` as `Bench.check` does."""
+    Bench.check(entry, SOMETHING)
+    return BenchSide(
+        model_path=str(entry.path),
+        model_name=entry.name,
+        model_format=entry.format,
+        fingerprint=entry.fingerprint,
+        settings=settings,
+        label=label or entry.name,
+    )
+
+
+def _cell(entry: ModelEntry, settings: BenchSettings, machine: Machine) -> BenchRequest:
+    return BenchRequest(
+        model=str(entry.path),
+        model_name=entry.name,
+        settings=settings,
+        machine=machine,
+        model_format=entry.format,
+        fingerprint=entry.fingerprint,
+    )
 
 
 def compare(first: BenchRecord, second: BenchRecord) -> Comparison:

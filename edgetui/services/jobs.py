@@ -18,7 +18,7 @@ from edgetui.store.job_index import INTERRUPTED, first_record
 from edgetui.worker import spawn
 from edgetui.worker.launch import start_job
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobBenchRow, JobFailed, JobQualityRow, JobStarted, JobSucceeded
+from edgetui.worker.protocol import JobBenchRow, JobFailed, JobQualityRow, JobStarted, JobStudy, JobSucceeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -96,10 +96,10 @@ class Jobs:
                 await asyncio.sleep(FOLLOW_INTERVAL_S / 2)
 
     async def follow_rows(self, job_id: str, changed: Signal[None]) -> JobSucceeded | JobFailed:
-        """Publish for each row that a job measures, as it comes, and for its end; gives the job's last event."""
+        """Publish for each row or study of a job as it comes, and for its end; gives the job's last event."""
         last: JobSucceeded | JobFailed | None = None
         async for event in self.watch(job_id):
-            if isinstance(event, JobBenchRow | JobQualityRow):
+            if isinstance(event, JobBenchRow | JobQualityRow | JobStudy):
                 changed.publish(None)
             elif isinstance(event, JobSucceeded | JobFailed):
                 last = event

@@ -52,6 +52,14 @@ class JobFolder:
         self.steps_dir = path / "steps"
         """A folder like this one for each step that the job runs in a process of its own."""
 
+    @property
+    def owner_id(self) -> str:
+        """The job that a person started: this one's own id, or that of the job whose step this is."""
+        folder = self.path
+        while folder.parent.name == self.steps_dir.name:
+            folder = folder.parent.parent
+        return folder.name
+
     @classmethod
     def create(cls, jobs_dir: Path, order: JobOrder) -> tuple[JobFolder, int]:
         """Make a folder; returns it with its lock, already held.

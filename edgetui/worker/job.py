@@ -30,6 +30,7 @@ from edgetui.worker.protocol import (
     JobProgress,
     JobQualityRow,
     JobStarted,
+    JobStudy,
     JobSucceeded,
 )
 from edgetui.worker.runners import runner_for
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from edgetui.core.quality import QualityRow
+    from edgetui.core.studies import StudyResult
     from edgetui.worker.requests import JobRequest
 
 NICENESS = 5
@@ -117,6 +119,11 @@ class JobProcess:
         event = JobBenchRow(at=at, row=row) if isinstance(row, BenchRow) else JobQualityRow(at=at, row=row)
         with self._lock:
             self._journal.append(event)
+
+    def study(self, result: StudyResult) -> None:
+        """Write what a measurement of several parts found."""
+        with self._lock:
+            self._journal.append(JobStudy(at=time.time(), result=result))
 
     @property
     def cancelled(self) -> bool:

@@ -18,6 +18,7 @@ from edgetui.core.quant_options import QuantOptions
 from edgetui.core.quant_types import Fallback
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 from edgetui.core.servers import ServerEndpoint
+from edgetui.core.studies import StudyResult
 
 
 class _Tagged(msgspec.Struct, frozen=True, tag_field="type", tag=True):
@@ -428,6 +429,13 @@ class JobQualityRow(_Tagged, frozen=True, kw_only=True):
     row: QualityRow
 
 
+class JobStudy(_Tagged, frozen=True, kw_only=True):
+    """What a measurement of several parts found."""
+
+    at: float
+    result: StudyResult
+
+
 class JobSucceeded(_Tagged, frozen=True, kw_only=True):
     """Last line of a run that did its work."""
 
@@ -445,4 +453,4 @@ class JobFailed(_Tagged, frozen=True, kw_only=True):
     failure: Failure
 
 
-JobEvent = JobStarted | JobProgress | JobBenchRow | JobQualityRow | JobSucceeded | JobFailed
+JobEvent = JobStarted | JobProgress | JobBenchRow | JobQualityRow | JobStudy | JobSucceeded | JobFailed

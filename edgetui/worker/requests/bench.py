@@ -92,6 +92,10 @@ class TuneRequest(_SideRequest, frozen=True, kw_only=True):
     """Look for the fastest settings of a model here."""
 
     settings: TuneSettings
+    profile_model: str = ""
+    """The model as profiles know it; empty saves none."""
+    profile_machine: str = ""
+    """The machine as profiles know it."""
 
     @property
     def goal(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from edgetui.engines.reporting import Outcome, Reporter
 from edgetui.worker.requests import (
+    AbRequest,
     BaselineRequest,
     BenchRequest,
     ComparisonRequest,
@@ -14,17 +15,22 @@ from edgetui.worker.requests import (
     EvaluateRequest,
     ImatrixRequest,
     JobRequest,
+    LoadTimeRequest,
+    MatrixRequest,
     QualityRequest,
     QuantizeRequest,
     RecipeRequest,
     SensitivityRequest,
+    SoakRequest,
     SweepRequest,
     TensorErrorsRequest,
     ToolchainRequest,
+    TuneRequest,
     WorkflowRequest,
 )
 
 if TYPE_CHECKING:
+    from edgetui.core.studies import StudyResult
     from edgetui.store.database import Database
     from edgetui.store.job_folder import JobFolder
     from edgetui.worker.steps import Steps
@@ -33,6 +39,11 @@ RUNNERS: dict[type[JobRequest], str] = {
     QuantizeRequest: "edgetui.worker.runners.quantize",
     ImatrixRequest: "edgetui.worker.runners.imatrix",
     BenchRequest: "edgetui.worker.runners.bench",
+    MatrixRequest: "edgetui.worker.runners.matrix",
+    SoakRequest: "edgetui.worker.runners.soak",
+    AbRequest: "edgetui.worker.runners.ab",
+    TuneRequest: "edgetui.worker.runners.tune",
+    LoadTimeRequest: "edgetui.worker.runners.load_time",
     DownloadRequest: "edgetui.worker.runners.download",
     SweepRequest: "edgetui.worker.runners.sweep",
     WorkflowRequest: "edgetui.worker.runners.workflow",
@@ -62,6 +73,9 @@ class RunningJob(Reporter, Protocol):
     @property
     def steps(self) -> Steps:
         """Runs further requests, each in a process of its own."""
+
+    def study(self, result: StudyResult) -> None:
+        """Tell what a measurement of several parts found."""
 
     def finishing(self) -> None:
         """From here on the job can no longer be cancelled; does not return when it already was."""

@@ -71,7 +71,7 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
             row = _with_energy(bare, meters, spans, rest_w)
             row = msgspec.structs.replace(row, fingerprint=request.fingerprint)
             spans.clear()
-            history.add(row, request.machine, job.folder.job_id)
+            history.add(row, request.machine, job.folder.owner_id)
             job.row(row)
             results.append(f"{row.name} {row.mean_tps:.2f} tok/s")
     return Outcome(summary=f"{request.model_name}: {', '.join(results)}.")
