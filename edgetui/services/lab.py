@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgetui.services.bench import Bench
+    from edgetui.services.bench_history import BenchHistory
     from edgetui.services.catalog import Catalog
     from edgetui.services.conversations import Conversations
     from edgetui.services.downloads import Downloads
@@ -221,6 +222,13 @@ class Lab:
         from edgetui.services.bench import Bench
 
         return Bench(self.jobs, self.database, self.hardware)
+
+    @cached_property
+    def bench_history(self) -> BenchHistory:
+        """What becomes of measurements."""
+        from edgetui.services.bench_history import BenchHistory
+
+        return BenchHistory(self.database, self.bench)
 
     @cached_property
     def speed(self) -> Speed:

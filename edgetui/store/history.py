@@ -9,9 +9,14 @@ import msgspec
 from edgetui.core.bench import BenchRecord, BenchRow, Machine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import sqlite3
+    from collections.abc import Iterable, Sequence
 
     from edgetui.store.database import Database
+
+_INSERT = (
+    "INSERT INTO measurements (job_id, measured_at, model_name, test, bench_row, machine) VALUES (?, ?, ?, ?, ?, ?)"
+)
 
 
 class History:
@@ -22,22 +27,19 @@ class History:
 
     def add(self, row: BenchRow, machine: Machine, job_id: str | None) -> None:
         """Keep a row."""
-        self._database.write(
-            "INSERT INTO measurements (job_id, measured_at, model_name, test, bench_row, machine)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                job_id,
-                row.measured_at,
-                row.model_name,
-                row.name,
-                msgspec.json.encode(row).decode(),
-                msgspec.json.encode(machine).decode(),
-            ),
-        )
+        self._database.write(_INSERT, (job_id, *_values(row, machine)))
+
+    def add_all(self, rows: Iterable[tuple[BenchRow, Machine]], replaced: Sequence[int] = ()) -> None:
+        """Keep rows of another program, all or none, and forget those that they take the place of."""
+        with self._database.transaction() as connection:
+            _delete(connection, replaced)
+            connection.executemany(_INSERT, [(None, *_values(row, machine)) for row, machine in rows])
 
     def records(self) -> list[BenchRecord]:
-        """All rows, newest first."""
-        rows = self._database.read("SELECT id, job_id, bench_row, machine FROM measurements ORDER BY id DESC")
+        """All rows, the last measured first."""
+        rows = self._database.read(
+            "SELECT id, job_id, bench_row, machine FROM measurements ORDER BY measured_at DESC, id DESC"
+        )
         return [
             BenchRecord(
                 record_id=row["id"],
@@ -51,7 +53,15 @@ class History:
     def remove(self, record_ids: Sequence[int]) -> int:
         """Forget rows; returns how many there were."""
         with self._database.transaction() as connection:
-            return sum(
-                connection.execute("DELETE FROM measurements WHERE id = ?", (record_id,)).rowcount
-                for record_id in record_ids
-            )
+            return _delete(connection, record_ids)
+
+
+def _values(row: BenchRow, machine: Machine) -> tuple[float, str, str, str, str]:
+    said, where = msgspec.json.encode(row).decode(), msgspec.json.encode(machine).decode()
+    return row.measured_at, row.model_name, row.name, said, where
+
+
+def _delete(connection: sqlite3.Connection, record_ids: Sequence[int]) -> int:
+    return sum(
+        connection.execute("DELETE FROM measurements WHERE id = ?", (record_id,)).rowcount for record_id in record_ids
+    )

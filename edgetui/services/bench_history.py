@@ -1,0 +1,175 @@
+"""What becomes of measurements: chosen, followed over time, exchanged with llama-bench, reported."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgetui.core import bench_filter, bench_trend, llama_bench_forms
+from edgetui.core.bench import BenchRecord
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.llama_bench_columns import is_same, place
+from edgetui.core.llama_bench_readers import FORMS
+from edgetui.services.new_file import write_new
+from edgetui.store.history import History
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edgetui.core.bench import BenchRow, Machine
+    from edgetui.core.bench_trend import Regression
+    from edgetui.services.bench import Bench
+    from edgetui.store.database import Database
+
+
+class Taken(NamedTuple):
+    """What an import did."""
+
+    form: str
+    new: int
+    improved: int
+    """Rows that took the place of one that had come without samples."""
+    known: int
+    """Rows that were here already and count once."""
+    remarks: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        told = [f"{self.new} new row{'' if self.new == 1 else 's'}"]
+        if self.improved:
+            told.append(f"{self.improved} now with samples")
+        if self.known:
+            told.append(f"{self.known} here already")
+        said = f"Imported from {self.form}: {', '.join(told)}."
+        return said + "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in self.remarks)
+
+
+class Written(NamedTuple):
+    """What an export did."""
+
+    path: Path
+    rows: int
+    remarks: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """All of it."""
+        said = f"Written: {self.path} ({self.rows} row{'' if self.rows == 1 else 's'})."
+        return said + "".join(f" {remark[:1].upper()}{remark[1:]}." for remark in self.remarks)
+
+
+class BenchHistory:
+    """The rows that `Bench` keeps; every method may raise `EdgetuiError` as the database does."""
+
+    def __init__(self, database: Database, bench: Bench) -> None:
+        self._history = History(database)
+        self._bench = bench
+
+    async def find(self, words: str = "", sort: str = "") -> list[BenchRecord]:
+        """Rows that the words of `core/bench_filter.py` let through, the last measured first unless sorted."""
+        return bench_filter.select(await asyncio.to_thread(self._history.records), words, sort)
+
+    async def rows(self, record_ids: Sequence[int]) -> list[BenchRecord]:
+        """These rows in this order; raises `EdgetuiError("not_found")` naming the first that is not there."""
+        known = {record.record_id: record for record in await asyncio.to_thread(self._history.records)}
+        for record_id in record_ids:
+            if record_id not in known:
+                raise EdgetuiError(
+                    "not_found", f"There is no row {record_id}: edgetui history list shows each row's number."
+                )
+        return [known[record_id] for record_id in record_ids]
+
+    async def trend(self, record_id: int) -> list[BenchRecord]:
+        """Rows of the same model, test, settings and machine as this one, oldest first."""
+        (record,) = await self.rows([record_id])
+        return bench_trend.trend_of(record, await asyncio.to_thread(self._history.records))
+
+    async def regressions(self) -> dict[int, Regression]:
+        """By record id, newest rows that are slower than those before them."""
+        return bench_trend.regressions(await asyncio.to_thread(self._history.records))
+
+    async def remove(self, record_ids: Sequence[int]) -> int:
+        """Forget rows; returns how many there were."""
+        return await self._bench.remove(record_ids)
+
+    async def import_file(self, path: Path) -> Taken:
+        """Take the rows of a file that llama-bench (or another edgetui) wrote, all or none.
+
+        Rows that are here already, in whichever form they came, are not taken again.
+        Raises `EdgetuiError`: `not_found`, `no_permission`, and `bad_file` with the line that cannot be read.
+        """
+        taken = await asyncio.to_thread(self._import, path)
+        if taken.new or taken.improved:
+            self._bench.changed.publish(None)
+        return taken
+
+    async def export(self, path: Path, records: Sequence[BenchRecord], form: str = "") -> Written:
+        """Write rows in one of llama-bench's forms, by the name's ending unless `form` says it; never over a file.
+
+        Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
+        """
+        form = form or path.suffix[1:].lower()
+        if form not in FORMS:
+            raise EdgetuiError(
+                "bad_request", f"{path.name} does not end in one of llama-bench's forms: take {', '.join(FORMS)}."
+            )
+        exported = llama_bench_forms.write(form, records)
+        written = await asyncio.to_thread(write_new, path, exported.text)
+        return Written(written, exported.rows, exported.remarks)
+
+    def _import(self, path: Path) -> Taken:
+        text, changed_at = _read(path.expanduser())
+        imported = llama_bench_forms.read(text, path.name, changed_at)
+        known: dict[tuple[str, int, str], list[tuple[BenchRow, int | None]]] = {}
+        for record in self._history.records():
+            known.setdefault(place(record.row), []).append((record.row, record.record_id))
+        new: list[tuple[BenchRow, Machine]] = []
+        replaced: list[int] = []
+        for row, machine in imported.rows:
+            beside = known.setdefault(place(row), [])
+            same = next((each for each in beside if is_same(each[0], row)), None)
+            if same is None:
+                new.append((row, machine))
+                beside.append((row, None))
+            elif row.samples_ns and not same[0].samples_ns and same[1] is not None:
+                new.append((row, machine))
+                replaced.append(same[1])
+                beside[beside.index(same)] = (row, None)
+        if new:
+            self._history.add_all(new, replaced)
+        improved = len(replaced)
+        return Taken(imported.form, len(new) - improved, improved, len(imported.rows) - len(new), imported.remarks)
+
+
+def _read(path: Path) -> tuple[str, float]:
+    """The text of a file and when it was changed last."""
+    try:
+        if path.is_dir():
+            raise EdgetuiError("bad_file", f"{path} is a folder: name a file that llama-bench wrote.")
+        about = path.stat()
+        if about.st_size > llama_bench_forms.MOST_BYTES:
+            raise EdgetuiError(
+                "bad_file",
+                f"{path.name} has {about.st_size >> 20} MiB, and no history of llama-bench is larger than"
+                f" {llama_bench_forms.MOST_BYTES >> 20} MiB: it is another file, or split it.",
+            )
+        with path.open("rb") as stream:
+            # A pipe or a device says nothing of its length.
+            content = stream.read(llama_bench_forms.MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise EdgetuiError("not_found", f"There is no file {path}.") from error
+    except OSError as error:
+        raise EdgetuiError("no_permission", f"{path} cannot be read ({error.strerror}).") from error
+    if len(content) > llama_bench_forms.MOST_BYTES:
+        raise EdgetuiError("bad_file", f"{path.name} does not end: name a file that llama-bench wrote.")
+    try:
+        # With -o csv > FILE, PowerShell writes UTF-16.
+        encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        return content.decode(encoding), about.st_mtime
+    except UnicodeDecodeError as error:
+        raise EdgetuiError(
+            "bad_file",
+            f"Line {content[: error.start].count(10) + 1} of {path.name} is no text: name a file of llama-bench's.",
+        ) from error
