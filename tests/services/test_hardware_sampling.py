@@ -8,9 +8,9 @@ import pytest
 
 from edgetui.core.hardware import unknown
 from edgetui.meters.source import MachineSource
+from edgetui.meters.temperatures import Temperatures
 from edgetui.services.hardware import HardwareMonitor, monitor
 from edgetui.services.hardware.cpu_load import CpuLoad
-from edgetui.services.hardware.temperatures import Temperatures
 from tests.recorded_machine import unfold
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from edgetui.core.hardware import Accelerator, AcceleratorSample, PowerSample, R
 from edgetui.meters.energy_counter import EnergyCounter
 from edgetui.meters.nvidia import NvidiaGpus
 from edgetui.meters.source import attempt
+from edgetui.meters.temperatures import read_celsius
 from edgetui.services.hardware import drm
 from edgetui.services.hardware.intel_npu import IntelNpu
 from edgetui.services.hardware.jetson_gpu import JetsonGpu
 from edgetui.services.hardware.npus import ACCEL, APEX, WHERE, find_npus
-from edgetui.services.hardware.temperatures import read_celsius
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

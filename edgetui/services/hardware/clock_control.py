@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from edgetui.core.hardware import ClockRange, GovernorSample, Reading, known, unknown
-from edgetui.services.hardware.cpu import CPU_FOLDER, online_cpus
+from edgetui.meters.processor_files import CPU_FOLDER, online_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetui.core.hardware import Cache, CoreGroup, CpuInfo, NumaNode, Reading, known, unknown
+from edgetui.meters.processor_files import CPU_FOLDER, cpuinfo_blocks, online_cpus, tells_present_clock
 from edgetui.meters.source import attempt, parse_cpu_list
 from edgetui.services.hardware.arm_cores import core_name, implementer_name
 from edgetui.services.hardware.cgroups import cpu_limits
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from edgetui.meters.source import MachineSource
 
-CPU_FOLDER = "/sys/devices/system/cpu"
 _NODE_FOLDER = "/sys/devices/system/node"
 _CACHE_KINDS: dict[str, Literal["data", "instruction", "unified"]] = {
     "Data": "data",
@@ -49,25 +49,6 @@ def cpu_info(source: MachineSource) -> CpuInfo:
         limits=cpu_limits(source),
         clock_ranges=probe(clock_ranges),
     )
-
-
-def online_cpus(source: MachineSource) -> tuple[int, ...]:
-    """Numbers of the logical CPUs that are online."""
-    online = source.text(f"{CPU_FOLDER}/online").value
-    if online:
-        return parse_cpu_list(online)
-    return tuple(int(number) for number in re.findall(r"^cpu(\d+) ", source.read("/proc/stat"), re.MULTILINE))
-
-
-def cpuinfo_blocks(source: MachineSource) -> list[dict[str, str]]:
-    """/proc/cpuinfo: one dictionary a processor; what follows after them (a board's lines) is left out."""
-    blocks = []
-    for text in source.read("/proc/cpuinfo").split("\n\n"):
-        pairs = (line.partition(":") for line in text.splitlines())
-        block = {key.strip(): value.strip() for key, _, value in pairs}
-        if "processor" in block:
-            blocks.append(block)
-    return blocks
 
 
 def _vendor(source: MachineSource) -> Reading[str]:
@@ -207,8 +188,3 @@ def _max_frequency(source: MachineSource) -> Reading[int]:
         if (figure := source.integer(f"{CPU_FOLDER}/cpu{cpu}/cpufreq/cpuinfo_max_freq", 1000).value) is not None
     ]
     return known(max(figures)) if figures else unknown("this machine has no cpufreq, which tells it")
-
-
-def tells_present_clock(block: dict[str, str]) -> bool:
-    """Whether `cpu MHz` in /proc/cpuinfo is counted (x86 with APERF/MPERF) and not just the rated clock."""
-    return "aperfmperf" in block.get("flags", "").split()

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import CoreSample, Reading, known, unknown
+from edgetui.meters.clocks import ProcessorClocks
 from edgetui.meters.source import attempt
-from edgetui.services.hardware.cpu import CPU_FOLDER, cpuinfo_blocks, tells_present_clock
 
 if TYPE_CHECKING:
     from edgetui.meters.source import MachineSource
 
 _FIRST = unknown("load is measured between two samples, and this is the first")
 _TOO_SOON = unknown("no time passed since the sample before")
-_MHZ = re.compile(r"^cpu MHz\s*:\s*([\d.]+)", re.MULTILINE)
 
 
 class _Times(NamedTuple):
@@ -30,8 +28,7 @@ class CpuLoad:
     def __init__(self, source: MachineSource) -> None:
         self._source = source
         self._before: dict[str, _Times] = {}
-        self._clock_reason: str | None = None
-        self._reads_cpuinfo = False
+        self._clocks = ProcessorClocks(source)
 
     def sample(self) -> tuple[Reading[float], Reading[tuple[CoreSample, ...]]]:
         """Load of all CPUs together, and each CPU's load and clock."""
@@ -42,7 +39,7 @@ class CpuLoad:
         now = read.value
         loads = {name: _load(before.get(name), times) for name, times in now.items()}
         overall = loads.pop("cpu", unknown("/proc/stat has no line for all CPUs"))
-        clocks = attempt(lambda: known(self._clocks([int(name[3:]) for name in loads])))
+        clocks = attempt(lambda: known(self._clocks.sample([int(name[3:]) for name in loads])))
         cores = tuple(
             CoreSample(
                 cpu=int(name[3:]),
@@ -52,23 +49,6 @@ class CpuLoad:
             for index, (name, load) in enumerate(loads.items())
         )
         return overall, known(cores)
-
-    def _clocks(self, cpus: list[int]) -> list[Reading[int]]:
-        if self._clock_reason is not None:
-            return [unknown(self._clock_reason)] * len(cpus)
-        if self._reads_cpuinfo:
-            figures = _MHZ.findall(self._source.read("/proc/cpuinfo"))
-            if len(figures) == len(cpus):
-                return [known(round(float(figure) * 1e6)) for figure in figures]
-            return [unknown("/proc/cpuinfo does not list the clock of every CPU")] * len(cpus)
-        clocks = [self._source.integer(f"{CPU_FOLDER}/cpu{cpu}/cpufreq/scaling_cur_freq", 1000) for cpu in cpus]
-        if clocks and not any(self._source.exists(f"{CPU_FOLDER}/cpu{cpu}/cpufreq") for cpu in cpus):
-            if tells_present_clock(cpuinfo_blocks(self._source)[0]):
-                self._reads_cpuinfo = True
-                return self._clocks(cpus)
-            self._clock_reason = "the present clock is hidden: no cpufreq, as in most virtual machines"
-            return self._clocks(cpus)
-        return clocks
 
 
 def load_averages(source: MachineSource) -> Reading[tuple[float, float, float]]:

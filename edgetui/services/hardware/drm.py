@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
 from edgetui.meters.nvidia import NVIDIA
 from edgetui.meters.source import reason_of
+from edgetui.meters.temperatures import read_celsius
 from edgetui.services.hardware.npus import module_version, rknpu_version
-from edgetui.services.hardware.temperatures import read_celsius
 
 if TYPE_CHECKING:
     from edgetui.meters.source import MachineSource

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Accelerator, AcceleratorSample, Reading, known, unknown
 from edgetui.meters.nvidia import NVIDIA
-from edgetui.services.hardware.temperatures import ZONES, read_celsius
+from edgetui.meters.temperatures import ZONES, read_celsius
 
 if TYPE_CHECKING:
     from edgetui.meters.source import MachineSource

@@ -26,6 +26,8 @@ from edgetui.core.hardware import (
 from edgetui.meters.power import PowerMeters
 from edgetui.meters.raspberry_firmware import RaspberryFirmware
 from edgetui.meters.source import MachineSource, attempt
+from edgetui.meters.temperatures import Temperatures
+from edgetui.meters.throttling import Throttling
 from edgetui.services.hardware.accelerators import Accelerators
 from edgetui.services.hardware.batteries import Batteries
 from edgetui.services.hardware.clock_control import Governors
@@ -37,8 +39,6 @@ from edgetui.services.hardware.memory import MemoryUse, memory_info
 from edgetui.services.hardware.power_mode import PowerModes
 from edgetui.services.hardware.private_words import private_words
 from edgetui.services.hardware.system import system_info
-from edgetui.services.hardware.temperatures import Temperatures
-from edgetui.services.hardware.throttling import Throttling
 from edgetui.services.hardware.time_limit import COMMAND_PROBE_LIMIT_S, TimeLimit
 from edgetui.services.hardware.vulkan import vulkan_drivers
 from edgetui.services.hardware.zram import Zram

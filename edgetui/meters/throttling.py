@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import Reading, ThrottleSample, known, unknown
 from edgetui.core.machine_text import cpu_ranges, format_frequency
+from edgetui.meters.processor_files import CPU_FOLDER, online_cpus
 from edgetui.meters.source import attempt
-from edgetui.services.hardware.cpu import CPU_FOLDER, online_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
