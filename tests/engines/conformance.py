@@ -385,7 +385,8 @@ class EngineConformance:
         again = await answer(worker, CHAT, max_tokens=subject.tokens, ignore_eos=True)
         assert again.text == said.text
         if subject.reuses_cache:
-            assert again.finished.reused_tokens >= again.finished.prompt_tokens - 1
+            # onnxruntime-genai computes two tokens at least (see its `Conversation`).
+            assert again.finished.reused_tokens >= again.finished.prompt_tokens - 2
 
     async def test_texts_become_vectors(self, worker: SessionWorker, loaded: Loaded) -> None:
         if "embed" not in loaded.abilities:
