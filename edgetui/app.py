@@ -250,7 +250,7 @@ class EdgetuiApp(App[None]):
 
     async def _open_named_model(self, name: str) -> None:
         try:
-            entry = await self.lab.catalog.find(name)
+            entry = await self.lab.find_model(name)
         except EdgetuiError as error:
             self._show_failure(error)
         else:

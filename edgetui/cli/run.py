@@ -107,7 +107,7 @@ async def _answer(
         interrupted = True
 
     try:
-        entry = await lab.catalog.find(model)
+        entry = await lab.find_model(model)
         loading = asyncio.create_task(lab.inference.load(entry, load))
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
         try:

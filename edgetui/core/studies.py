@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from edgetui.core.bench import BenchSettings, BenchTest, Conditions, Machine
 from edgetui.core.models import ModelFormat
+from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.statistics import Ratio
 
 Goal = Literal["decode", "prefill"]
@@ -192,7 +193,7 @@ class LoadTimesResult(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     sentence: str
 
 
-StudyResult = SoakResult | AbResult | TuneResult | LoadTimesResult
+StudyResult = SoakResult | AbResult | TuneResult | LoadTimesResult | ServerLoadResult
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):

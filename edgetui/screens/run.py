@@ -287,7 +287,7 @@ class RunScreen(LabScreen):
         from edgetui.screens.model_picker import ModelPicker
 
         try:
-            entries = await self.lab.catalog.scan()
+            entries = [*await self.lab.servers.entries(), *await self.lab.catalog.scan()]
         except EdgetuiError as error:
             self.show_failure(error)
             return

@@ -12,6 +12,7 @@ from edgetui.config import default_config_file, load_settings, resolve_paths, sh
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgetui.core.models import ModelEntry
     from edgetui.services.bench import Bench
     from edgetui.services.bench_history import BenchHistory
     from edgetui.services.catalog import Catalog
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from edgetui.services.readiness import Readiness
     from edgetui.services.recipes import Recipes
     from edgetui.services.recommend import Recommender
+    from edgetui.services.servers import Servers
+    from edgetui.services.side_by_side import SideBySide
     from edgetui.services.speed import Speed
     from edgetui.services.tensors import Tensors
     from edgetui.services.toolchains import Toolchains
@@ -84,7 +87,22 @@ class Lab:
         """The loaded model."""
         from edgetui.services.inference import Inference
 
-        return Inference(self.paths)
+        return Inference(self.paths, self.servers.read_key)
+
+    @cached_property
+    def side_by_side(self) -> SideBySide:
+        """Several models or settings on the same prompt."""
+        from edgetui.services.inference import Inference
+        from edgetui.services.joint_memory import JointMemory
+        from edgetui.services.side_by_side import SideBySide, Usual
+
+        return SideBySide(
+            lambda: Inference(self.paths, self.servers.read_key),
+            JointMemory(self.fit, self.hardware),
+            self.database,
+            self.bench.machine,
+            Usual(self.settings.load, self.settings.sampling, self.settings.system_prompt),
+        )
 
     @cached_property
     def conversations(self) -> Conversations:
@@ -99,6 +117,17 @@ class Lab:
         from edgetui.services.profiles import Profiles
 
         return Profiles(self.database, self.hardware)
+
+    @cached_property
+    def servers(self) -> Servers:
+        """Models that answer elsewhere."""
+        from edgetui.services.servers import Servers
+
+        return Servers(self.paths, lambda: self.jobs)
+
+    async def find_model(self, name_or_path: str) -> ModelEntry:
+        """A server's model by its name, else as `Catalog.find`; raises as that does."""
+        return await self.servers.find(name_or_path) or await self.catalog.find(name_or_path)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -257,5 +286,7 @@ class Lab:
             await self.inference.close()
         if "conversations" in self.__dict__:
             await self.conversations.flush()
+        if "side_by_side" in self.__dict__:
+            await self.side_by_side.close()
         if "database" in self.__dict__:
             await asyncio.to_thread(self.database.close)

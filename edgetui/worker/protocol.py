@@ -177,6 +177,8 @@ class Loaded(_Tagged, frozen=True, kw_only=True):
     abilities: tuple[Ability, ...] = ()
     remarks: tuple[str, ...] = ()
     """What of the settings could not be had, and what was taken instead, one sentence each."""
+    models: tuple[str, ...] = ()
+    """What a server lists, the loaded one among them; empty for an engine here."""
 
 
 class PromptReady(_Tagged, frozen=True, kw_only=True):

@@ -72,6 +72,7 @@ class ServerEngine:
             backend="",
             abilities=_abilities(model),
             remarks=_remarks(link, model),
+            models=model.models,
         )
 
     def generate(

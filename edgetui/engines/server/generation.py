@@ -51,17 +51,24 @@ class Generation:
 
     def run(self, body: dict[str, Any], stop: StopFlag) -> Finished:
         """Ask and answer; raises `EdgetuiError`, what came before the failure having been sent."""
-        path = "completions" if self._command.prompt is not None else "chat/completions"
-        reason = ""
+        is_stopped = False
         try:
-            self._link.run(self._read(path, body), stop)
+            self._link.run(self.read(body), stop)
         except asyncio.CancelledError:
-            reason = "stopped"
+            is_stopped = True
+            self._be_ready()
         finally:
-            if self._has_text or reason:
-                self._be_ready()
-                self._answer.close(self._context_used)
-        return self._finished(reason or self._reason())
+            self.close()
+        return self.finished("stopped" if is_stopped else "")
+
+    async def read(self, body: dict[str, Any]) -> None:
+        """Read the stream to its end; `close` and `finished` come after it."""
+        await self._read("completions" if self._command.prompt is not None else "chat/completions", body)
+
+    def close(self) -> None:
+        """Send what is left of the answer."""
+        if self._has_text:
+            self._answer.close(self._context_used)
 
     async def _read(self, path: str, body: dict[str, Any]) -> None:
         sentences = self._link.sentences
@@ -111,7 +118,8 @@ class Generation:
             self._reused_tokens = chunk.timings.cache_n
         for choice in chunk.choices[:1]:
             text = self._text_of(choice)
-            if text:
+            # The end mark is a token without text; who counts as it streams counts it too.
+            if text or (self._has_text and self._model.counts_on and self._counted_by_server() > self._counted):
                 self._say(text)
             if choice.finish_reason:
                 self._finish_reason = choice.finish_reason
@@ -176,12 +184,14 @@ class Generation:
         limit = self._command.sampling.max_tokens
         return "max_tokens" if limit and max(self._counted_by_server(), self._counted) >= limit else "context_full"
 
-    def _finished(self, reason: str) -> Finished:
+    def finished(self, reason: str = "") -> Finished:
+        """The figures; `reason` where it was not the stream that ended it."""
+        reason = reason or self._reason()
         answer, timings = self._answer, self._timings
         generated = self._counted
         remarks = []
         if reason not in ("stopped", "stop_text") and (told := self._counted_by_server()):
-            if told != self._counted and self._usage is not None and timings is None and self._model.kind != "vLLM":
+            if told != self._counted and not self._model.counts_on:
                 remarks.append(f"The server counts {told} tokens, which came in {self._counted} pieces.")
             generated = told
         elif not self._counted_by_server() and generated:

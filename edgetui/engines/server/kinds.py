@@ -42,7 +42,12 @@ class ServerModel(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def takes_everything(self) -> bool:
-        """Whether it samples with top-k and min-p, goes on past the end mark, and counts as it streams."""
+        """Whether it samples with top-k and min-p, and goes on past the end mark."""
+        return self.kind in ("llama.cpp", "vLLM")
+
+    @property
+    def counts_on(self) -> bool:
+        """Whether it tells with each piece how many tokens there are so far."""
         return self.kind in ("llama.cpp", "vLLM")
 
 

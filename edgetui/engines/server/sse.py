@@ -22,8 +22,8 @@ class TooLargeEvent(Exception):
 class EventReader:
     """Bytes in, whole events out; comments and fields that nobody needs are dropped.
 
-    Lines end with LF, CRLF or CR (https://html.spec.whatwg.org/multipage/server-sent-events.html). An event is told when
-    the empty line after it has come: half an event at the end of a stream is none.
+    Lines end with LF, CRLF or CR (https://html.spec.whatwg.org/multipage/server-sent-events.html). An event is told
+    when the empty line after it has come: half an event at the end of a stream is none.
     """
 
     def __init__(self) -> None:

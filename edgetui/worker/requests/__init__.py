@@ -21,6 +21,7 @@ from edgetui.worker.requests.recipe import (
     SensitivityRequest,
     TensorErrorsRequest,
 )
+from edgetui.worker.requests.server import ServerBenchRequest
 from edgetui.worker.requests.sweep import SweepRequest
 from edgetui.worker.requests.toolchain import ToolchainRequest
 from edgetui.worker.requests.workflow import WorkflowRequest
@@ -45,6 +46,7 @@ JobRequest = (
     | RecipeRequest
     | SensitivityRequest
     | ComparisonRequest
+    | ServerBenchRequest
 )
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "RecipeRequest",
     "Request",
     "SensitivityRequest",
+    "ServerBenchRequest",
     "SoakRequest",
     "SweepRequest",
     "TensorErrorsRequest",

@@ -21,6 +21,7 @@ from edgetui.worker.requests import (
     QuantizeRequest,
     RecipeRequest,
     SensitivityRequest,
+    ServerBenchRequest,
     SoakRequest,
     SweepRequest,
     TensorErrorsRequest,
@@ -55,6 +56,7 @@ RUNNERS: dict[type[JobRequest], str] = {
     RecipeRequest: "edgetui.worker.runners.recipe",
     SensitivityRequest: "edgetui.worker.runners.sensitivity",
     ComparisonRequest: "edgetui.worker.runners.comparison",
+    ServerBenchRequest: "edgetui.worker.runners.server_bench",
 }
 """Request to module; a module is imported only when its job runs."""
 
