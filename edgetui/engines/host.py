@@ -7,6 +7,10 @@ import os
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _CGROUP = Path("/sys/fs/cgroup")
 _TOPOLOGY = Path("/sys/devices/system/cpu")
@@ -96,10 +100,11 @@ def load_average() -> float | None:
         return None
 
 
-def cpu_seconds_of_others() -> float | None:
+def cpu_seconds_of_others(ours: Sequence[int] = ()) -> float | None:
     """Processor time that everything but this process has taken since the start of the machine, steal included.
 
-    Differences of two answers count; None where the system does not tell.
+    The living processes `ours` are not counted either. Differences of two answers count; None where the system does
+    not tell.
     """
     import time
 
@@ -107,12 +112,13 @@ def cpu_seconds_of_others() -> float | None:
 
     try:
         times = psutil.cpu_times()._asdict()
+        ours_s = sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in ours)
     except (OSError, RuntimeError, psutil.Error):
         return None
     # Linux counts guests within user time.
     idle = ("idle", "iowait", "guest", "guest_nice")
     total: float = sum(seconds for name, seconds in times.items() if name not in idle)
-    return total - time.process_time()
+    return total - time.process_time() - ours_s
 
 
 def _cpu_quota() -> float | None:

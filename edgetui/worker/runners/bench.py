@@ -11,13 +11,15 @@ import msgspec
 from edgetui.core.bench import tests_of
 from edgetui.core.jobs import REPETITIONS
 from edgetui.core.units import format_duration
+from edgetui.engines import host
 from edgetui.engines.measuring import measure
 from edgetui.engines.reporting import Outcome
+from edgetui.meters.conditions import MachineWatch
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.history import History
 
 if TYPE_CHECKING:
-    from edgetui.core.bench import BenchRow, Repetition
+    from edgetui.core.bench import BenchRow, BenchTest, Repetition
     from edgetui.engines.measuring import Opener
     from edgetui.worker.requests import BenchRequest
     from edgetui.worker.runners import RunningJob
@@ -48,10 +50,13 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
     meters = EnergyRecorder()
     spans: list[tuple[float, float]] = []
 
+    watch = MachineWatch(host.cpu_seconds_of_others)
+
     def report(repetition: Repetition) -> None:
         nonlocal done, total
         done += 1
         ended = meters.sample()
+        watch.look()
         spans.append((ended - repetition.duration_ns / 1e9, ended))
         # Until the interval is narrow there may be more of them than were asked for at least.
         total = max(total, done)
@@ -62,14 +67,17 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
         note = f"{repetition.test.name} {repetition.number}{of}: {tps:.2f} tok/s{left}"
         job.progress(done, total, REPETITIONS, note)
 
+    def begin(_test: BenchTest) -> None:
+        watch.begin()
+
     history = History(job.database)
     results = []
     open_runner = opener(request.model_format)
     with meters.following():
         rest_w = meters.power_at_rest()
-        for bare in measure(open_runner, Path(request.model), request.model_name, settings, report):
+        for bare in measure(open_runner, Path(request.model), request.model_name, settings, report, begin):
             row = _with_energy(bare, meters, spans, rest_w)
-            row = msgspec.structs.replace(row, fingerprint=request.fingerprint)
+            row = msgspec.structs.replace(row, fingerprint=request.fingerprint, conditions=watch.conditions())
             spans.clear()
             history.add(row, request.machine, job.folder.owner_id)
             job.row(row)
