@@ -1,29 +1,53 @@
-"""Whether the machine was quiet while a row was measured, in words."""
+"""Whether a machine was quiet enough while a row was measured, in words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgetui.core.plain_text import plain_line
+
 if TYPE_CHECKING:
-    from edgetui.core.bench import Conditions
+    from edgetui.core.bench import BenchRow, Conditions
 
-OTHERS_LIMIT = 0.05
-"""Share of all processors' time beyond which others spoil a figure."""
-FREQUENCY_LIMIT = 0.10
-"""Change of the mean clock from begin to end, over what it was."""
+MOST_OTHERS_SHARE = 0.1
+"""Of all processors' time: beyond that other programs take what is measured."""
+LEAST_FREQUENCY_SHARE = 0.9
+"""Of the processors' frequency at the beginning; below that the end was measured on a slower machine."""
 
 
-def noise_of(conditions: Conditions | None) -> tuple[str, ...]:
-    """What speaks against a figure measured under these conditions, each in a few words; empty where nothing does."""
+def noise_of(row: BenchRow) -> str:
+    """Why the row's figures may be off, a clause or several; empty for a quiet machine, or one that tells nothing."""
+    if row.conditions is None:
+        return ""
+    return "; ".join(_reasons(row.conditions))
+
+
+def conditions_text(conditions: Conditions | None) -> str:
+    """All that is known, on one line."""
     if conditions is None:
-        return ()
+        return "not known"
     told = []
-    if conditions.others_share is not None and conditions.others_share > OTHERS_LIMIT:
-        told.append(f"other processes took {conditions.others_share:.0%} of the processors")
-    if conditions.frequency_hz is not None and conditions.frequency_hz[0]:
-        first, last = conditions.frequency_hz
-        if abs(last / first - 1) > FREQUENCY_LIMIT:
-            told.append(f"the clock went from {first / 1e9:.2f} to {last / 1e9:.2f} GHz")
+    if conditions.others_share is not None:
+        told.append(f"others took {conditions.others_share:.0%} of the processors")
+    if conditions.frequency_hz is not None:
+        told.append("{} to {} GHz".format(*(f"{hz / 1e9:.2f}" for hz in conditions.frequency_hz)))
+    if conditions.temperature_c is not None:
+        told.append("{} to {} C".format(*(f"{celsius:.0f}" for celsius in conditions.temperature_c)))
+    if conditions.throttled is not None:
+        told.append(
+            f"throttled by {plain_line(', '.join(conditions.throttled))}" if conditions.throttled else "no throttling"
+        )
+    return ", ".join(told) or "not told by this machine"
+
+
+def _reasons(conditions: Conditions) -> list[str]:
+    reasons = []
+    if conditions.others_share is not None and conditions.others_share > MOST_OTHERS_SHARE:
+        reasons.append(f"other programs took {conditions.others_share:.0%} of the processors")
     if conditions.throttled:
-        told.append(f"the machine was held back ({', '.join(conditions.throttled)})")
-    return tuple(told)
+        reasons.append(f"the processor was throttled ({plain_line(', '.join(conditions.throttled))})")
+    if conditions.frequency_hz is not None:
+        began, ended = conditions.frequency_hz
+        if ended < began * LEAST_FREQUENCY_SHARE:
+            reasons.append(f"its frequency fell from {began / 1e9:.2f} to {ended / 1e9:.2f} GHz")
+    return reasons
