@@ -54,6 +54,11 @@ class ThinkingSplitter:
         """Whether what comes next is thinking."""
         return self._marks is not None
 
+    @property
+    def held(self) -> str:
+        """What came and is in no part yet."""
+        return self._held
+
     def feed(self, text: str) -> list[Section]:
         """Parts in order, together all that came but what is held back while a mark may have begun."""
         sections: list[Section] = []

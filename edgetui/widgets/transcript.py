@@ -1,84 +1,84 @@
 """The conversation on the screen: text that grows at its end, drawn with as little as possible.
 
-Only the last line is wrapped again when tokens arrive and only its row is repainted; the view moves on by part of a
-page, since every scrolled line would repaint all rows.
+Only what is in view is laid out, only the piece that grows is laid out again, and of a row only what changed is
+repainted; the view moves on by part of a page, since every scrolled line would repaint all rows.
 """
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from edgetui.core import ink
+from edgetui.core.code_colours import coloured_code, language_of
+from edgetui.core.ink import Row, changed_cells, inked, row_cells, row_text
+from edgetui.core.markdown_inline import load_parser
+from edgetui.core.markdown_layout import code_of, lay_out_code
 from edgetui.core.plain_text import plain_text
 from edgetui.core.text_wrap import WrappedText
+from edgetui.widgets.ink_styles import INK_CLASSES, INK_CSS, InkStyles
+from edgetui.widgets.transcript_blocks import Block, BlockKind, Look, Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from textual import events
 
-BlockKind = Literal["user", "answer", "note"]
-
-_PREFIXES: dict[BlockKind, tuple[str, str]] = {"user": ("> ", "  "), "answer": ("", ""), "note": ("- ", "  ")}
-"""What stands before a block's first line and before its others; they tell blocks apart without colour."""
-_STYLES: dict[BlockKind, str] = {"user": "transcript--user", "answer": "", "note": "transcript--note"}
+_MOST_LAID = 400
+"""Units whose rows are kept; more are laid out again when they come into view."""
 
 
-class _Block:
-    def __init__(self, kind: BlockKind, first_line: int, width: int, text: str) -> None:
-        self.kind = kind
-        self.first_line = first_line
-        self.prefixes = _PREFIXES[kind]
-        self.wrapped = WrappedText(width - len(self.prefixes[0]), text)
+class _Place(NamedTuple):
+    """What stands in the first row of the view, in terms that survive another width."""
 
-    @property
-    def end_line(self) -> int:
-        """The line after its last."""
-        return self.first_line + len(self.wrapped.lines)
-
-    def shown(self, line: int) -> str:
-        """Text of one of its lines, counted from its first."""
-        return self.prefixes[line > 0] + self.wrapped.lines[line]
-
-
-class _Row(NamedTuple):
-    text: str
-    style: str
-    """Component class, empty for the widget's own style."""
+    block: Block
+    unit: Unit
+    share: float
+    """Of the unit's text before that row."""
 
 
 class Transcript(ScrollView, can_focus=True):
     """Blocks of text, one blank line between them; follows its end until the person scrolls back.
 
-    Scrolled back, it shows in its last column where in the conversation it is. A scrollbar of Textual's would be
-    painted anew, beside a whole layout, each time the view moves on.
+    Answers are shown as Markdown, their thinking folded. Scrolled back, it shows in its last column where in the
+    conversation it is. A scrollbar of Textual's would be painted anew, beside a whole layout, each time the view
+    moves on.
     """
 
-    DEFAULT_CSS = """
+    DEFAULT_CSS = (
+        """
     Transcript {
         width: 1fr; height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size: 0 0;
         background: $background; color: $foreground;
-        .transcript--user { text-style: bold; color: $text-accent; }
-        .transcript--note { text-style: italic; color: $text-muted; }
-        &:ansi .transcript--note { color: ansi_default; }
-    }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"transcript--user", "transcript--note"}
+        + INK_CSS
+        + "}"
+    )
+    COMPONENT_CLASSES: ClassVar[set[str]] = INK_CLASSES
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
-        self._blocks: list[_Block] = []
-        self._width = 80
+        self._blocks: list[Block] = []
+        self._look = Look(80)
         self._following = True
-        self._hint = WrappedText(self._width)
-        self._painted: dict[int, _Row] = {}
+        self._moving = False
+        """Whether the view is being moved from here and not by the person."""
+        self._hint = WrappedText(self._look.width)
+        self._painted: dict[int, Row] = {}
         """What stands in each row of the view."""
+        self._laid: list[Unit] = []
+        self._styles = InkStyles(self)
+        self._uncoloured: list[tuple[Block, Unit]] = []
+        self._colouring = False
+        self._parser_wanted = False
 
     # --- content ------------------------------------------------------------------------------------------
 
@@ -89,7 +89,7 @@ class Transcript(ScrollView, can_focus=True):
 
     @property
     def line_count(self) -> int:
-        """Lines of text, blank ones between blocks included."""
+        """Rows of everything, blank ones between blocks included; far from the view they are estimated."""
         return self._blocks[-1].end_line if self._blocks else 0
 
     @property
@@ -97,79 +97,118 @@ class Transcript(ScrollView, can_focus=True):
         """Whether the view moves on as text is added."""
         return self._following
 
+    @property
+    def shows_raw_text(self) -> bool:
+        """Whether answers are shown as they were written."""
+        return self._look.raw
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Whether thinking and long prompts are shown in full."""
+        return self._look.unfolded
+
     def set_hint(self, text: str) -> None:
         """What stands here while nothing was said yet."""
-        self._hint = WrappedText(self._width, plain_text(text))
+        self._hint = WrappedText(self._look.width, plain_text(text))
         self._repaint()
 
     def add_block(self, kind: BlockKind, text: str = "") -> None:
         """Begin a new block; `append` adds to it. The person's own words bring the view back to the end."""
-        first_line = self.line_count + 1 if self._blocks else 0
-        self._blocks.append(_Block(kind, first_line, self._width, plain_text(text)))
+        if self._blocks:
+            self._blocks[-1].finish(self._look)
+        first_line = self._place_blocks(len(self._blocks) - 1) + 1 if self._blocks else 0
+        block = Block(kind, plain_text(text), self._look)
+        block.first_line = first_line
+        self._blocks.append(block)
         if kind == "user":
             self._following = True
+        self._want_parser()
         self._grow()
 
-    def append(self, text: str) -> None:
-        """Add text to the last block."""
-        self._blocks[-1].wrapped.append(plain_text(text))
+    def append(self, text: str, tokens: int = 0) -> None:
+        """Add text to the last block; `tokens`, how many it is, is told of thinking."""
+        self._blocks[-1].append(plain_text(text), self._look, tokens)
         self._grow()
+
+    def finish_block(self) -> None:
+        """Nothing more is added to the last block: what waits for its end, such as a table, is laid out."""
+        if self._blocks:
+            self._blocks[-1].finish(self._look)
+            self._grow()
 
     def clear_blocks(self) -> None:
         """Begin anew."""
         self._blocks.clear()
+        self._laid.clear()
+        self._uncoloured.clear()
         self._following = True
         self._set_height(0)
         self._scroll_to_line(0)
         self._repaint()
 
     def text_of(self, kind: BlockKind) -> list[str]:
-        """Text of every block of a kind, in order."""
-        return [block.wrapped.text for block in self._blocks if block.kind == kind]
+        """Text of every block of a kind as it was written, in order."""
+        return [block.text for block in self._blocks if block.kind == kind]
+
+    @property
+    def last_answer(self) -> str:
+        """The last answer as it was written, without its thinking; empty when there is none."""
+        return next((block.answer for block in reversed(self._blocks) if block.kind == "answer"), "")
 
     def line(self, number: int) -> str:
         """What one line shows."""
-        block = self._block_of(number)
-        return block.shown(number - block.first_line) if block is not None else ""
+        return row_text(self._row_at(number))
+
+    def show_raw_text(self, raw: bool) -> None:
+        """Show answers as they were written, or as Markdown."""
+        self._change_look(self._look._replace(raw=raw))
+
+    def unfold(self, unfolded: bool) -> None:
+        """Show thinking and long prompts in full, or a row for each."""
+        self._change_look(self._look._replace(unfolded=unfolded))
 
     # --- drawing ------------------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         """One row of the view."""
         row = self._painted[y] = self._wanted(y)
-        style = self.get_component_rich_style(row.style) if row.style else self.rich_style
-        # One segment a row: each costs its style's control sequence.
-        text = row.text + " " * (self.size.width - cell_len(row.text))
-        return Strip([Segment(text, style)]).adjust_cell_length(self.size.width, style)
+        styles = self._styles
+        # As few segments as there are inks: each costs its style's control sequence.
+        segments = [Segment(text, styles[own]) for text, own in row]
+        return Strip(segments).adjust_cell_length(self.size.width, styles[0])
+
+    def notify_style_update(self) -> None:
+        """Textual's word that the theme changed."""
+        self._styles.forget()
+        super().notify_style_update()
 
     def on_resize(self, _event: events.Resize) -> None:
         """Lay out anew and keep what the person looks at."""
         self._painted.clear()
         width = max(4, self.size.width - 1)
-        if width != self._width:
-            self._width = width
+        if width != self._look.width:
             self._hint.rewrap(width)
-            anchor = self._block_of(self._top)
-            offset = anchor.wrapped.start_of(self._top - anchor.first_line) if anchor is not None else 0
-            first_line = 0
-            for block in self._blocks:
-                block.first_line = first_line
-                block.wrapped.rewrap(width - len(block.prefixes[0]))
-                first_line = block.end_line + 1
-            if anchor is not None and not self._following:
-                self._set_height(max(self.line_count, self._rows))
-                self._scroll_to_line(anchor.first_line + anchor.wrapped.line_at(offset))
-        if self._following:
-            self._set_height(max(self.line_count, self._rows))
-            self._scroll_to_line(self.line_count - self._rows)
+            self._change_look(self._look._replace(width=width))
+        elif self._following:
+            self._go_to_end()
+        self._lay_out_view()
         self.refresh()
 
     def watch_scroll_y(self, _old_value: float, new_value: float) -> None:
         """Follow again once the end of the text is in view."""
-        self._following = round(new_value) >= self.line_count - self._rows
+        if self._moving:
+            return
+        at_end = round(new_value) >= self.line_count - self._rows
+        self._lay_out_view()
+        self._following = at_end or self._top >= self.line_count - self._rows
+        if self._following:
+            self._end_known()
+            if self.line_count > self._top + self._rows:
+                self._go_to_end()
+                self._lay_out_view()
         self._repaint()
 
-    # --- inside -------------------------------------------------------------------------------------------
+    # --- where things are -----------------------------------------------------------------------------------
 
     @property
     def _rows(self) -> int:
@@ -179,46 +218,183 @@ class Transcript(ScrollView, can_focus=True):
     def _top(self) -> int:
         return round(self.scroll_y)
 
-    def _block_of(self, number: int) -> _Block | None:
+    def _block_of(self, number: int) -> Block | None:
         """The block that a line belongs to; None for lines between and after blocks."""
         index = bisect_right(self._blocks, number, key=lambda block: block.first_line) - 1
         if index < 0 or number >= self._blocks[index].end_line:
             return None
         return self._blocks[index]
 
+    def _row_at(self, number: int) -> Row:
+        block = self._block_of(number)
+        if block is None:
+            return ()
+        index = block.unit_at(number - block.first_line)
+        if index < 0:
+            return ()
+        unit = block.units[index]
+        rows = self._rows_of(block, unit)
+        place = number - block.first_line - unit.first
+        return rows[place] if place < len(rows) else ()
+
+    def _rows_of(self, block: Block, unit: Unit) -> list[Row]:
+        if unit.laid is None:
+            self._laid.append(unit)
+        laid = block.rows_of(unit, self._look)
+        piece = unit.piece
+        if piece is not None and piece.kind == "code" and not unit.coloured and not self._look.raw:
+            self._want_colours(block, unit)
+        return laid.rows
+
+    def _in_view(self, top: int) -> Iterator[tuple[int, Unit]]:
+        """Units that have a row in the view, with the index of their block."""
+        index = max(0, bisect_right(self._blocks, top, key=lambda block: block.first_line) - 1)
+        while index < len(self._blocks) and self._blocks[index].first_line < top + self._rows:
+            block = self._blocks[index]
+            place = max(0, block.unit_at(max(0, top - block.first_line)))
+            while place < len(block.units) and block.first_line + block.units[place].first < top + self._rows:
+                yield index, block.units[place]
+                place += 1
+            index += 1
+
+    def _place_blocks(self, index: int) -> int:
+        """Count anew where blocks begin, from one on; returns the line after the last."""
+        first_line = self._blocks[index].first_line
+        for block in self._blocks[index:]:
+            block.place()
+            block.first_line = first_line
+            first_line = block.end_line + 1
+        return first_line - 1
+
+    def _lay_out_view(self) -> None:
+        """Know every row in view; the rows stay where they are when what is above turns out longer or shorter."""
+        known = False
+        while not known:
+            known, shift, first_index = True, 0, len(self._blocks)
+            top = self._top
+            for index, unit in self._in_view(top):
+                if unit.known:
+                    continue
+                height = unit.height
+                block = self._blocks[index]
+                self._rows_of(block, unit)
+                if unit.height != height:
+                    known = False
+                    first_index = min(first_index, index)
+                    if block.first_line + unit.first < top:
+                        shift += unit.height - height
+            if not known:
+                self._place_blocks(first_index)
+                self._set_height(max(self.line_count, self.virtual_size.height))
+                if shift:
+                    self._scroll_to_line(top + shift)
+        self._forget_far()
+
+    def _end_known(self) -> None:
+        """Know the rows of the end, as many as may be in view."""
+        if not self._blocks:
+            return
+        wanted = self._rows * 2
+        for index in range(len(self._blocks) - 1, -1, -1):
+            block = self._blocks[index]
+            for unit in reversed(block.units):
+                if not unit.known:
+                    self._rows_of(block, unit)
+                wanted -= unit.height
+                if wanted <= 0:
+                    break
+            if wanted <= 0:
+                break
+        self._place_blocks(index)
+
+    def _forget_far(self) -> None:
+        """Keep no more rows than may soon be looked at."""
+        if len(self._laid) > _MOST_LAID:
+            seen = {id(unit) for _, unit in self._in_view(self._top)}
+            near = [unit for unit in self._laid if id(unit) in seen]
+            for unit in self._laid:
+                if id(unit) not in seen:
+                    unit.laid, unit.coloured = None, False
+            self._laid = near
+
+    # --- moving on ------------------------------------------------------------------------------------------
+
     def _grow(self) -> None:
         """Show what was added, moving on when it does not fit."""
-        if self._following and self.line_count > self._top + self._rows:
-            # Room for more than is needed now: the view then stands still while that fills up.
-            self._set_height(self.line_count + self._rows * 2 // 3)
-            self._scroll_to_line(self.virtual_size.height - self._rows)
-        elif self.line_count > self.virtual_size.height:
-            self._set_height(self.line_count)
+        if self._following:
+            self._end_known()
+            if self.line_count > self._top + self._rows:
+                # Room for more than is needed now: the view then stands still while that fills up.
+                self._set_height(self.line_count + self._rows * 2 // 3)
+                self._scroll_to_line(self.virtual_size.height - self._rows)
+                self._lay_out_view()
+            elif self.line_count <= self._top < self.virtual_size.height:
+                self._go_to_end()
+        else:
+            self._place_blocks(len(self._blocks) - 1)
+            self._set_height(max(self.line_count, self.virtual_size.height))
         self._repaint()
 
+    def _go_to_end(self) -> None:
+        self._end_known()
+        self._set_height(max(self.line_count, self._rows))
+        self._scroll_to_line(self.line_count - self._rows)
+
+    def _change_look(self, look: Look) -> None:
+        """Show everything otherwise, with the same text in the first row."""
+        place = self._place()
+        self._look = look
+        self._laid.clear()
+        self._uncoloured.clear()
+        for block in self._blocks:
+            block.change_look(look)
+        if self._blocks:
+            self._place_blocks(0)
+        if self._following:
+            self._go_to_end()
+        elif place is not None:
+            self._return_to(place)
+        self._lay_out_view()
+        self._repaint()
+
+    def _place(self) -> _Place | None:
+        """What is in the first row of the view; None above the first text."""
+        for index, unit in self._in_view(self._top):
+            block = self._blocks[index]
+            row = self._top - block.first_line - unit.first
+            if unit.height == 0:
+                continue
+            laid = block.rows_of(unit, self._look)
+            share = laid.starts[row] / max(1, len(unit.source)) if 0 < row < len(laid.starts) else 0.0
+            return _Place(block, unit, share)
+        return None
+
+    def _return_to(self, place: _Place) -> None:
+        block, unit = place.block, place.unit
+        laid = block.rows_of(unit, self._look)
+        self._place_blocks(self._blocks.index(block))
+        self._set_height(max(self.line_count, self._rows))
+        row = bisect_right(laid.starts, place.share * max(1, len(unit.source))) - 1 if place.share else 0
+        self._scroll_to_line(block.first_line + unit.first + max(0, row))
+
     def _repaint(self) -> None:
-        """Repaint the rows that differ from what stands there, as far as either has text."""
+        """Repaint of each row what differs from what stands there."""
         for y in range(self._rows):
-            wanted = self._wanted(y)
             painted = self._painted.get(y)
             if painted is None:
                 self.refresh(Region(0, y, self.size.width, 1))
-            elif wanted != painted:
-                self.refresh(Region(0, y, max(cell_len(wanted.text), cell_len(painted.text)), 1))
+            elif (cells := changed_cells(painted, self._wanted(y))) is not None:
+                self.refresh(Region(cells[0], y, cells[1] - cells[0], 1))
 
-    def _wanted(self, y: int) -> _Row:
-        number = self._top + y
-        text, style = "", ""
-        block = self._block_of(number)
-        if block is not None:
-            text = block.shown(number - block.first_line)
-            style = _STYLES[block.kind]
-        elif self.is_empty and y < len(self._hint.lines):
-            text = self._hint.lines[y]
-            style = _STYLES["note"]
+    def _wanted(self, y: int) -> Row:
+        row: Row = ()
+        if self._blocks:
+            row = self._row_at(self._top + y)
+        elif y < len(self._hint.lines):
+            row = inked(self._hint.lines[y], ink.NOTE)
         if not self._following:
-            text += " " * (self._width - cell_len(text)) + self._mark(y)
-        return _Row(text, style)
+            row = (*row, (" " * (self._look.width - row_cells(row)) + self._mark(y), 0))
+        return row
 
     def _mark(self, y: int) -> str:
         """The last column of a row while scrolled back: where in the text the view is."""
@@ -228,7 +404,46 @@ class Transcript(ScrollView, can_focus=True):
 
     def _set_height(self, height: int) -> None:
         # What could be scrolled to concerns nobody else: no layout.
-        self.set_reactive(Widget.virtual_size, Size(self._width, height))
+        self.set_reactive(Widget.virtual_size, Size(self._look.width, height))
 
     def _scroll_to_line(self, number: int) -> None:
-        self.scroll_to(y=number, animate=False, force=True)
+        self._moving = True
+        self.scroll_target_y = self.scroll_y = max(0, number)
+        self._moving = False
+
+    # --- work beside ----------------------------------------------------------------------------------------
+
+    def _want_parser(self) -> None:
+        """Have the parser of Markdown imported before text comes."""
+        if not self._parser_wanted and self.is_attached:
+            self._parser_wanted = True
+            self.run_worker(load_parser, thread=True, group="parser", exit_on_error=False)
+
+    def _want_colours(self, block: Block, unit: Unit) -> None:
+        """Have complete code coloured in a thread; until then it is there in one ink."""
+        piece = unit.piece
+        assert piece is not None
+        if block.is_growing(unit):
+            return
+        unit.coloured = True
+        if language_of(piece.info) and not self.app.no_color:
+            self._uncoloured.append((block, unit))
+            if not self._colouring:
+                self._colouring = True
+                self.run_worker(self._colour(), group="colours", exit_on_error=False)
+
+    async def _colour(self) -> None:
+        try:
+            while self._uncoloured:
+                _, unit = self._uncoloured.pop()
+                piece, width, laid = unit.piece, self._look.width - len(unit.prefixes[0]), unit.laid
+                assert piece is not None
+                spans = await asyncio.to_thread(coloured_code, code_of(piece), language_of(piece.info))
+                # It may have been forgotten, or laid out otherwise, meanwhile.
+                if spans is not None and laid is not None and unit.laid is laid:
+                    rows = lay_out_code(piece, width, spans).rows
+                    if not unit.ink and len(rows) <= len(laid.rows):
+                        laid.rows[: len(rows)] = rows
+                        self._repaint()
+        finally:
+            self._colouring = False

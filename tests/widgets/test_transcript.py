@@ -8,8 +8,11 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from rich.cells import set_cell_size
 from textual.app import App, ComposeResult
 
+from edgetui.core.ink import row_text
+from edgetui.core.markdown_layout import lay_out_all
 from edgetui.core.text_wrap import WrappedText
 from edgetui.widgets.transcript import Transcript
 from tests.e2e.terminal import Terminal
@@ -57,12 +60,19 @@ async def test_an_empty_transcript_says_what_to_do() -> None:
         assert app.shown[:2] == ["> Hello", ""]
 
 
-@pytest.mark.parametrize("seed", range(8))
-async def test_what_grew_in_pieces_is_shown_like_the_whole(seed: int) -> None:
+def laid_out(text: str, width: int) -> list[str]:
+    """Rows of Markdown of which more may come."""
+    return [row_text(row).rstrip() for row in lay_out_all(text, width, growing=True).rows]
+
+
+@pytest.mark.parametrize("raw", [False, True], ids=["markdown", "raw"])
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_grew_in_pieces_is_shown_like_the_whole(seed: int, raw: bool) -> None:
     chance = random.Random(seed)
     text = transcript_app.make_text(seed)
     app = OneTranscript()
     async with app.run_test(size=(chance.randint(12, 60), chance.randint(3, 16))) as pilot:
+        app.transcript.show_raw_text(raw)
         app.transcript.add_block("answer")
         position = 0
         while position < len(text):
@@ -72,12 +82,13 @@ async def test_what_grew_in_pieces_is_shown_like_the_whole(seed: int) -> None:
             if chance.random() < 0.3:
                 await pilot.pause()
         await pilot.pause()
-        expected = WrappedText(app.size.width - 1, text).lines
-        top = round(app.transcript.scroll_y)
-        rows = [line.rstrip() for line in expected[top : top + app.size.height]]
+        width = app.size.width - 1
+        expected = WrappedText(width, text).lines if raw else laid_out(text, width)
+        # The end is in view; how many rows are above it is known only near the view.
+        filled = app.transcript.line_count - round(app.transcript.scroll_y)
+        assert 0 < filled <= app.size.height
+        rows = [line.rstrip() for line in expected[-filled:]]
         assert app.shown == rows + [""] * (app.size.height - len(rows))
-        # The end is in view.
-        assert top < len(expected) <= top + app.size.height
 
 
 async def test_the_view_moves_on_by_part_of_a_page() -> None:
@@ -174,10 +185,10 @@ def test_partial_repaints_leave_a_real_terminal_with_the_right_picture(seed: int
     terminal = Terminal([sys.executable, program, str(seed)], columns=60, rows=14)
     try:
         terminal.wait_for("done")
-        shown = [row[:47].rstrip() for row in terminal.text.split("\n")]
+        shown = [set_cell_size(row, 47).rstrip() for row in terminal.text.split("\n")]
         # The emulator composes letters and their marks.
         text = unicodedata.normalize("NFC", transcript_app.make_text(seed))
-        expected = [line.rstrip() for line in WrappedText(47, text).lines]
+        expected = laid_out(text, 47)
         last = max(row for row in range(14) if shown[row])
         assert last >= 2
         assert shown[: last + 1] == expected[len(expected) - last - 1 :]
