@@ -257,7 +257,7 @@ class Lab:
         """What becomes of measurements."""
         from edgetui.services.bench_history import BenchHistory
 
-        return BenchHistory(self.database, self.bench)
+        return BenchHistory(self.database, self.bench, self.hardware)
 
     @cached_property
     def speed(self) -> Speed:
