@@ -119,6 +119,8 @@ def _row(entry: ModelEntry, width: int) -> Content:
     figures = (
         f"{entry.quant_type or '-':>7} {format_count(entry.parameter_count):>6} {format_bytes(entry.size_bytes):>9}"
     )
+    if entry.endpoint is not None:
+        figures = f"{'on a server':>{len(figures)}}"
     room = max(8, width - len(figures) - 1)
     name = plain_line(entry.name)
     if cell_len(name) > room:
