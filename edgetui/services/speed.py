@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from edgetui.core.bandwidth import BandwidthLimit
 from edgetui.core.calibration import Calibration, Fingerprint
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.fit import ModelShape, SpeedForecast
@@ -46,6 +47,7 @@ GENERATED_TOKENS = 128
 BENCH_DEPTH = GENERATED_TOKENS // 2
 _STEADY_SHARE = 0.1
 """A measurement whose repetitions scatter more, as beside other work, corrects nothing."""
+_NOT_CALIBRATED = "this machine is not calibrated: edgetui calibrate"
 _MOST_ROWS = 20
 """Rows of the history that correct a forecast."""
 
@@ -119,7 +121,7 @@ class Speed:
         fingerprint = await self.fingerprint()
         found = await asyncio.to_thread(self._store.newest, fingerprint)
         if found is None:
-            return unknown("this machine is not calibrated: edgetui calibrate")
+            return unknown(_NOT_CALIBRATED)
         difference = found[0].difference(fingerprint)
         if difference:
             return unknown(f"the calibration is stale ({difference}): edgetui calibrate")
@@ -200,6 +202,32 @@ class Speed:
         ]
         prefill = next((row for row in rows if row.test == "pp" and row.depth_tokens == 0), None)
         return prefill, next((row for row in rows if row.test == "tg" and row.depth_tokens == depth_tokens), None)
+
+    async def limit_of(self, entry: ModelEntry, settings: LoadSettings) -> Reading[BandwidthLimit]:
+        """The memory bandwidth that bounds decode of a model's file, or why it is not known. Never raises."""
+        try:
+            # Asking the engine for its build takes a process: not where nothing was ever calibrated.
+            if not await asyncio.to_thread(self._store.any):
+                return unknown(_NOT_CALIBRATED)
+            calibration = await self.calibration()
+        except EdgetuiError as error:
+            return unknown(str(error))
+        if calibration.value is None:
+            return unknown(calibration.reason)
+        part = threads_of(calibration.value, settings.threads)
+        if part.value is None:
+            return unknown(part.reason)
+        shape = await asyncio.to_thread(self._shape, entry.path) if entry.format == "gguf" else None
+        if shape is None:
+            return unknown(f"the header of a {entry.format} model does not tell what a token reads")
+        return known(
+            BandwidthLimit(
+                shape=shape,
+                bytes_per_s=part.value.bandwidth.per_s,
+                kv_cache_type=settings.kv_cache_type,
+                kv_cache_type_v=settings.kv_cache_type_v or settings.kv_cache_type,
+            )
+        )
 
     # --- how ----------------------------------------------------------------------------------------------
 

@@ -29,6 +29,10 @@ class Calibrations:
                 (calibration.measured_at, key, msgspec.json.encode(calibration).decode()),
             )
 
+    def any(self) -> bool:
+        """Whether there is one at all."""
+        return bool(self._database.read("SELECT 1 FROM calibrations LIMIT 1"))
+
     def newest(self, fingerprint: Fingerprint) -> tuple[Fingerprint, Calibration] | None:
         """The one that holds for this fingerprint, else the newest of all; None when there is none.
 

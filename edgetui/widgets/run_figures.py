@@ -10,39 +10,23 @@ from textual.renderables.digits import DIGITS, DIGITS3X3_BOLD
 from textual.strip import Strip
 from textual.widget import Widget
 
+from edgetui.core.run_figures import RunFigures, figure_rows, fitted
 from edgetui.core.units import MISSING, format_bytes, format_duration, format_rate
 from edgetui.widgets.bars import chart_rows, default_glyphs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from textual import events
+
+    from edgetui.core.run_figures import FigureRow
 
 CHART_SPANS = 22
 """Most values in a chart: one a column in an 80-column terminal."""
 _LARGE_FIGURE_ROWS = 16
 """Least height at which the decode rate is drawn three rows tall."""
-
-
-class RunFigures(NamedTuple):
-    """What the panel shows; None is shown as `-`."""
-
-    state: str = "no model"
-    decode_tps: float | None = None
-    rates_tps: Sequence[float | None] = ()
-    """Over the time of the answer, at most `CHART_SPANS`; None where no token came."""
-    mean_tps: float | None = None
-    itl_p50_s: float | None = None
-    itl_p95_s: float | None = None
-    itl_p99_s: float | None = None
-    prefill_tps: float | None = None
-    ttft_s: float | None = None
-    tokens: int | None = None
-    context_used: int | None = None
-    context_tokens: int | None = None
-    reused_tokens: int | None = None
-    prompt_tokens: int | None = None
-    resident_bytes: int | None = None
+_ROOMY_WIDTH = 42
+"""From here on rows have room for reasons."""
+_CHART_ROWS = (1, 3)
+"""Fewest and usual rows of the chart where the rate is large: figures that have a value come first."""
 
 
 class _Row(NamedTuple):
@@ -119,41 +103,22 @@ class RunFiguresPanel(Widget):
             rows += [_Row(line, "run-figures--rate") for line in _large(rate)]
         else:
             rows.append(_Row(f" {format_rate(figures.decode_tps)}", "run-figures--rate"))
-        lines = self._company(width)
-        chart = min(max(0, height - len(rows) - len(lines)), max(3, height // 6))
-        rows += [_Row(line, "run-figures--chart") for line in self._chart(width, chart)]
-        return [*rows, *lines][:height]
+        lines = figure_rows(figures, roomy=width >= _ROOMY_WIDTH)
+        room = height - len(rows)
+        chart = 0
+        if large:
+            valued = sum(line.value != MISSING for line in lines)
+            chart = max(_CHART_ROWS[0], min(max(_CHART_ROWS[1], height // 6), room - valued))
+        drawn = self._chart(width, chart) if chart else []
+        rows += [_Row(line, "run-figures--chart") for line in drawn]
+        rows += [_Row(_text(line, width)) for line in fitted(lines, height - len(rows))]
+        return rows[:height]
 
     def _chart(self, width: int, rows: int) -> list[str]:
         """Bars that begin at the left edge: an answer has a beginning."""
         stretch = max(1, width // CHART_SPANS)
         values = [rate for rate in self._figures.rates_tps for _ in range(stretch)]
         return chart_rows(values, len(values), rows, self._glyphs)
-
-    def _company(self, width: int) -> list[_Row]:
-        figures = self._figures
-        reused = MISSING
-        if figures.reused_tokens is not None:
-            reused = f"{figures.reused_tokens} of {figures.prompt_tokens}"
-            if width >= 42:
-                reused += " prompt tokens (KV cache)"
-        context = MISSING
-        if figures.context_used is not None:
-            context = f"{figures.context_used}/{figures.context_tokens}"
-        pairs = [
-            ("MEAN", format_rate(figures.mean_tps)),
-            ("ITL p50", format_duration(figures.itl_p50_s)),
-            ("ITL p95", format_duration(figures.itl_p95_s)),
-            ("ITL p99", format_duration(figures.itl_p99_s)),
-            ("PREFILL", format_rate(figures.prefill_tps)),
-            ("TTFT", format_duration(figures.ttft_s)),
-            ("TOKENS", MISSING if figures.tokens is None else str(figures.tokens)),
-            ("CONTEXT", context),
-            ("KV REUSED", reused),
-            ("MEMORY", format_bytes(figures.resident_bytes)),
-            ("STATE", figures.state),
-        ]
-        return [_Row(_sides(label, value, width)) for label, value in pairs]
 
     def _one_line(self, width: int, height: int) -> list[_Row]:
         figures = self._figures
@@ -170,6 +135,16 @@ class RunFiguresPanel(Widget):
                 break
             shown = longer
         return [_Row(shown, "run-figures--rate")][:height]
+
+
+def _text(row: FigureRow, width: int) -> str:
+    """One row; where there is room the reason stands behind the dash."""
+    value = row.value
+    if row.reason and width >= _ROOMY_WIDTH:
+        room = width - len(row.label) - 4
+        reason = row.reason if len(row.reason) <= room else f"{row.reason[: room - 3]}..."
+        value = f"{value} {reason}"
+    return _sides(row.label, value, width)
 
 
 def _sides(label: str, value: str, width: int) -> str:

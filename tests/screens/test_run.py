@@ -12,13 +12,14 @@ from textual import events
 from textual.widgets import Input, OptionList, Static
 
 from edgetui.app import EdgetuiApp
+from edgetui.core.run_figures import RunFigures
 from edgetui.core.run_settings import SamplingSettings
 from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.run import RunScreen
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.prompt_input import PromptInput
-from edgetui.widgets.run_figures import RunFigures, RunFiguresPanel
+from edgetui.widgets.run_figures import RunFiguresPanel
 from edgetui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:

@@ -167,3 +167,19 @@ async def test_a_build_that_computes_on_a_gpu_gets_no_forecast_from_the_processo
     with pytest.raises(EdgetuiError, match=r"Not calibrated: .* CUDA0") as caught:
         await speed.calibrate(budget_s=0.1, anyway=True)
     assert caught.value.failure.kind == "unsupported"
+
+
+async def test_the_share_of_the_bandwidth_is_told_once_the_machine_is_calibrated(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    settings = LoadSettings(threads=1)
+    assert "edgetui calibrate" in (await lab.speed.limit_of(demo_entry, settings)).reason
+    await lab.speed.calibrate(budget_s=0.1, anyway=True)
+    limit = (await lab.speed.limit_of(demo_entry, settings)).value
+    forecast = (await lab.speed.forecast_of(demo_entry, settings, context_tokens=100)).value
+    assert limit is not None and forecast is not None
+    assert limit.bytes_per_token(100) == forecast.bytes_per_token
+    assert limit.share(forecast.decode_tps, 100) == pytest.approx(forecast.efficiency)
+    assert limit.bytes_per_token(4000) > limit.bytes_per_token(100) > limit.shape.bytes_per_token
+    served = msgspec.structs.replace(demo_entry, format="onnx")
+    assert "onnx" in (await lab.speed.limit_of(served, settings)).reason

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.app import App, ComposeResult
 
-from edgetui.widgets.run_figures import RunFigures, RunFiguresPanel
+from edgetui.core.run_figures import RunFigures
+from edgetui.widgets.run_figures import RunFiguresPanel
 
 MEASURED = RunFigures(
     state="decoding",
