@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,11 +16,11 @@ from edgetui.core.token_rate import TokenRate, decode_tps, prefill_tps
 from edgetui.worker.protocol import Finished, Loaded, PrefillProgress, PromptReady, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from edgetui.core.models import ModelEntry
     from edgetui.core.run_settings import LoadSettings, SamplingSettings
-    from edgetui.meters.recorder import EnergyRecorder
+    from edgetui.services.hardware.answer_energy import AnswerEnergy
     from edgetui.services.inference import Inference
 
 STOPPED = "It was stopped before it began."
@@ -115,7 +115,7 @@ class Column:
         messages: Sequence[ChatMessage],
         sampling: SamplingSettings,
         flush_interval_s: float,
-        recorder: EnergyRecorder | None,
+        energy: AnswerEnergy | None,
         tell: Callable[[ColumnNews], None],
     ) -> Failure | None:
         """Answer the last of `messages`; what came of it stands in `text` and `figures`. Gives why it failed.
@@ -127,7 +127,7 @@ class Column:
             await self.have_loaded(tell)
             if self.is_stopped:
                 return Failure("cancelled", STOPPED)
-            await self._generate(messages, sampling, flush_interval_s, recorder, tell)
+            await self._generate(messages, sampling, flush_interval_s, energy, tell)
         except EdgetuiError as error:
             return error.failure
         finally:
@@ -160,13 +160,13 @@ class Column:
         messages: Sequence[ChatMessage],
         sampling: SamplingSettings,
         flush_interval_s: float,
-        recorder: EnergyRecorder | None,
+        energy: AnswerEnergy | None,
         tell: Callable[[ColumnNews], None],
     ) -> None:
         rate = TokenRate()
         began_s: float | None = None
         finished: Finished | None = None
-        async with _following(recorder):
+        async with nullcontext() if energy is None else energy.following():
             events = self._inference.generate(messages, sampling=sampling, flush_interval_s=flush_interval_s)
             async with aclosing(events):
                 async for event in events:
@@ -179,11 +179,8 @@ class Column:
                     if isinstance(event, Tokens | Finished | PromptReady | PrefillProgress):
                         tell(event)
             ended_s = time.perf_counter()
-            # The reading that closes the last span.
-            if recorder is not None and recorder.meter:
-                await asyncio.to_thread(recorder.sample)
         assert finished is not None, "an answer ends with Finished or an error"
-        joules, meter, reason = self._energy(recorder, began_s, ended_s)
+        joules, meter, reason = self._energy(energy, began_s, ended_s)
         later_tokens = finished.generated_tokens - 1
         self.figures = AnswerFigures(
             reason=finished.reason,
@@ -204,31 +201,15 @@ class Column:
         )
 
     def _energy(
-        self, recorder: EnergyRecorder | None, began_s: float | None, ended_s: float
+        self, energy: AnswerEnergy | None, began_s: float | None, ended_s: float
     ) -> tuple[float | None, str, str]:
         """Joules from the first token to the last, the meter that told them, and why there are none."""
         if self.entry.endpoint is not None:
-            return None, "", "another machine computes"
-        if recorder is None:
+            return None, "", "a server computes it"
+        if energy is None:
             return None, "", "the columns ran together, and a meter tells no one's share"
-        loaded = self._inference.loaded
-        if recorder.is_gpu_alone and loaded is not None and loaded.backend == "CPU":
-            return None, "", f"{recorder.meter} has a meter, and the processor has none"
         if began_s is None:
             return None, "", "nothing was measured"
-        energy = recorder.energy([(began_s, ended_s)])
-        return energy.joules, energy.meter, energy.reason
-
-
-@asynccontextmanager
-async def _following(recorder: EnergyRecorder | None) -> AsyncIterator[None]:
-    """Meters are read meanwhile, where there are any, without holding up the event loop."""
-    if recorder is None:
-        yield
-        return
-    following = recorder.following()
-    await asyncio.to_thread(following.__enter__)
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(following.__exit__, None, None, None)
+        loaded = self._inference.loaded
+        told = energy.between(began_s, ended_s, loaded.backend if loaded is not None else "")
+        return told.joules, told.meter, told.reason

@@ -25,6 +25,7 @@ from edgetui.core.side_by_side import (
     column_labels,
 )
 from edgetui.services.compared_column import STOPPED, Column
+from edgetui.services.hardware.answer_energy import AnswerEnergy
 from edgetui.store.comparisons import Comparisons
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from edgetui.core.bench import Machine
     from edgetui.core.models import ModelEntry
-    from edgetui.meters.recorder import EnergyRecorder
     from edgetui.services.compared_column import ColumnNews
     from edgetui.services.inference import Inference
     from edgetui.services.joint_memory import JointMemory
@@ -82,7 +82,7 @@ class SideBySide:
         """Whether all answer at once."""
         self.system_prompt = usual.system
         self._is_asking = False
-        self._recorder: EnergyRecorder | None = None
+        self._energy = AnswerEnergy()
 
     # --- columns ------------------------------------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class SideBySide:
         labels, asked_at, together = self.labels, time.time(), self.together
         columns = list(self.columns)
         answers: list[ComparedAnswer | None] = [None] * len(columns)
-        recorder = None if together else await self._energy_recorder()
+        energy = None if together else self._energy
 
         async def answer(index: int) -> None:
             column = columns[index]
@@ -181,7 +181,7 @@ class SideBySide:
                 events.put_nowait(ColumnEvent(index, news))
 
             told = answers[index] = await self._answer(
-                column, messages, sampling, labels[index], flush_interval_s, recorder, tell
+                column, messages, sampling, labels[index], flush_interval_s, energy, tell
             )
             events.put_nowait(ColumnEvent(index, told))
 
@@ -226,10 +226,10 @@ class SideBySide:
         sampling: SamplingSettings,
         label: str,
         flush_interval_s: float,
-        recorder: EnergyRecorder | None,
+        energy: AnswerEnergy | None,
         tell: Callable[[ColumnNews], None],
     ) -> ComparedAnswer:
-        failure = await column.answer(messages, sampling, flush_interval_s, recorder, tell)
+        failure = await column.answer(messages, sampling, flush_interval_s, energy, tell)
         loaded, entry = column.last_loaded, column.entry
         return ComparedAnswer(
             facts=facts_of(
@@ -256,14 +256,6 @@ class SideBySide:
             figures=column.figures,
             failure=failure.message if failure is not None else "",
         )
-
-    async def _energy_recorder(self) -> EnergyRecorder:
-        if self._recorder is None:
-            from edgetui.meters.recorder import EnergyRecorder
-
-            # It may ask drivers that take their time.
-            self._recorder = await asyncio.to_thread(EnergyRecorder)
-        return self._recorder
 
     # --- history ------------------------------------------------------------------------------------------
 
