@@ -34,26 +34,3 @@ def inked(text: str, ink: int = 0) -> Row:
 def add_ink(row: Row, ink: int) -> Row:
     """The same row with more ink."""
     return tuple((text, own | ink) for text, own in row)
-
-
-def changed_cells(before: Row, after: Row) -> tuple[int, int] | None:
-    """First cell in which two rows differ and the one after the last that either has; None for equal rows."""
-    if before == after:
-        return None
-    first = 0
-    for (old, old_ink), (new, new_ink) in zip(before, after, strict=False):
-        if old_ink != new_ink:
-            break
-        if old != new:
-            first += _equal_cells(old, new)
-            break
-        first += cell_len(old)
-    return first, max(row_cells(before), row_cells(after))
-
-
-def _equal_cells(old: str, new: str) -> int:
-    """Cells of the start that two texts share; none of a text whose characters may combine."""
-    length = min(len(old), len(new))
-    if not (old.isascii() and new.isascii()):
-        return 0
-    return next((index for index in range(length) if old[index] != new[index]), length)

@@ -73,6 +73,8 @@ class RunScreen(LabScreen):
         Binding("ctrl+n", "new_conversation", "New", priority=True, id="run.new"),
         Binding("ctrl+l", "unload", "Unload", priority=True, id="run.unload"),
         Binding("ctrl+b", "bench", "Bench this", priority=True, id="run.bench"),
+        Binding("ctrl+r", "raw_text", "Raw text or Markdown", show=False, priority=True, id="run.raw"),
+        Binding("ctrl+g", "unfold", "Unfold thinking", show=False, priority=True, id="run.unfold"),
         Binding("ctrl+y", "copy_answer", "Copy last answer", show=False, priority=True, id="run.copy"),
         Binding("pageup", "scroll(-1)", "Scroll back", show=False, priority=True),
         Binding("pagedown", "scroll(1)", "Scroll on", show=False, priority=True),
@@ -98,6 +100,7 @@ class RunScreen(LabScreen):
         self._rates_shown = 0
         self._unshown = ""
         """Text that came while the terminal was behind."""
+        self._unshown_tokens = 0
 
     def compose_body(self) -> ComposeResult:
         """Model line, transcript and figures, prompt."""
@@ -177,9 +180,16 @@ class RunScreen(LabScreen):
 
     def action_copy_answer(self) -> None:
         """Put the last answer on the terminal's clipboard."""
-        answers = self._transcript.text_of("answer")
-        if answers:
-            self.app.copy_to_clipboard(answers[-1])
+        if answer := self._transcript.last_answer.strip():
+            self.app.copy_to_clipboard(answer)
+
+    def action_raw_text(self) -> None:
+        """Show answers as they were written, or as Markdown."""
+        self._transcript.show_raw_text(not self._transcript.shows_raw_text)
+
+    def action_unfold(self) -> None:
+        """Show thinking and long prompts in full, or a row for each."""
+        self._transcript.unfold(not self._transcript.is_unfolded)
 
     def action_scroll(self, pages: int) -> None:
         """Scroll the transcript while the prompt keeps the focus."""
@@ -282,6 +292,7 @@ class RunScreen(LabScreen):
             raise
         finally:
             self._show_text(transcript)
+            transcript.finish_block()
 
     async def _choose_model(self) -> None:
         from edgetui.screens.model_picker import ModelPicker
@@ -315,6 +326,7 @@ class RunScreen(LabScreen):
         self._rate.add(event.times_ns)
         self._history.add(event.times_ns)
         self._unshown += event.text
+        self._unshown_tokens += len(event.times_ns)
         if self.lab_app.terminal_backlog > _MOST_BACKLOG:
             # The terminal is behind: more now would only make it later.
             return
@@ -335,8 +347,8 @@ class RunScreen(LabScreen):
 
     def _show_text(self, transcript: Transcript) -> None:
         if self._unshown:
-            transcript.append(self._unshown)
-            self._unshown = ""
+            transcript.append(self._unshown, self._unshown_tokens)
+            self._unshown, self._unshown_tokens = "", 0
 
     def _take_end(self, transcript: Transcript, event: Finished) -> None:
         self._measure(event.context_used)

@@ -1,6 +1,6 @@
 """The conversation on the screen: text that grows at its end, drawn with as little as possible.
 
-Only what is in view is laid out, only the piece that grows is laid out again, and of a row only what changed is
+Only what is in view is laid out, only the piece that grows is laid out again, and only rows that changed are
 repainted; the view moves on by part of a page, since every scrolled line would repaint all rows.
 """
 
@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from edgetui.core import ink
 from edgetui.core.code_colours import coloured_code, language_of
-from edgetui.core.ink import Row, changed_cells, inked, row_cells, row_text
+from edgetui.core.ink import Row, inked, row_cells, row_text
 from edgetui.core.markdown_inline import load_parser
 from edgetui.core.markdown_layout import code_of, lay_out_code
 from edgetui.core.plain_text import plain_text
@@ -378,13 +378,14 @@ class Transcript(ScrollView, can_focus=True):
         self._scroll_to_line(block.first_line + unit.first + max(0, row))
 
     def _repaint(self) -> None:
-        """Repaint of each row what differs from what stands there."""
+        """Repaint the rows that differ from what stands there, as far as either has text."""
         for y in range(self._rows):
             painted = self._painted.get(y)
             if painted is None:
                 self.refresh(Region(0, y, self.size.width, 1))
-            elif (cells := changed_cells(painted, self._wanted(y))) is not None:
-                self.refresh(Region(cells[0], y, cells[1] - cells[0], 1))
+            elif (wanted := self._wanted(y)) != painted:
+                # From the row's beginning: Textual cuts off only what is right of a region.
+                self.refresh(Region(0, y, max(row_cells(painted), row_cells(wanted)), 1))
 
     def _wanted(self, y: int) -> Row:
         row: Row = ()
