@@ -63,8 +63,8 @@ def source_of(record: BenchRecord) -> str:
 def parse(text: str) -> Test:
     """A test that a record passes when every word of the text holds; no words let all pass.
 
-    A plain word occurs in what a row says of itself, `key:word` in that alone, `-word` must not hold, `>2026-11-01` is
-    that day and later, `<2026-11-01` before it (local time; `2026-11` is the month's first day).
+    A plain word occurs in what a row says of itself, `key:word` in that alone, `-word` or `not:word` must not hold,
+    `>2026-11-01` is that day and later, `<2026-11-01` before it (local time; `2026-11` is the month's first day).
     Raises `EdgetuiError("bad_request")` with what a word may be.
     """
     tests = [_word(word) for word in text.lower().split()]
@@ -87,8 +87,8 @@ def select(records: Iterable[BenchRecord], text: str, sort: str = "") -> list[Be
 
 
 def _word(word: str) -> Test:
-    if len(word) > 1 and word[0] == "-":
-        inner = _word(word[1:])
+    if len(word) > 1 and (word[0] == "-" or word.startswith("not:")):
+        inner = _word(word[1:] if word[0] == "-" else word[4:])
         return lambda record: not inner(record)
     if word[0] in "<>":
         moment = _moment(word)

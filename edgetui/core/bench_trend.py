@@ -76,7 +76,7 @@ def judge(trend: Sequence[BenchRecord]) -> Regression | None:
     newest = trend[-1]
     name = f"{newest.row.model_name} {newest.row.name}"
     if reason := noise_of(newest.row):
-        told = f"{name}: nothing is said of a change, since the newest row was measured while {reason}."
+        told = f"{name}: nothing is said of a change, since the newest row was measured on a noisy machine: {reason}."
         return Regression(newest, (), None, "noisy", told)
     before = tuple(record for record in trend[:-1] if not noise_of(record.row))[-MOST_BEFORE:]
     if not before:

@@ -89,7 +89,7 @@ def read(text: str, name: str, otherwise_at: float) -> Imported:
 
 
 def write(form: str, records: Sequence[BenchRecord]) -> Exported:
-    """The records in one of `FORMS`, with llama-bench's own columns and no others.
+    """The records in one of `FORMS`, oldest first, with llama-bench's own columns and no others.
 
     Raises `EdgetuiError("bad_request")` for another form, or where nothing is left to write.
     """
@@ -99,6 +99,7 @@ def write(form: str, records: Sequence[BenchRecord]) -> Exported:
     if form not in writers:
         raise EdgetuiError("bad_request", f"There is no form {form or 'without a name'}: take {', '.join(FORMS)}.")
     carried = [record for record in records if carries(record.row)]
+    carried.sort(key=lambda record: (record.row.measured_at, record.record_id))
     if not carried:
         raise EdgetuiError("bad_request", "There is nothing to export: no row is a test that llama-bench knows.")
     remarks = []
@@ -107,7 +108,7 @@ def write(form: str, records: Sequence[BenchRecord]) -> Exported:
     if _LOST[form]:
         remarks.append(_LOST[form])
     if any(record.row.energy_j is not None or record.row.conditions is not None for record in carried):
-        remarks.append("llama-bench has no columns for energy and conditions")
+        remarks.append("energy and conditions have no columns there and are left out")
     return Exported(writers[form](carried), len(carried), tuple(remarks))
 
 

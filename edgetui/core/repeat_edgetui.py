@@ -88,7 +88,7 @@ def edgetui_bench(row: BenchRow) -> RepeatCommand:
         words += ["-p", str(prompt), "-n", str(generated)]
     if row.depth_tokens:
         words += ["-d", str(row.depth_tokens)]
-    words += ["-r", str(len(row.samples_ns)), "-t", str(row.threads), "-b", str(row.batch_tokens)]
+    words += ["-r", str(max(1, len(row.samples_ns))), "-t", str(row.threads), "-b", str(row.batch_tokens)]
     if row.engine == "llama.cpp":
         words += ["--kv", row.kv_cache_type]
         if row.kv_cache_type_v and row.kv_cache_type_v != row.kv_cache_type:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetui.core import bench_filter, bench_trend, llama_bench_forms
-from edgetui.core.bench import BenchRecord
+from edgetui.core import bench_charts, bench_filter, bench_trend, chart_svg, llama_bench_forms
+from edgetui.core.bench import BenchRecord, Comparison
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.llama_bench_columns import is_same, place
 from edgetui.core.llama_bench_readers import FORMS
+from edgetui.core.study_text import models_of
+from edgetui.services.bench import compare
 from edgetui.services.new_file import write_new
 from edgetui.store.history import History
 
@@ -19,8 +22,16 @@ if TYPE_CHECKING:
 
     from edgetui.core.bench import BenchRow, Machine
     from edgetui.core.bench_trend import Regression
+    from edgetui.core.charts import Chart
     from edgetui.services.bench import Bench
+    from edgetui.services.hardware import HardwareMonitor
     from edgetui.store.database import Database
+
+
+REPORTS = ("md", "html", "svg")
+"""Endings of a report's name."""
+MOST_BARS = 24
+"""In a picture of rows."""
 
 
 class Taken(NamedTuple):
@@ -63,9 +74,10 @@ class Written(NamedTuple):
 class BenchHistory:
     """The rows that `Bench` keeps; every method may raise `EdgetuiError` as the database does."""
 
-    def __init__(self, database: Database, bench: Bench) -> None:
+    def __init__(self, database: Database, bench: Bench, hardware: HardwareMonitor) -> None:
         self._history = History(database)
         self._bench = bench
+        self._hardware = hardware
 
     async def find(self, words: str = "", sort: str = "") -> list[BenchRecord]:
         """Rows that the words of `core/bench_filter.py` let through, the last measured first unless sorted."""
@@ -119,6 +131,38 @@ class BenchHistory:
         written = await asyncio.to_thread(write_new, path, exported.text)
         return Written(written, exported.rows, exported.remarks)
 
+    async def report(self, path: Path, records: Sequence[BenchRecord], chart: Chart | None = None) -> Path:
+        """Write a report of the rows as `.md` or `.html`, or `chart` alone as `.svg` (else the rows' bars).
+
+        A report tells of every study that was made of the rows' models, and says no host name, user name or serial.
+        Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
+        """
+        kind = path.suffix[1:].lower()
+        if kind not in REPORTS:
+            raise EdgetuiError("bad_request", f"{path.name} is no report's name: end it in .md, .html or .svg.")
+        if not records:
+            raise EdgetuiError("bad_request", "There is nothing to report: measure first, or choose other rows.")
+        if kind == "svg":
+            text = chart_svg.as_svg(chart or bench_charts.compared(records[:MOST_BARS], "Rows, tok/s"))
+        else:
+            text = await self._report(kind, records)
+        return await asyncio.to_thread(write_new, path, text)
+
+    async def _report(self, kind: str, records: Sequence[BenchRecord]) -> str:
+        from edgetui.core import bench_html, bench_report
+
+        models = {record.row.model_name for record in records}
+        studies = [study for study in await self._bench.studies() if models & set(models_of(study.result))]
+        slower = await self.regressions()
+        told = bench_report.report(
+            records,
+            studies,
+            [slower[record.record_id] for record in records if record.record_id in slower],
+            await self._hardware.private_words(),
+            time.time(),
+        )
+        return bench_html.as_html(told) if kind == "html" else bench_report.as_markdown(told)
+
     def _import(self, path: Path) -> Taken:
         text, changed_at = _read(path.expanduser())
         imported = llama_bench_forms.read(text, path.name, changed_at)
@@ -141,6 +185,13 @@ class BenchHistory:
             self._history.add_all(new, replaced)
         improved = len(replaced)
         return Taken(imported.form, len(new) - improved, improved, len(imported.rows) - len(new), imported.remarks)
+
+
+def compare_all(records: Sequence[BenchRecord]) -> list[Comparison]:
+    """Each row against the first; raises `EdgetuiError("bad_request")` for one row, or rows of different tests."""
+    if len(records) < 2:
+        raise EdgetuiError("bad_request", "A comparison needs two rows or more of one test.")
+    return [compare(record, records[0]) for record in records[1:]]
 
 
 def _read(path: Path) -> tuple[str, float]:

@@ -54,6 +54,7 @@ RECORDS = [
         (">2026-12", {4, 5, 6}),
         (">2026-12-01T00:01", {5, 6}),
         ("noisy:yes", {6}),
+        ("not:noisy:yes not:test:tg", {3, 5}),
         ("machine:epyc id:3", {3}),
     ],
 )

@@ -1,0 +1,138 @@
+"""What of the history is drawn, and how: rows compared, one row over time, a curve over lengths or settings, a soak."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from edgetui.core.bench import labels
+from edgetui.core.bench_noise import noise_of
+from edgetui.core.charts import Bar, BarChart, LineChart, Series
+from edgetui.core.statistics import mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edgetui.core.bench import BenchRecord
+    from edgetui.core.charts import Chart
+    from edgetui.core.studies import SoakResult, SoakSample
+
+NOISY = "!"
+"""Beside the figure of a row that was measured on a noisy machine."""
+Over = Literal["date", "version"]
+
+
+def compared(records: Sequence[BenchRecord], title: str = "") -> BarChart:
+    """A bar a record, its interval where there are samples for one."""
+    names = labels(records) if records else []
+    bars = []
+    for name, record in zip(names, records, strict=True):
+        rate, share = record.row.mean_tps, record.row.interval_share
+        low, high = (None, None) if share is None else (max(0.0, rate * (1 - share)), rate * (1 + share))
+        bars.append(Bar(name, rate, low, high, f" {NOISY}" if noise_of(record.row) else ""))
+    return BarChart(title or (records[0].row.name if records else ""), "tok/s", tuple(bars))
+
+
+def trend(records: Sequence[BenchRecord], over: Over = "date") -> LineChart:
+    """Rows of one measurement, oldest first, by date or by engine version; noisy ones are a series of their own."""
+    if not records:
+        return LineChart("", over, "tok/s", ())
+    versions = tuple(dict.fromkeys(record.row.engine_version or "?" for record in records))
+
+    def x_of(record: BenchRecord) -> float:
+        return record.row.measured_at if over == "date" else float(versions.index(record.row.engine_version or "?"))
+
+    parts = (
+        ("quiet", [record for record in records if not noise_of(record.row)]),
+        ("noisy", [record for record in records if noise_of(record.row)]),
+    )
+    series = tuple(
+        Series(name, tuple((x_of(record), record.row.mean_tps) for record in chosen))
+        for name, chosen in parts
+        if chosen
+    )
+    row = records[-1].row
+    title = f"{row.model_name} {row.name}"
+    if over == "date":
+        return LineChart(title, "date", "tok/s", series, x_kind="time")
+    return LineChart(title, f"version of {row.engine}", "tok/s", series, x_kind="names", x_names=versions)
+
+
+def curve(record: BenchRecord, records: Sequence[BenchRecord]) -> LineChart | None:
+    """The curve that a row is a point of: TTFT over the prompt's length, else rate over depth, else over threads.
+
+    None where there are fewer than two points. Of several rows at one place the newest counts (they come newest first).
+    """
+    if record.row.test == "pp":
+        found = _curve(record, records, lambda other: other.row.tokens, _but_tokens)
+        if found is not None:
+            points = tuple((x, 1000 * mean([ns / 1e9 for ns in each.row.samples_ns])) for x, each in found)
+            title = f"{record.row.model_name}: time to the first token"
+            return LineChart(title, "prompt tokens", "ms", (Series("prefill", points),), x_is_log=True)
+    for x_label, x_of, key in (
+        ("depth, tokens in the KV cache", lambda other: other.row.depth_tokens, _but_depth),
+        ("threads", lambda other: other.row.threads, _but_threads),
+    ):
+        found = _curve(record, records, x_of, key)
+        if found is not None:
+            points = tuple((x, each.row.mean_tps) for x, each in found)
+            name = f"{record.row.test}{record.row.tokens}"
+            return LineChart(f"{record.row.model_name} {name}", x_label, "tok/s", (Series(name, points),))
+    return None
+
+
+def soak(result: SoakResult) -> list[Chart]:
+    """Rate, temperature and frequency on one time axis, under one another; those that the machine tells."""
+    name = f"{result.side.model_name}: soak of {result.duration_s:.0f} s"
+    marks = () if result.knee is None else ((result.knee.at_s, "knee"),)
+    throttled = next((sample.at_s for sample in result.samples if sample.throttled), None)
+    if throttled is not None:
+        marks = (*marks, (throttled, "throttled"))
+    parts: tuple[tuple[str, str, Callable[[SoakSample], float | None]], ...] = (
+        ("decode", "tok/s", lambda sample: sample.tps),
+        ("temperature", "C", lambda sample: sample.temperature_c),
+        ("frequency", "GHz", lambda sample: None if sample.frequency_hz is None else sample.frequency_hz / 1e9),
+    )
+    charts: list[Chart] = []
+    for what, unit, value_of in parts:
+        points = tuple((sample.at_s, value) for sample in result.samples if (value := value_of(sample)) is not None)
+        if points:
+            title = name if not charts else what
+            charts.append(LineChart(title, "seconds", f"{what}, {unit}", (Series(what, points),), verticals=marks))
+    return charts
+
+
+def _curve(
+    record: BenchRecord,
+    records: Sequence[BenchRecord],
+    x_of: Callable[[BenchRecord], int],
+    key: Callable[[BenchRecord], tuple[object, ...]],
+) -> list[tuple[float, BenchRecord]] | None:
+    wanted = key(record)
+    places: dict[int, BenchRecord] = {}
+    for other in (record, *records):
+        if key(other) == wanted and other.row.samples_ns:
+            places.setdefault(x_of(other), other)
+    return [(float(x), places[x]) for x in sorted(places)] if len(places) > 1 else None
+
+
+def _but_tokens(record: BenchRecord) -> tuple[object, ...]:
+    row = record.row
+    return (row.test, row.depth_tokens, row.threads, *_shared(record))
+
+
+def _but_depth(record: BenchRecord) -> tuple[object, ...]:
+    row = record.row
+    return (row.test, row.tokens, row.prompt_tokens, row.threads, *_shared(record))
+
+
+def _but_threads(record: BenchRecord) -> tuple[object, ...]:
+    row = record.row
+    return (row.test, row.tokens, row.prompt_tokens, row.depth_tokens, *_shared(record))
+
+
+def _shared(record: BenchRecord) -> tuple[object, ...]:
+    row = record.row
+    return (
+        *(row.model_name, row.engine, row.backend, row.source, row.kv_cache_type, row.batch_tokens),
+        record.machine.cpu,
+    )

@@ -1,0 +1,76 @@
+"""What soaks, A/B comparisons, autotunes, load times and loads of servers found, as lines and charts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from edgetui.core import bench_charts
+from edgetui.core.charts import Bar, BarChart
+from edgetui.core.plain_text import plain_line
+from edgetui.core.statistics import interval_share, mean
+from edgetui.core.studies import AbResult, LoadTimesResult, SoakResult, TuneResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.charts import Chart
+    from edgetui.core.studies import Study, StudyResult
+
+
+def models_of(result: StudyResult) -> tuple[str, ...]:
+    """Names of the models that it is about."""
+    if isinstance(result, AbResult):
+        return tuple(dict.fromkeys((result.a.model_name, result.b.model_name)))
+    if isinstance(result, SoakResult | TuneResult | LoadTimesResult):
+        return (result.side.model_name,)
+    return (result.model,)
+
+
+def kind_of(result: StudyResult) -> str:
+    """What it is called."""
+    if isinstance(result, SoakResult):
+        return f"soak {result.duration_s:.0f} s"
+    if isinstance(result, AbResult):
+        return f"A/B {result.test.name}"
+    if isinstance(result, TuneResult):
+        return f"autotune {result.goal}"
+    return "load times" if isinstance(result, LoadTimesResult) else "server load"
+
+
+def study_line(study: Study) -> str:
+    """When, what and what came out, on one line."""
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(study.measured_at))
+    return plain_line(f"{at}  {kind_of(study.result)}  {' | '.join(models_of(study.result))}: {study.result.sentence}")
+
+
+def study_charts(result: StudyResult) -> list[Chart]:
+    """Charts of a result, the most telling first; none for a server's load, which is a table."""
+    if isinstance(result, SoakResult):
+        return bench_charts.soak(result)
+    if isinstance(result, AbResult):
+        tokens = result.test.computed_tokens
+        sides = ((result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns))
+        bars = [_bar(label, _rates(tokens, samples)) for label, samples in sides if samples]
+        return [BarChart(f"A/B {result.test.name}", "tok/s", tuple(bars))]
+    if isinstance(result, TuneResult):
+        tokens = result.test.computed_tokens
+        tried = [(each.label, _rates(tokens, each.samples_ns)) for each in result.candidates if each.samples_ns]
+        tried.sort(key=lambda each: mean(each[1]), reverse=True)
+        bars = [_bar(label, rates) for label, rates in tried[:12]]
+        return [BarChart(f"Settings tried for {result.goal}, {result.test.name}", "tok/s", tuple(bars))] if bars else []
+    if isinstance(result, LoadTimesResult):
+        parts = (("cold", result.cold), ("warm", result.warm))
+        bars = [_bar(name, [load.seconds + load.first_token_s for load in loads]) for name, loads in parts if loads]
+        return [BarChart("Load up to the first token", "s", tuple(bars))]
+    return []
+
+
+def _bar(label: str, values: Sequence[float]) -> Bar:
+    middle, share = mean(values), interval_share(values)
+    low, high = (None, None) if share is None else (max(0.0, middle * (1 - share)), middle * (1 + share))
+    return Bar(label, middle, low, high)
+
+
+def _rates(tokens: int, samples_ns: Sequence[int]) -> list[float]:
+    return [tokens * 1e9 / ns for ns in samples_ns]
