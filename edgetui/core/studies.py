@@ -115,6 +115,23 @@ class AbResult(msgspec.Struct, frozen=True, kw_only=True, tag="ab"):
     sentence: str
 
 
+def ab_sentence(a: str, b: str, ratio: Ratio | None, blocks: int, seed: int) -> str:
+    """The verdict on two sides by their labels: one is faster only where the interval leaves out 1."""
+    if ratio is None:
+        return "Two blocks or more are needed before the sides can be compared."
+    how = f"bootstrap of {blocks} paired ABBA blocks, seed {seed}"
+    if not ratio.is_shown:
+        return f"No difference is shown between {a} and {b}: {_interval(ratio)}, {how}."
+    if ratio.ratio < 1:
+        ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
+        a, b = b, a
+    return f"{a} is faster than {b}: {_interval(ratio)}, {how}."
+
+
+def _interval(ratio: Ratio) -> str:
+    return f"{ratio.ratio:.3f}x (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
+
+
 # --- the best settings -------------------------------------------------------------------------------------
 
 

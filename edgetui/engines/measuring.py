@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
+
 from edgetui.core.bench import MOST_REPETITIONS, BenchRow, Repetition, tests_of
 from edgetui.core.run_settings import LoadSettings
 from edgetui.core.statistics import interval_share
@@ -84,23 +86,31 @@ def measure(
             warm_up(runner, test)
             on_begin(test)
             samples, stopped_by = _repeat(runner, test, settings, on_repetition)
-            facts = runner.facts._asdict()
-            yield BenchRow(
-                **facts,
-                test=test.kind,
-                tokens=test.generated_tokens or test.prompt_tokens,
-                prompt_tokens=test.prompt_tokens if test.kind == "pg" else 0,
-                depth_tokens=test.depth_tokens,
-                samples_ns=tuple(samples),
+            row = row_of(runner.facts, test, samples, path, name)
+            yield msgspec.structs.replace(
+                row,
                 stopped_by=stopped_by,
-                model_name=name,
-                model_path=str(path),
-                measured_at=time.time(),
                 load_average=load_average,
                 memory_bytes=host.peak_resident_bytes(),
             )
         finally:
             runner.close()
+
+
+def row_of(facts: RunnerFacts, test: BenchTest, samples_ns: Sequence[int], path: Path, name: str) -> BenchRow:
+    """What was measured of a test, as a row of now."""
+    return BenchRow(
+        **facts._asdict(),
+        test=test.kind,
+        tokens=test.generated_tokens or test.prompt_tokens,
+        prompt_tokens=test.prompt_tokens if test.kind == "pg" else 0,
+        depth_tokens=test.depth_tokens,
+        samples_ns=tuple(samples_ns),
+        model_name=name,
+        model_path=str(path),
+        measured_at=time.time(),
+        load_average=None,
+    )
 
 
 def warm_up(runner: Runner, test: BenchTest) -> None:

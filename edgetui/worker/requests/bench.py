@@ -83,6 +83,11 @@ class SoakRequest(_SideRequest, frozen=True, kw_only=True):
     settings: SoakSettings
 
     @property
+    def toolchain(self) -> str:
+        """That of the engine that runs the format."""
+        return ENGINE_TOOLCHAIN[self.side.model_format]
+
+    @property
     def goal(self) -> str:
         """How long."""
         return f"soak {self.settings.duration_s:g} s"
@@ -107,6 +112,11 @@ class LoadTimeRequest(_SideRequest, frozen=True, kw_only=True):
     """Load a model again and again, from the disk and from memory."""
 
     settings: LoadTimeSettings
+
+    @property
+    def toolchain(self) -> str:
+        """That of the engine that runs the format."""
+        return ENGINE_TOOLCHAIN[self.side.model_format]
 
     @property
     def goal(self) -> str:

@@ -1,0 +1,105 @@
+"""What an autotune tries: settings near the defaults, by what each can change for a goal; and which of them go on."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edgetui.core.bench import BenchTest
+from edgetui.core.bench_matrix import told_setting
+from edgetui.core.statistics import median
+from edgetui.core.studies import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.bench import BenchSettings
+    from edgetui.core.models import ModelFormat
+    from edgetui.core.studies import Goal
+
+DECODED_TOKENS = 32
+"""Of a short test: long enough for a mean over tokens, short enough for many candidates."""
+PREFILLED_TOKENS = 256
+UBATCHES = (128, 256, 1024)
+"""Beside the usual 512, when a prompt is long enough to fill them."""
+DEFAULTS = "defaults"
+
+
+def test_for(goal: Goal, depth_tokens: int) -> BenchTest:
+    """The short test that stands for a goal."""
+    if goal == "decode":
+        return BenchTest(generated_tokens=DECODED_TOKENS, depth_tokens=depth_tokens)
+    return BenchTest(prompt_tokens=PREFILLED_TOKENS, depth_tokens=depth_tokens)
+
+
+def thread_counts(physical: int, logical: int) -> tuple[int, ...]:
+    """Counts worth trying beside one a physical core, the likeliest first: all logical, one less, half, one."""
+    likely = (logical, physical - 1, physical // 2, logical - 1, 1)
+    return tuple(dict.fromkeys(count for count in likely if count >= 1 and count != physical))
+
+
+def candidates(
+    start: BenchSettings,
+    goal: Goal,
+    model_format: ModelFormat,
+    *,
+    physical: int,
+    logical: int,
+    has_accelerator: bool,
+    allow_kv_types: bool,
+) -> list[Candidate]:
+    """The defaults first, then combinations that differ in few settings before those that differ in many.
+
+    ONNX's runtime takes threads alone, mlx on a processor nothing. Settings that the person has fixed to something
+    else than the default are still varied: the start is what a proposal must beat.
+    """
+    axes: list[tuple[str, tuple[object, ...]]] = []
+    if model_format != "mlx":
+        given = start.threads or physical
+        counts = [physical, *thread_counts(physical, logical)]
+        axes.append(("threads", tuple(count for count in counts if count != given)))
+    if model_format == "gguf":
+        axes.append(("flash_attention", tuple(value for value in ("on", "off") if value != start.flash_attention)))
+        if goal == "prefill":
+            sizes = (start.physical_batch_tokens, 512, *UBATCHES)
+            fitting = [size for size in dict.fromkeys(sizes) if size <= start.batch_tokens]
+            axes.append(("physical_batch_tokens", tuple(fitting[1:])))
+        axes.append(("use_mmap", (not start.use_mmap,)))
+        if allow_kv_types:
+            axes.append(("kv_cache_type", tuple(value for value in ("f16", "q8_0") if value != start.kv_cache_type)))
+        if has_accelerator:
+            axes.append(("gpu_layers", (0,) if start.gpu_layers else (-1,)))
+    found = [Candidate(label=DEFAULTS, settings=start)]
+    for count in range(1, 3):
+        for chosen in itertools.combinations(axes, count):
+            names = [name for name, _ in chosen]
+            for values in itertools.product(*(values for _, values in chosen)):
+                changes = dict(zip(names, values, strict=True))
+                found.append(
+                    Candidate(
+                        label=", ".join(told_setting(name, value) for name, value in changes.items()),
+                        settings=msgspec.structs.replace(start, **changes),
+                    )
+                )
+    return found
+
+
+def better_half(measured: Sequence[Candidate]) -> list[Candidate]:
+    """The faster half by the median of their times, rounded up; those that failed are out."""
+    alive = sorted((each for each in measured if each.samples_ns and not each.problem), key=_median_ns)
+    return alive[: max(1, (len(alive) + 1) // 2)]
+
+
+def fastest(measured: Sequence[Candidate]) -> Candidate | None:
+    """Of those that came furthest, the one with the least median time; None when all have failed."""
+    alive = [each for each in measured if each.samples_ns and not each.problem]
+    if not alive:
+        return None
+    rounds = max(each.rounds for each in alive)
+    return min((each for each in alive if each.rounds == rounds), key=_median_ns)
+
+
+def _median_ns(candidate: Candidate) -> float:
+    return median(candidate.samples_ns)

@@ -1,0 +1,143 @@
+"""Two sides measured alternately in blocks of A B B A, each in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.statistics import bootstrap_ratio
+from edgetui.core.studies import AbResult, ab_sentence
+from edgetui.engines import host
+from edgetui.meters.conditions import MachineWatch
+from edgetui.worker.measuring_process import MeasuringProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetui.core.statistics import Ratio
+    from edgetui.core.studies import AbSettings, BenchSide
+
+_BLOCK = (0, 1, 1, 0)
+_MOST_BLOCKS = 500
+_LEAST_BLOCKS = 2
+LEAST_FOR_AN_INTERVAL = 3
+"""Blocks before an interval is believed."""
+Facts = dict[str, str | int | float | bool | None]
+
+
+class Alternation:
+    """A comparison as it goes on."""
+
+    def __init__(self, a: BenchSide, b: BenchSide, settings: AbSettings, toolchains: Path) -> None:
+        self._sides = (a, b)
+        self._settings = settings
+        self._toolchains = toolchains
+        self._processes: list[MeasuringProcess] = []
+        self._open: set[int] = set()
+        self.facts: dict[int, Facts] = {}
+        """Of both sides, once each was loaded."""
+        self.reloads = False
+        """Whether memory holds one side at a time."""
+        self.samples: tuple[list[int], list[int]] = ([], [])
+
+    def run(self, say: Callable[[int, str], None]) -> AbResult:
+        """Measure until the settings are satisfied; `say` hears of the blocks done and what is done now.
+
+        Raises `EdgetuiError` as loads and runs do.
+        """
+        a, b = self._sides
+        with ExitStack() as stack:
+            self._processes = [
+                stack.enter_context(MeasuringProcess(side.model_format, self._toolchains)) for side in self._sides
+            ]
+            say(0, "loading both sides and warming up")
+            self._ready(0)
+            self._ready(1)
+            watch = MachineWatch(lambda: host.cpu_seconds_of_others([process.pid for process in self._processes]))
+            watch.begin()
+            began = time.perf_counter()
+            done = 0
+            while not self._is_enough(done, time.perf_counter() - began):
+                for side in _BLOCK:
+                    self._ready(side)
+                    self.samples[side].append(self._processes[side].run())
+                    watch.look()
+                done += 1
+                say(done, self._note())
+            conditions = watch.conditions()
+        ratio = self.ratio()
+        return AbResult(
+            a=a,
+            b=b,
+            test=self._settings.test,
+            a_ns=tuple(self.samples[0]),
+            b_ns=tuple(self.samples[1]),
+            ratio=ratio,
+            seed=self._settings.seed,
+            reloaded=self.reloads,
+            conditions=conditions,
+            sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed),
+        )
+
+    def ratio(self) -> Ratio | None:
+        """Rate of A over that of B by blocks so far; None for fewer than two."""
+        rates = [
+            [2e9 / (first + second) for first, second in zip(each[::2], each[1::2], strict=False)]
+            for each in self.samples
+        ]
+        return bootstrap_ratio(rates[0], rates[1], self._settings.seed)
+
+    def _ready(self, side: int) -> None:
+        """Have a side's model loaded and warm, without the other one's where memory does not hold both."""
+        if side in self._open:
+            return
+        if self.reloads:
+            self._close_other(side)
+        try:
+            self.facts[side] = self._processes[side].open(self._sides[side], self._settings.test)
+        except EdgetuiError as error:
+            if error.failure.kind != "out_of_memory" or not self._close_other(side):
+                raise
+            self.reloads = True
+            if not self._processes[side].is_alive:
+                self._processes[side].end()
+                self._processes[side] = MeasuringProcess(self._sides[side].model_format, self._toolchains)
+            self.facts[side] = self._processes[side].open(self._sides[side], self._settings.test)
+        self._open.add(side)
+
+    def _close_other(self, side: int) -> bool:
+        """Free the other side's model; says whether there was one."""
+        other = 1 - side
+        if other not in self._open:
+            return False
+        self._processes[other].close()
+        self._open.discard(other)
+        return True
+
+    def _is_enough(self, done: int, elapsed_s: float) -> bool:
+        settings = self._settings
+        if settings.budget_s and done >= _LEAST_BLOCKS and elapsed_s >= settings.budget_s:
+            return True
+        if done < settings.blocks:
+            return False
+        if not settings.until_percent or done >= _MOST_BLOCKS:
+            return True
+        ratio = self.ratio()
+        return (
+            done >= LEAST_FOR_AN_INTERVAL
+            and ratio is not None
+            and max(ratio.high / ratio.ratio, ratio.ratio / ratio.low) - 1 <= settings.until_percent / 100
+        )
+
+    def _note(self) -> str:
+        tokens = self._settings.test.computed_tokens
+        told = [
+            f"{side.label} {tokens * len(samples) * 1e9 / sum(samples):.2f} tok/s"
+            for side, samples in zip(self._sides, self.samples, strict=True)
+        ]
+        ratio = self.ratio()
+        interval = f", ratio {ratio.ratio:.3f} ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else ""
+        return ", ".join(told) + interval
