@@ -22,6 +22,7 @@ def token(logits: NDArray[numpy.float32], chosen: int, alternatives: int, vocabu
     count = min(alternatives, len(logits))
     likeliest = numpy.argpartition(shares, len(shares) - count)[len(shares) - count :]
     likeliest = likeliest[numpy.argsort(-shares[likeliest], kind="stable")]
+    possible = shares[shares > 0]
     return InspectedToken(
         text=vocabulary.text_of(chosen),
         probability=float(shares[chosen]),
@@ -29,4 +30,5 @@ def token(logits: NDArray[numpy.float32], chosen: int, alternatives: int, vocabu
         alternatives=tuple(
             Alternative(text=vocabulary.text_of(int(each)), probability=float(shares[each])) for each in likeliest
         ),
+        entropy_bits=float(-(possible * numpy.log2(possible)).sum()),
     )

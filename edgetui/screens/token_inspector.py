@@ -1,0 +1,101 @@
+"""The token inspector: an answer token by token, and what each could have been."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.inspection_text import summary
+from edgetui.core.plain_text import plain_line
+from edgetui.screens.steady import SteadySize
+from edgetui.widgets.failure_bar import FailureBar
+from edgetui.widgets.key_bar import KeyBar
+from edgetui.widgets.token_flow import TokenFlow
+from edgetui.widgets.token_panel import TokenPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from edgetui.core.inspection import InspectedToken
+
+
+class TokenInspector(SteadySize, ModalScreen[None]):
+    """Pushed over Run with the tokens of the last answer, at least one."""
+
+    HELP = (
+        "Each token of the answer with the probability that the model gave it, before temperature and other samplers."
+        " Underlined ones were less likely than all others together, bold ones below 10 %. Perplexity is that of the"
+        " answer under the model itself: what it had to choose among, on average."
+    )
+    DEFAULT_CSS = """
+    TokenInspector { background: $background; layout: vertical; }
+    TokenInspector #all { width: 100%; height: 100%; }
+    TokenInspector #summary { height: auto; max-height: 3; padding: 0 1; border-bottom: solid $primary; }
+    TokenInspector #both { height: 1fr; }
+    TokenInspector TokenFlow { padding: 0 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Close", id="tokens.close"),
+        Binding("s", "export", "Export", id="tokens.export"),
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+    ]
+    AUTO_FOCUS = "TokenFlow"
+
+    def __init__(self, model: str, tokens: Sequence[InspectedToken]) -> None:
+        super().__init__()
+        self._model = model
+        self._tokens = tokens
+        self._panel = TokenPanel()
+
+    def compose(self) -> ComposeResult:
+        """Summary, tokens and panel, keys."""
+        with Vertical(id="all"):
+            yield Static(Content(f"{plain_line(self._model)}   {summary(self._tokens)}"), id="summary", markup=False)
+            with Horizontal(id="both"):
+                yield TokenFlow(self._tokens)
+                yield self._panel
+            yield FailureBar()
+            yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin with the first token."""
+        self._panel.show(self._tokens[0], 1, len(self._tokens))
+
+    def on_token_flow_marked(self, message: TokenFlow.Marked) -> None:
+        """Another token."""
+        self._panel.show(self._tokens[message.index], message.index + 1, len(self._tokens))
+
+    def action_close(self) -> None:
+        """A failure first, then the inspector."""
+        if not self.query_one(FailureBar).hide():
+            self.dismiss(None)
+
+    @work(exclusive=True, group="dialog")
+    async def action_export(self) -> None:
+        """Write all tokens to a file; the ending says how."""
+        from edgetui.screens.name_file import NameFileDialog
+        from edgetui.services.inspection_export import export_inspection
+
+        written = await self.app.push_screen_wait(
+            NameFileDialog(str(Path.cwd() / "tokens.json"), "Export as .json or .csv")
+        )
+        if written is None:
+            return
+        try:
+            path = await asyncio.to_thread(export_inspection, Path(written), self._tokens, self._model)
+        except EdgetuiError as error:
+            self.query_one(FailureBar).show(error.failure)
+        else:
+            self.notify(f"Written: {path}", markup=False)
