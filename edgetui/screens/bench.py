@@ -77,6 +77,7 @@ class BenchScreen(LabScreen):
         Binding("c", "compare", "Compare", id="bench.compare"),
         Binding("slash", "filter", "Filter", key_display="/", id="bench.filter"),
         Binding("x", "remove", "Delete", id="bench.remove"),
+        Binding("ctrl+e", "repeat", "Repeat elsewhere", show=False, id="bench.repeat"),
     ]
 
     def __init__(self) -> None:
@@ -141,7 +142,7 @@ class BenchScreen(LabScreen):
             return not running
         if action == "cancel":
             return running
-        if action in ("mark", "remove"):
+        if action in ("mark", "remove", "repeat"):
             return bool(self._shown)
         if action == "compare":
             return len(self._marked) == 2
@@ -220,6 +221,14 @@ class BenchScreen(LabScreen):
         except EdgetuiError as error:
             self.show_failure(error)
         self._show_bars()
+
+    def action_repeat(self) -> None:
+        """Show the commands that repeat the row under the cursor elsewhere."""
+        from edgetui.core.repeat_commands import bench_commands
+        from edgetui.screens.repeat_dialog import RepeatDialog
+
+        if (record := self._current) is not None:
+            self.app.push_screen(RepeatDialog(record.row.name, bench_commands(record.row)))
 
     def action_remove(self) -> None:
         """Delete the row under the cursor; asks by wanting the key twice."""

@@ -1,0 +1,128 @@
+"""The commands that repeat a run or a row elsewhere: look, copy, or write one into a file."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from edgetui.core.plain_text import plain_line, plain_text
+from edgetui.screens.steady import SteadySize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from edgetui.core.repeat_commands import RepeatCommand
+
+_KEYS = "left right choose   y copy   w write to a file   up down scroll   esc close"
+
+
+class RepeatDialog(SteadySize, ModalScreen[None]):
+    """`app.push_screen(RepeatDialog("of what", commands))`; there is at least one command."""
+
+    DEFAULT_CSS = """
+    RepeatDialog .dialog { width: 96%; max-height: 90%; }
+    RepeatDialog #tools { height: auto; margin-bottom: 1; }
+    RepeatDialog VerticalScroll { height: auto; max-height: 1fr; scrollbar-size-vertical: 1; }
+    RepeatDialog #command { height: auto; }
+    RepeatDialog #note { height: auto; color: $text-muted; }
+    RepeatDialog #said { height: auto; color: $text-muted; margin-top: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss(None)", "Close"),
+        Binding("right,tab", "choose(1)", "Next", priority=True),
+        Binding("left,shift+tab", "choose(-1)", "Previous", show=False, priority=True),
+        Binding("y,enter,ctrl+y", "copy", "Copy", priority=True),
+        Binding("w", "write", "Write to a file"),
+    ]
+    AUTO_FOCUS = "VerticalScroll"
+
+    def __init__(self, what: str, commands: Sequence[RepeatCommand]) -> None:
+        super().__init__()
+        self._what = what
+        self._commands = tuple(commands)
+        self._chosen = 0
+
+    @property
+    def chosen(self) -> RepeatCommand:
+        """The command that is shown."""
+        return self._commands[self._chosen]
+
+    def compose(self) -> ComposeResult:
+        """Title, tools, the chosen one's command and note, keys."""
+        with Vertical(classes="dialog"):
+            yield Static(Content(plain_line(f"Repeat {self._what} elsewhere")), classes="dialog-title")
+            yield Static(id="tools", markup=False)
+            with VerticalScroll():
+                yield Static(id="command", markup=False)
+            yield Static(id="note", markup=False)
+            yield Static(Content(_KEYS), id="said")
+
+    def on_mount(self) -> None:
+        """Show the first."""
+        self._show()
+
+    def action_choose(self, step: int) -> None:
+        """Another tool."""
+        self._chosen = (self._chosen + step) % len(self._commands)
+        self._show()
+
+    def action_copy(self) -> None:
+        """Put the command on the terminal's clipboard."""
+        self.app.copy_to_clipboard(self.chosen.text)
+        self._say(f"Copied the command of {self.chosen.tool}.")
+
+    def action_write(self) -> None:
+        """Ask for a name and write the command there."""
+        self.run_worker(self._write(), group="dialog", exclusive=True)
+
+    async def _write(self) -> None:
+        from edgetui.screens.name_file import NameFileDialog
+
+        command = self.chosen
+        wanted = Path.cwd() / ("repeat.py" if command.language == "python" else "repeat.sh")
+        name = await self.app.push_screen_wait(NameFileDialog(str(wanted)))
+        if name is None:
+            return
+        try:
+            path = await asyncio.to_thread(_write_new, name, command.text.rstrip("\n") + "\n")
+        except FileExistsError:
+            self._say(f"{name} is there already: name another file.")
+        except OSError as error:
+            self._say(f"{name} cannot be written ({error.strerror}): name another file.")
+        else:
+            self._say(f"Written to {path}.")
+
+    def _show(self) -> None:
+        command = self.chosen
+        marked = [
+            f"[{plain_line(each.tool)}]" if number == self._chosen else f" {plain_line(each.tool)} "
+            for number, each in enumerate(self._commands)
+        ]
+        tools: list[str | tuple[str, str]] = [
+            (text, "bold reverse") if number == self._chosen else text for number, text in enumerate(marked)
+        ]
+        self.query_one("#tools", Static).update(Content.assemble(*tools))
+        self.query_one("#command", Static).update(Content(plain_text(command.text.rstrip("\n"))))
+        self.query_one("#note", Static).update(Content(plain_text(command.note)))
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+        self._say(_KEYS)
+
+    def _say(self, text: str) -> None:
+        self.query_one("#said", Static).update(Content(plain_line(text)))
+
+
+def _write_new(name: str, text: str) -> Path:
+    path = Path(name).expanduser()
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+    return path
