@@ -73,6 +73,7 @@ class RunScreen(LabScreen):
         Binding("ctrl+n", "new_conversation", "New", priority=True, id="run.new"),
         Binding("ctrl+l", "unload", "Unload", priority=True, id="run.unload"),
         Binding("ctrl+b", "bench", "Bench this", priority=True, id="run.bench"),
+        Binding("ctrl+t", "inspect", "Tokens", show=False, priority=True, id="run.inspect"),
         Binding("ctrl+r", "raw_text", "Raw text or Markdown", show=False, priority=True, id="run.raw"),
         Binding("ctrl+g", "unfold", "Unfold thinking", show=False, priority=True, id="run.unfold"),
         Binding("ctrl+y", "copy_answer", "Copy last answer", show=False, priority=True, id="run.copy"),
@@ -182,6 +183,15 @@ class RunScreen(LabScreen):
         """Put the last answer on the terminal's clipboard."""
         if answer := self._transcript.last_answer.strip():
             self.app.copy_to_clipboard(answer)
+
+    def action_inspect(self) -> None:
+        """Look at the last answer token by token."""
+        from edgetui.screens.token_inspector import inspect_last_answer
+
+        if self._busy:
+            self._say_busy()
+        else:
+            self.run_worker(inspect_last_answer(self), group="dialog", exclusive=True)
 
     def action_raw_text(self) -> None:
         """Show answers as they were written, or as Markdown."""

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from edgetui.core.failures import EdgetuiError
+from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.inspection_text import summary
 from edgetui.core.plain_text import plain_line
 from edgetui.screens.steady import SteadySize
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from edgetui.core.inspection import InspectedToken
+    from edgetui.screens.base import LabScreen
 
 
 class TokenInspector(SteadySize, ModalScreen[None]):
@@ -99,3 +100,29 @@ class TokenInspector(SteadySize, ModalScreen[None]):
             self.query_one(FailureBar).show(error.failure)
         else:
             self.notify(f"Written: {path}", markup=False)
+
+
+async def inspect_last_answer(screen: LabScreen) -> None:
+    """Ask the loaded engine about its last answer and open the inspector; what stands in the way is said on `screen`.
+
+    Costs a prefill of the answer, so nothing else may be under way.
+    """
+    inference = screen.lab.inference
+    entry, loaded = inference.entry, inference.loaded
+    if entry is None or loaded is None:
+        screen.show_failure(Failure("bad_request", "No model is in memory: ask something first, then look inside."))
+        return
+    if "inspect" not in loaded.abilities:
+        screen.show_failure(
+            Failure("unsupported", f"{loaded.engine} does not tell what else a token could have been with this model.")
+        )
+        return
+    try:
+        found = await inference.inspect()
+    except EdgetuiError as error:
+        screen.show_failure(error)
+        return
+    if found.tokens:
+        await screen.app.push_screen_wait(TokenInspector(entry.name, found.tokens))
+    else:
+        screen.show_failure(Failure("bad_request", "The last answer has no tokens: ask something first."))
