@@ -13,6 +13,7 @@ from benchmarks import (
     family_error,
     first_frame,
     forecast_error,
+    genai_ratio,
     header_read,
     idle_cost,
     library_list,
@@ -28,6 +29,7 @@ from benchmarks.report import as_markdown, show
 
 PARTS = (
     decode_ratio,
+    genai_ratio,
     first_frame,
     doctor_time,
     download_ratio,

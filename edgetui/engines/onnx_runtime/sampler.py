@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from edgetui.core.run_settings import SamplingSettings
 
+_PIECE = 32
+_FIRST_TRY = 1024
+"""Likeliest tokens among which top-p usually ends."""
+
 
 class Sampler:
     """One turn's choices; the same seed over the same logits gives the same tokens."""
@@ -68,25 +72,60 @@ class Sampler:
         import numpy
 
         settings = self._settings
-        count = min(settings.top_k or len(logits), len(logits))
-        if count < len(logits):
-            least = numpy.partition(logits, len(logits) - count)[len(logits) - count]
-            tokens = numpy.flatnonzero(logits >= least)
-        else:
-            tokens = numpy.arange(len(logits))
-        # Likeliest first; of equal ones the lower token, so that a draw repeats.
-        tokens = tokens[numpy.argsort(-logits[tokens], kind="stable")][:count]
+        tokens, total = self._candidates(logits)
         chosen = logits[tokens].astype(numpy.float64)
         if settings.top_p < 1:
-            chosen = chosen[: int(numpy.searchsorted(_softmax(chosen).cumsum(), settings.top_p)) + 1]
+            reached = numpy.exp(chosen - chosen[0]).cumsum()
+            kept = int(numpy.searchsorted(reached, settings.top_p * (total or reached[-1]))) + 1
+            chosen = chosen[:kept]
         if settings.min_p > 0:
             chosen = chosen[chosen >= chosen[0] + numpy.log(settings.min_p)]
-        drawn = self._random.choice(len(chosen), p=_softmax(chosen / settings.temperature))
-        return int(tokens[drawn])
+        reached = numpy.exp((chosen - chosen.max()) / settings.temperature).cumsum()
+        drawn = int(numpy.searchsorted(reached, self._random.random() * reached[-1], side="right"))
+        return int(tokens[min(drawn, len(chosen) - 1)])
+
+    def _candidates(self, logits: NDArray[numpy.float32]) -> tuple[NDArray[numpy.int64], float | None]:
+        """Tokens to choose among, likeliest first where an order is needed, and the sum that their shares are of.
+
+        Sorting a whole vocabulary takes longer than a small model takes for a token, so it is the last resort. The sum
+        is of exponentials beside the likeliest token's; None where it is that of the tokens given.
+        """
+        import numpy
+
+        settings = self._settings
+        if 0 < settings.top_k < len(logits):
+            return _largest(logits, settings.top_k), None
+        if settings.top_p == 1 and settings.min_p == 0:
+            return numpy.arange(len(logits)), None
+        most = logits.max()
+        shares = numpy.exp(logits - most)
+        total = float(shares.sum(dtype=numpy.float64))
+        if settings.min_p > 0:
+            # What min-p leaves of all is what it leaves of what top-p leaves, since both cut off the tail.
+            return _sorted(logits, numpy.flatnonzero(logits >= most + numpy.log(settings.min_p))), total
+        likeliest = _largest(logits, min(_FIRST_TRY, len(logits)))
+        if float(shares[likeliest].sum(dtype=numpy.float64)) < settings.top_p * total:
+            likeliest = _sorted(logits, numpy.arange(len(logits)))
+        return likeliest, total
 
 
-def _softmax(logits: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
+def _largest(logits: NDArray[numpy.float32], count: int) -> NDArray[numpy.int64]:
+    """Places of the largest, in falling order.
+
+    At least `count` numbers reach the count-th largest of the maxima of pieces, so only what reaches that is sorted.
+    """
     import numpy
 
-    shares = numpy.exp(logits - logits[0])
-    return shares / shares.sum()
+    pieces = len(logits) // _PIECE
+    found = numpy.arange(len(logits))
+    if pieces > count:
+        maxima = logits[: pieces * _PIECE].reshape(pieces, _PIECE).max(axis=1)
+        found = numpy.flatnonzero(logits >= numpy.partition(maxima, pieces - count)[pieces - count])
+    return _sorted(logits, found)[:count]
+
+
+def _sorted(logits: NDArray[numpy.float32], places: NDArray[numpy.int64]) -> NDArray[numpy.int64]:
+    """By falling logit; of equal ones the lower token first, so that a draw repeats."""
+    import numpy
+
+    return places[numpy.argsort(-logits[places], kind="stable")]
