@@ -236,6 +236,11 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         return median(self.samples_tps) if self.samples_ns else None
 
     @property
+    def ttft_s(self) -> float | None:
+        """Median time until the logits of a prompt's first token are there; None for other tests and without samples."""
+        return median(self.samples_ns) / 1e9 if self.test == "pp" and self.samples_ns else None
+
+    @property
     def mad_tps(self) -> float | None:
         """Median of the distances from the median, unscaled; None for a single repetition."""
         return median_deviation(self.samples_tps)

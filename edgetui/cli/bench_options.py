@@ -1,0 +1,145 @@
+"""What `edgetui bench` understands: llama-bench's comma-separated lists, and settings of one side as `name=value`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edgetui.core.failures import EdgetuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.bench import BenchSettings
+    from edgetui.core.bench_matrix import Matrix
+
+_Struct = TypeVar("_Struct")
+_SWITCHES = {"0": "off", "1": "on", "false": "off", "true": "on", "disabled": "off", "enabled": "on"}
+"""llama-bench's spellings of on and off."""
+_SIDE_NAMES = {
+    "t": "threads",
+    "b": "batch_tokens",
+    "batch": "batch_tokens",
+    "ub": "physical_batch_tokens",
+    "ubatch": "physical_batch_tokens",
+    "kv": "kv_cache_type",
+    "ctk": "kv_cache_type",
+    "ctv": "kv_cache_type_v",
+    "fa": "flash_attention",
+    "ngl": "gpu_layers",
+    "mmp": "use_mmap",
+    "mmap": "use_mmap",
+}
+"""Short names beside the settings' own."""
+_WHOLE = ("threads", "batch_tokens", "physical_batch_tokens", "gpu_layers")
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """`128,512` as numbers; raises `EdgetuiError("bad_request")`."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise EdgetuiError(
+            "bad_request", f"{option} takes whole numbers separated by commas, such as 128,512, and not {text!r}."
+        ) from error
+
+
+def words(text: str) -> tuple[str, ...]:
+    """`f16,q8_0` as words."""
+    return tuple(part.strip() for part in text.split(","))
+
+
+def switches(text: str) -> tuple[str, ...]:
+    """`on`, `off`, `auto`, or llama-bench's 0 and 1."""
+    return tuple(_SWITCHES.get(word.lower(), word.lower()) for word in words(text))
+
+
+def pair(text: str) -> tuple[int, int]:
+    """`512,128`: prompt and generated tokens."""
+    found = numbers(text, "-pg")
+    if len(found) != 2:
+        raise EdgetuiError("bad_request", f"-pg takes a prompt and a generation, such as 512,128, and not {text!r}.")
+    return found[0], found[1]
+
+
+def percent(text: str) -> float:
+    """`2%` or `2`; raises `EdgetuiError("bad_request")`."""
+    return _number(text.removesuffix("%"), "--until takes a percentage, such as 2%", text)
+
+
+def seconds(text: str, option: str) -> float:
+    """`90`, `60s`, `5m` or `1h`; raises `EdgetuiError("bad_request")`."""
+    factor = {"s": 1, "m": 60, "h": 3600}.get(text[-1:], 0)
+    value = _number(text[:-1] if factor else text, f"{option} takes a duration, such as 60s or 5m", text)
+    return value * (factor or 1)
+
+
+def matrix(values: dict[str, Any]) -> Matrix:
+    """A matrix of these fields; raises `EdgetuiError("bad_request")` for what cannot be."""
+    from edgetui.core.bench_matrix import Matrix
+
+    return converted(values, Matrix)
+
+
+def side_settings(words_: str, start: BenchSettings) -> BenchSettings:
+    """`threads=2,fa=on` over `start`; raises `EdgetuiError("bad_request")`."""
+    import msgspec
+
+    from edgetui.core.bench import BenchSettings
+    from edgetui.core.bench_matrix import VARIED
+
+    changes: dict[str, object] = {}
+    for part in filter(None, (part.strip() for part in words_.split(","))):
+        name, sign, value = part.partition("=")
+        field = _SIDE_NAMES.get(name.strip(), name.strip().replace("-", "_"))
+        if not sign or field not in VARIED:
+            raise EdgetuiError(
+                "bad_request",
+                f"A side's settings are name=value, and {part!r} is none: names are {', '.join(VARIED)}.",
+            )
+        value = value.strip()
+        if field in _WHOLE:
+            changes[field] = numbers(value, field.replace("_", " "))[0]
+        elif field == "use_mmap":
+            changes[field] = switches(value)[0] == "on"
+        else:
+            changes[field] = switches(value)[0] if field == "flash_attention" else value
+    return converted({**msgspec.structs.asdict(start), **changes}, BenchSettings)
+
+
+def converted(values: dict[str, Any], kind: type[_Struct]) -> _Struct:
+    """The values as a struct; raises `EdgetuiError("bad_request")` naming the one that cannot be."""
+    import msgspec
+
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).replace("`", "").partition(" - at $.")
+        where = where.removesuffix("[...]").replace("_", "-")
+        raise EdgetuiError(
+            "bad_request", f"The value for {where} cannot be used: {reason[:1].lower()}{reason[1:]}."
+        ) from error
+
+
+def _number(text: str, rule: str, given: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise EdgetuiError("bad_request", f"{rule}, and not {given!r}.")
+    return value
+
+
+def noise_lines(records: Sequence[Any]) -> list[str]:
+    """What speaks against rows just measured: a noisy machine, repetitions far off."""
+    from edgetui.core.bench_noise import noise_of
+
+    lines = []
+    for record in records:
+        row = record.row
+        if noise := noise_of(row):
+            lines.append(f"{row.name} is noisy: {noise}.")
+        if row.outliers:
+            places = ", ".join(str(place + 1) for place in row.outliers)
+            lines.append(f"{row.name}: repetition {places} of {len(row.samples_ns)} lies far from the median.")
+    return lines
