@@ -12,10 +12,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.screens.steady import SteadySize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -43,6 +44,17 @@ class Field(NamedTuple):
     label: str
     note: str
     value: object
+    group: str = ""
+    """Heading above the first field of a group."""
+    parse: Callable[[str], object] | None = None
+    """Reads a value that is more than a word or a number out of what is typed; may raise `EdgetuiError`."""
+    shown: str | None = None
+    """What stands in the field at first, where `parse` reads it."""
+
+    @property
+    def text(self) -> str:
+        """What stands in the field at first."""
+        return _as_text(self.value) if self.shown is None else self.shown
 
 
 class _FieldInput(Input):
@@ -67,6 +79,7 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
     FieldsDialog .dialog { max-height: 100%; }
     FieldsDialog .field { height: auto; }
     FieldsDialog .field Horizontal { height: 1; }
+    FieldsDialog .group { margin-top: 1; text-style: bold; color: $text-primary; }
     FieldsDialog .label { width: 16; }
     FieldsDialog Input { width: 18; border: none; height: 1; padding: 0 1; background: $panel; }
     FieldsDialog Input.-long { width: 1fr; }
@@ -83,21 +96,29 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
     ]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, title: str, fields: Sequence[Field]) -> None:
+    def __init__(self, title: str, fields: Sequence[Field], keys: str = "") -> None:
+        """`keys` names what else can be pressed, on a line of its own."""
         super().__init__()
         self._title = title
         self._fields = fields
+        self._keys = keys
 
     def compose(self) -> ComposeResult:
         """One line a field, its problem under it when there is one; a field without a note takes the whole line."""
         with VerticalScroll(classes="dialog", can_focus=False):
             title = f"{self._title}: enter applies, esc cancels, arrows move"
             yield Static(Content(title), classes="dialog-title")
+            if self._keys:
+                yield Static(Content(self._keys), classes="muted")
+            group = ""
             for field in self._fields:
+                if field.group != group:
+                    group = field.group
+                    yield Static(Content(group), classes="group")
                 with Vertical(classes="field"):
                     with Horizontal():
                         yield Static(Content(field.label), classes="label")
-                        entered = _FieldInput(_as_text(field.value), id=field.name, compact=True)
+                        entered = _FieldInput(field.text, id=field.name, compact=True)
                         entered.cursor_blink = False
                         entered.set_class(not field.note, "-long")
                         yield entered
@@ -111,6 +132,12 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
 
     async def action_apply(self) -> None:
         """Check every field; go on only when all are good."""
+        values = await self.checked_values()
+        if values is not None:
+            self.dismiss(values)
+
+    async def checked_values(self) -> dict[str, Any] | None:
+        """Values by name; None when one cannot be used, which is then said under it."""
         for entered in self.query(Input):
             # Keys that came before may still be on their way to it.
             taken = asyncio.Event()
@@ -120,7 +147,7 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
         first_bad: Input | None = None
         for field in self._fields:
             entered = self.query_one(f"#{field.name}", Input)
-            value, problem = check_field(field.struct, field.name, entered.value)
+            value, problem = _read(field, entered.value)
             shown = self.query_one(f"#{field.name}-problem", Static)
             shown.update(Content(problem))
             shown.display = bool(problem)
@@ -129,8 +156,23 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
                 first_bad = first_bad or entered
         if first_bad is not None:
             first_bad.focus()
-            return
-        self.dismiss(values)
+            return None
+        return values
+
+    def fill(self, fields: Sequence[Field]) -> None:
+        """Have other values stand in the fields that have the same names."""
+        self._fields = fields
+        for field in fields:
+            self.query_one(f"#{field.name}", Input).value = field.text
+
+
+def _read(field: Field, text: str) -> tuple[Any, str]:
+    if field.parse is None:
+        return check_field(field.struct, field.name, text)
+    try:
+        return field.parse(text), ""
+    except EdgetuiError as error:
+        return None, str(error)
 
 
 def check_field(struct: type[msgspec.Struct], name: str, text: str) -> tuple[Any, str]:

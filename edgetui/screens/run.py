@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
@@ -12,35 +10,25 @@ from textual.content import Content
 from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError, Failure
-from edgetui.core.plain_text import plain_line
-from edgetui.core.token_rate import RateHistory, TokenRate, decode_tps, prefill_tps
 from edgetui.screens.base import LabScreen
+from edgetui.screens.run_figures_feed import LOOK_EVERY_S, FiguresFeed
+from edgetui.screens.run_lines import hint_of, model_line
+from edgetui.screens.run_session import RunSession
 from edgetui.services.chat import Chat
+from edgetui.services.hardware.run_meter import RunMeter
+from edgetui.services.profiles import model_key
 from edgetui.widgets.prompt_input import PromptInput
-from edgetui.widgets.run_figures import CHART_SPANS, RunFigures, RunFiguresPanel
+from edgetui.widgets.run_figures import RunFiguresPanel
 from edgetui.widgets.transcript import Transcript
-from edgetui.worker.protocol import Finished, PrefillProgress, PromptReady, Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Coroutine
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
-    from textual.worker import Worker
+    from textual.timer import Timer
 
     from edgetui.core.models import ModelEntry
-
-_RATE_EVERY_NS = 450_000_000
-"""Between two updates of the decode rate while tokens stream, on the worker's clock."""
-_COMPANY_EVERY = 3
-"""Every which of those also brings the other figures: they change slowly, and each row costs bytes."""
-_MOST_BACKLOG = 2
-"""Writes still on their way to the terminal at which a frame is left out."""
-_ENDINGS = {
-    "stopped": "stopped",
-    "max_tokens": "ended at the limit of tokens",
-    "context_full": "ended: the context is full; begin a new conversation with ctrl+n or take a larger context",
-}
 
 
 class RunScreen(LabScreen):
@@ -50,7 +38,8 @@ class RunScreen(LabScreen):
     HELP = (
         "Write a prompt and press enter; the answer streams in. DECODE is the rate of the last second, mean that of"
         " the whole answer without its first token. PREFILL counts only prompt tokens that had to be computed; KV"
-        " REUSED says how many stood in the cache already. A figure shown as - was not measured."
+        " REUSED says how many stood in the cache already. A figure shown as - was not measured: esc, then f, says why."
+        " Everything said is kept; ctrl+g finds it again. Esc leaves the prompt, and single keys work then."
     )
     AUTO_FOCUS = "PromptInput"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -71,11 +60,19 @@ class RunScreen(LabScreen):
         Binding("ctrl+o", "choose_model", "Model", priority=True, id="run.model"),
         Binding("ctrl+s", "settings", "Settings", priority=True, id="run.settings"),
         Binding("ctrl+n", "new_conversation", "New", priority=True, id="run.new"),
-        Binding("ctrl+l", "unload", "Unload", priority=True, id="run.unload"),
+        Binding("ctrl+g", "conversations", "Chats", priority=True, id="run.conversations"),
+        Binding("ctrl+r", "regenerate", "Again", priority=True, id="run.again"),
+        Binding("ctrl+f", "preset", "Preset", priority=True, id="run.preset"),
+        Binding("ctrl+t", "inspect", "Tokens", priority=True, id="run.inspect"),
         Binding("ctrl+b", "bench", "Bench this", priority=True, id="run.bench"),
-        Binding("ctrl+t", "inspect", "Tokens", show=False, priority=True, id="run.inspect"),
-        Binding("ctrl+r", "raw_text", "Raw text or Markdown", show=False, priority=True, id="run.raw"),
-        Binding("ctrl+g", "unfold", "Unfold thinking", show=False, priority=True, id="run.unfold"),
+        Binding("ctrl+l", "unload", "Unload", show=False, priority=True, id="run.unload"),
+        Binding("p,alt+p", "prompt_by_task", "Prompts by task", show=False, id="run.prompts"),
+        Binding("e,alt+up", "edit", "Edit what was said", show=False, id="run.edit"),
+        Binding("a", "alternatives", "Other answers", show=False, id="run.alternatives"),
+        Binding("x", "completion", "Continue text, or chat", show=False, id="run.completion"),
+        Binding("m,alt+m", "raw_text", "Raw text or Markdown", show=False, id="run.raw"),
+        Binding("u,alt+u", "unfold", "Unfold thinking", show=False, id="run.unfold"),
+        Binding("f", "figures", "Why a figure is missing", show=False, id="run.figures"),
         Binding("ctrl+y", "copy_answer", "Copy last answer", show=False, priority=True, id="run.copy"),
         Binding("pageup", "scroll(-1)", "Scroll back", show=False, priority=True),
         Binding("pagedown", "scroll(1)", "Scroll on", show=False, priority=True),
@@ -84,24 +81,22 @@ class RunScreen(LabScreen):
     def __init__(self) -> None:
         super().__init__()
         settings = self.lab.settings
-        self._chat = Chat(self.lab.inference, settings.load, settings.sampling, settings.system_prompt)
+        self._chat = Chat(
+            self.lab.inference, settings.load, settings.sampling, settings.system_prompt, self.lab.conversations
+        )
         # Held, not queried: work that is cut off when the app ends may still speak to them.
         self._model_line = Static(id="model", markup=False)
         self._transcript = Transcript(id="transcript")
         self._panel = RunFiguresPanel(id="figures")
         self._prompt = PromptInput()
-        self._work: Worker[None] | None = None
-        self._turn_over = asyncio.Lock()
-        """Held by the load or answer under way: the next one waits until it has cleaned up."""
-        self._state = "no model"
-        self._rate = TokenRate()
-        self._history = RateHistory(CHART_SPANS)
-        self._figures = RunFigures()
-        self._rate_shown_ns = 0
-        self._rates_shown = 0
-        self._unshown = ""
-        """Text that came while the terminal was behind."""
-        self._unshown_tokens = 0
+        self._feed = FiguresFeed(self._panel, self.lab, self._chat)
+        self._session = RunSession(
+            self, self._chat, self._transcript, self._feed, self._prompt, on_change=self._show_model
+        )
+        self._meter = RunMeter(self.lab.hardware)
+        self._looking: Timer | None = None
+        self._editing = 0
+        """Number of the message that what is written now will stand in for; 0 for none."""
 
     def compose_body(self) -> ComposeResult:
         """Model line, transcript and figures, prompt."""
@@ -110,31 +105,44 @@ class RunScreen(LabScreen):
             yield self._transcript
             yield self._panel
         with Horizontal(id="prompt"):
-            yield Static(">", markup=False)
+            yield Static(">", id="sign", markup=False)
             yield self._prompt
 
     def on_mount(self) -> None:
         """Say what to do first."""
         self._show_model()
+        self._looking = self.set_interval(LOOK_EVERY_S, self._look)
 
     def on_screen_resume(self) -> None:
         """Whoever comes here comes to write."""
         self._prompt.focus()
+        if self._looking is not None:
+            self._looking.resume()
+
+    def on_screen_suspend(self) -> None:
+        """Nobody sees the machine's figures now."""
+        if self._looking is not None:
+            self._looking.pause()
 
     # --- keys ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense now."""
         if action == "stop":
-            return self._busy
+            return self._session.busy
         if action in ("unload", "bench"):
             return self._chat.entry is not None
+        if action in ("regenerate", "edit", "alternatives"):
+            return bool(self._chat.conversation.turns)
         return True
 
     def action_back(self) -> None:
-        """Out of the prompt first, so that single keys work; then back."""
+        """Out of an edit first, out of the prompt then, so that single keys work; then back."""
         prompt = self._prompt
-        if prompt.has_focus and not self.clear_failure():
+        if self._editing:
+            self._edit_no_more()
+            prompt.text = ""
+        elif prompt.has_focus and not self.clear_failure():
             self._transcript.focus()
         elif not prompt.has_focus:
             super().action_back()
@@ -145,34 +153,65 @@ class RunScreen(LabScreen):
 
     async def action_stop(self) -> None:
         """End the answer or the load under way."""
-        if self._state.startswith("loading"):
-            assert self._work is not None
-            self._work.cancel()
-        else:
-            self._set_state("stopping")
-            await self.lab.inference.stop()
+        await self._session.stop()
 
     def action_choose_model(self) -> None:
         """Open the picker."""
-        self.run_worker(self._choose_model(), group="dialog", exclusive=True)
+        self._open(self._choose_model())
 
     def action_settings(self) -> None:
         """Open the settings."""
-        self.run_worker(self._edit_settings(), group="dialog", exclusive=True)
+        self._open(self._edit_settings())
 
     def action_new_conversation(self) -> None:
-        """Forget what was said; the model stays loaded."""
-        if self._busy:
-            self._say_busy()
-            return
-        self._chat.clear()
-        self._transcript.clear_blocks()
-        self._reset_figures()
-        self._show_figures()
+        """Begin anew; what was said is kept, and the model stays loaded."""
+        if not self._say_busy():
+            self._begin_anew(is_raw=self._chat.is_raw)
+
+    def action_completion(self) -> None:
+        """Continue text as it is, or chat; either way in a new conversation."""
+        if not self._say_busy():
+            self._begin_anew(is_raw=not self._chat.is_raw)
+            self._prompt.focus()
+
+    def action_conversations(self) -> None:
+        """Find what was said before."""
+        if not self._say_busy():
+            self._open(self._choose_conversation())
+
+    def action_regenerate(self) -> None:
+        """Have the last answer made anew."""
+        if not self._say_busy() and self._has_model():
+            self.clear_failure()
+            self._session.regenerate()
+
+    def action_edit(self) -> None:
+        """Say an earlier message otherwise, and go on from there."""
+        if not self._say_busy():
+            self._open(self._choose_message())
+
+    def action_alternatives(self) -> None:
+        """Go back to an answer or message that another stands in for."""
+        if not self._say_busy():
+            self._open(self._choose_alternative())
+
+    def action_preset(self) -> None:
+        """Take samplers that go together."""
+        self._open(self._choose_preset())
+
+    def action_prompt_by_task(self) -> None:
+        """Take a prompt to try the model on."""
+        self._open(self._choose_prompt())
+
+    def action_figures(self) -> None:
+        """Show every figure, and the reason for each that is missing."""
+        from edgetui.screens.figures_dialog import FiguresDialog
+
+        self.app.push_screen(FiguresDialog(self._panel.figures))
 
     def action_unload(self) -> None:
         """Give the memory back."""
-        self._start(self._chat.unload)
+        self._session.unload()
 
     async def action_bench(self) -> None:
         """Measure this model properly."""
@@ -188,10 +227,8 @@ class RunScreen(LabScreen):
         """Look at the last answer token by token."""
         from edgetui.screens.token_inspector import inspect_last_answer
 
-        if self._busy:
-            self._say_busy()
-        else:
-            self.run_worker(inspect_last_answer(self), group="dialog", exclusive=True)
+        if not self._say_busy():
+            self._open(inspect_last_answer(self))
 
     def action_raw_text(self) -> None:
         """Show answers as they were written, or as Markdown."""
@@ -208,107 +245,51 @@ class RunScreen(LabScreen):
 
     def on_prompt_input_submitted(self, message: PromptInput.Submitted) -> None:
         """Enter."""
-        if self._busy:
-            self._say_busy()
-        elif self._chat.entry is None:
-            self.show_failure(Failure("bad_request", "No model is chosen: press ctrl+o and choose one."))
-        else:
-            self.clear_failure()
-            self._prompt.remember(message.text)
-            self._start(partial(self._answer, message.text))
+        if self._say_busy() or not self._has_model():
+            return
+        self.clear_failure()
+        self._prompt.remember(message.text)
+        instead_of = self._editing
+        self._edit_no_more()
+        self._session.say(message.text, instead_of)
 
-    # --- work ---------------------------------------------------------------------------------------------
+    # --- what the keys open -------------------------------------------------------------------------------
 
     async def open_model(self, entry: ModelEntry) -> None:
         """Load a model; the conversation goes on with it."""
-        if entry != self._chat.entry and not self._transcript.is_empty:
-            self._transcript.add_block("note", f"{entry.name} answers from here on")
         if entry != self._chat.entry:
+            if not self._transcript.is_empty:
+                self._transcript.add_block("note", f"{entry.name} answers from here on")
+            await self._take_last_profile(entry)
+            self._chat.entry = entry
             # Figures of one model under the name of another would be taken for its own.
-            self._reset_figures()
-            self._show_figures()
-        self._chat.entry = entry
+            self._feed.reset()
+            self._feed.show()
         self.clear_failure()
         # Whoever comes from another screen with a model comes to write.
-        self.query_one(PromptInput).focus()
-        self._start(self._load)
+        self._prompt.focus()
+        self._session.load()
 
-    @property
-    def _busy(self) -> bool:
-        return self._work is not None and not self._work.is_finished
-
-    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a load, an answer or an unload; whatever was under way ends first."""
-
-        async def in_turn() -> None:
-            async with self._turn_over:
-                try:
-                    await work()
-                except EdgetuiError as error:
-                    if error.failure.kind != "cancelled":
-                        self.show_failure(error)
-                finally:
-                    self._set_state("ready" if self._chat.loaded is not None else "not loaded")
-                    self._show_model()
-                    self.call_later(self.refresh_bindings)
-
-        self._work = self.run_worker(in_turn(), group="model", exclusive=True)
-        self.refresh_bindings()
-
-    async def _load(self) -> None:
-        percent = -1
-
-        def show_progress(fraction: float) -> None:
-            nonlocal percent
-            if int(fraction * 100) != percent:
-                percent = int(fraction * 100)
-                self._set_state(f"loading {percent} %")
-
-        if self._chat.loaded is None:
-            self._set_state("loading")
-            self._show_model()
-            await self._chat.load(show_progress)
-
-    async def _answer(self, text: str) -> None:
-        transcript = self._transcript
-        await self._load()
-        self._show_model()
-        self._reset_figures()
-        transcript.add_block("user", text)
-        transcript.add_block("answer")
-        self._set_state("prefill")
-        answered = False
+    async def _take_last_profile(self, entry: ModelEntry) -> None:
+        """The settings that the model was last run with under a name; what came from another model's name goes."""
+        chat, defaults = self._chat, self.lab.settings
         try:
-            interval_s = self._chat.frame_interval_s(self.lab.settings.frames_per_second)
-            async for event in self._chat.ask(text, interval_s):
-                if isinstance(event, Tokens):
-                    answered = True
-                    self._take_tokens(transcript, event)
-                elif isinstance(event, PromptReady):
-                    self._figures = self._figures._replace(
-                        reused_tokens=event.reused_tokens, prompt_tokens=event.prompt_tokens
-                    )
-                    self._show_figures()
-                elif isinstance(event, PrefillProgress):
-                    self._figures = self._figures._replace(prefill_tps=prefill_tps(event.done_tokens, event.elapsed_s))
-                    if event.done_tokens < event.total_tokens and self._state != "stopping":
-                        self._set_state(f"prefill {event.done_tokens}/{event.total_tokens}")
-                elif isinstance(event, Finished):
-                    self._show_text(transcript)
-                    self._take_end(transcript, event)
-        except EdgetuiError:
-            if not answered:
-                self._prompt.restore(text)
-            raise
-        finally:
-            self._show_text(transcript)
-            transcript.finish_block()
+            profile = await self.lab.profiles.last_used(model_key(entry))
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        if profile is not None:
+            chat.load_settings, chat.sampling, chat.profile = profile.load, profile.sampling, profile.name
+            chat.system_prompt = profile.system_prompt
+        elif chat.profile:
+            chat.load_settings, chat.sampling, chat.profile = defaults.load, defaults.sampling, ""
+            chat.system_prompt = defaults.system_prompt
 
     async def _choose_model(self) -> None:
         from edgetui.screens.model_picker import ModelPicker
 
         try:
-            entries = [*await self.lab.servers.entries(), *await self.lab.catalog.scan()]
+            entries = await self.lab.catalog.scan()
         except EdgetuiError as error:
             self.show_failure(error)
             return
@@ -317,113 +298,123 @@ class RunScreen(LabScreen):
             await self.open_model(entry)
 
     async def _edit_settings(self) -> None:
-        from edgetui.screens.run_settings_dialog import RunSettings, run_settings_dialog, run_settings_of
+        from edgetui.screens.run_fields import RunSettings
+        from edgetui.screens.run_settings_dialog import RunSettingsDialog
 
         chat = self._chat
         settings = RunSettings(chat.load_settings, chat.sampling, chat.system_prompt)
-        values = await self.app.push_screen_wait(run_settings_dialog(settings))
+        dialog = RunSettingsDialog(settings, chat.entry, self.lab.profiles, chat.profile)
+        values = await self.app.push_screen_wait(dialog)
         if values is not None:
-            chosen = run_settings_of(values, settings)
-            reload = chosen.load != chat.load_settings and chat.loaded is not None
-            chat.load_settings, chat.sampling, chat.system_prompt = chosen
+            chosen = dialog.chosen(values)
+            reload = chosen.settings.load != chat.load_settings and chat.loaded is not None
+            chat.load_settings, chat.sampling, chat.system_prompt = chosen.settings
+            chat.profile = chosen.profile
             if reload:
-                self._start(self._load)
+                self._session.load()
             self._show_model()
+
+    async def _choose_preset(self) -> None:
+        from edgetui.screens.run_choices import choose_preset
+
+        chat = self._chat
+        sampling = await choose_preset(self.app, chat.entry, chat.sampling)
+        if sampling is not None and sampling != chat.sampling:
+            chat.sampling, chat.profile = sampling, ""
+            self._show_model()
+
+    async def _choose_prompt(self) -> None:
+        from edgetui.screens.run_choices import choose_prompt
+
+        text = await choose_prompt(self.app)
+        if text is not None:
+            self._write(text)
+
+    async def _choose_conversation(self) -> None:
+        from edgetui.screens.conversations_dialog import ConversationsDialog
+
+        entry = self._chat.entry
+        dialog = ConversationsDialog(
+            self.lab.conversations, model_key(entry) if entry is not None else "", entry.name if entry else ""
+        )
+        chosen = await self.app.push_screen_wait(dialog)
+        if chosen is None:
+            return
+        try:
+            self._chat.resume(await self.lab.conversations.get(chosen))
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self._edit_no_more()
+        self._session.show_conversation()
+        self._feed.reset()
+        self._feed.show()
+        self._show_model()
+        self._prompt.focus()
+
+    async def _choose_message(self) -> None:
+        from edgetui.screens.run_choices import choose_message
+
+        turn = await choose_message(self.app, self._chat.conversation)
+        if turn is not None:
+            self._editing = turn.number
+            self.query_one("#sign", Static).update("e")
+            self._write(turn.content)
+
+    async def _choose_alternative(self) -> None:
+        from edgetui.screens.run_choices import choose_alternative
+
+        number = await choose_alternative(self.app, self._chat.conversation)
+        if number is None:
+            if not any(len(self._chat.conversation.alternatives(t.number)) > 1 for t in self._chat.conversation.path):
+                self.show_failure(
+                    Failure("bad_request", "There is no other answer yet: ctrl+r makes one, e edits a message.")
+                )
+            return
+        self._chat.choose(number)
+        self._session.show_conversation()
 
     # --- what is shown ------------------------------------------------------------------------------------
 
-    def _take_tokens(self, transcript: Transcript, event: Tokens) -> None:
-        self._rate.add(event.times_ns)
-        self._history.add(event.times_ns)
-        self._unshown += event.text
-        self._unshown_tokens += len(event.times_ns)
-        if self.lab_app.terminal_backlog > _MOST_BACKLOG:
-            # The terminal is behind: more now would only make it later.
-            return
-        self._show_text(transcript)
-        first = self._figures.ttft_s is None
-        if first or self._rate.last_ns - self._rate_shown_ns >= _RATE_EVERY_NS:
-            self._rate_shown_ns = self._rate.last_ns
-            self._rates_shown += 1
-            if self._state.startswith("prefill"):
-                self._state = "decoding"
-            if first or self._rates_shown % _COMPANY_EVERY == 0:
-                self._measure(event.context_used)
-            else:
-                self._figures = self._figures._replace(
-                    decode_tps=self._rate.recent_tps(), rates_tps=self._history.rates_tps
-                )
-                self._show_figures()
+    def _open(self, dialog: Coroutine[object, object, None]) -> None:
+        self.run_worker(dialog, group="dialog", exclusive=True)
 
-    def _show_text(self, transcript: Transcript) -> None:
-        if self._unshown:
-            transcript.append(self._unshown, self._unshown_tokens)
-            self._unshown, self._unshown_tokens = "", 0
+    def _write(self, text: str) -> None:
+        """Have a text stand in the prompt, to be changed or sent."""
+        self._prompt.text = ""
+        self._prompt.restore(text)
+        self._prompt.focus()
 
-    def _take_end(self, transcript: Transcript, event: Finished) -> None:
-        self._measure(event.context_used)
-        self._figures = self._figures._replace(
-            mean_tps=decode_tps(event.generated_tokens, event.decode_s),
-            prefill_tps=prefill_tps(event.prefill_tokens, event.prefill_s),
-            ttft_s=event.ttft_s,
-            tokens=event.generated_tokens,
-        )
-        self._show_figures()
-        if event.reason in _ENDINGS:
-            transcript.add_block("note", _ENDINGS[event.reason])
+    def _begin_anew(self, *, is_raw: bool) -> None:
+        self._edit_no_more()
+        self._chat.clear(is_raw=is_raw)
+        self._transcript.clear_blocks()
+        self._feed.reset()
+        self._feed.show()
+        self._show_model()
+        self.refresh_bindings()
 
-    def _measure(self, context_used: int) -> None:
-        """Figures from the tokens so far."""
-        rate = self._rate
-        loaded = self._chat.loaded
-        self._figures = self._figures._replace(
-            decode_tps=rate.recent_tps(),
-            rates_tps=self._history.rates_tps,
-            mean_tps=rate.mean_tps,
-            itl_p50_s=rate.interval_s(50),
-            itl_p95_s=rate.interval_s(95),
-            itl_p99_s=rate.interval_s(99),
-            ttft_s=rate.ttft_s,
-            tokens=rate.token_count,
-            context_used=context_used,
-            context_tokens=loaded.context_tokens if loaded is not None else None,
-        )
-        self._show_figures()
+    def _edit_no_more(self) -> None:
+        self._editing = 0
+        self.query_one("#sign", Static).update(">")
 
-    def _reset_figures(self) -> None:
-        self._rate = TokenRate()
-        self._history = RateHistory(CHART_SPANS)
-        self._rate_shown_ns = self._rates_shown = 0
-        loaded = self._chat.loaded
-        self._figures = RunFigures(context_tokens=loaded.context_tokens if loaded is not None else None)
+    def _say_busy(self) -> bool:
+        """Say that the model is at work, if it is."""
+        if self._session.busy:
+            self.show_failure(Failure("busy", "The model is still at work: esc stops it."))
+        return self._session.busy
 
-    def _set_state(self, state: str) -> None:
-        self._state = state
-        self._show_figures()
+    def _has_model(self) -> bool:
+        """Whether one is chosen; says so where none is."""
+        if self._chat.entry is None:
+            self.show_failure(Failure("bad_request", "No model is chosen: press ctrl+o and choose one."))
+        return self._chat.entry is not None
 
-    def _show_figures(self) -> None:
-        resident = self.lab.inference.resident_bytes()
-        self._panel.update(self._figures._replace(state=self._state, resident_bytes=resident))
-
-    def _say_busy(self) -> None:
-        self.show_failure(Failure("busy", "The model is still at work: esc stops it."))
+    async def _look(self) -> None:
+        if self._chat.loaded is not None:
+            self._feed.look(await self._meter.look())
 
     def _show_model(self) -> None:
-        entry, loaded = self._chat.entry, self._chat.loaded
-        if entry is None:
-            line = "No model: ctrl+o chooses one"
-            hint = (
-                "Press ctrl+o to choose a model, or enter on one in Models (f2).\n\nThen write below and press enter."
-            )
-        elif loaded is None:
-            state = "loading, esc cancels" if self._state.startswith("loading") else "not loaded: a prompt loads it"
-            line = f"{plain_line(entry.name)}   {state}"
-            hint = "Write below and press enter: the model is loaded first."
-        else:
-            line = (
-                f"{plain_line(entry.name)}   llama.cpp  {loaded.threads} threads  ctx {loaded.context_tokens}"
-                f"  batch {loaded.batch_tokens}  KV {loaded.kv_cache_type.upper()}"
-            )
-            hint = "Write below and press enter.  ctrl+s has the settings, pgup and pgdn scroll."
-        self._model_line.update(Content(line))
-        self._transcript.set_hint(hint)
+        state = self._feed.state
+        self._model_line.update(Content(model_line(self._chat, state)))
+        self._transcript.set_hint(hint_of(self._chat))

@@ -1,63 +1,106 @@
-"""The settings of a run as fields of a dialog: how the model is loaded, how tokens are chosen, the system prompt."""
+"""The settings of a run: how the model is loaded, how tokens are chosen, and the profiles that keep them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-import msgspec
+from textual.binding import Binding
 
-from edgetui.config import Settings
-from edgetui.core.run_settings import KV_CACHE_TYPES, LoadSettings, SamplingSettings
 from edgetui.screens.fields_dialog import Field, FieldsDialog
+from edgetui.screens.run_fields import RunSettings, run_fields, run_settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from textual.binding import BindingType
 
-_Settings = TypeVar("_Settings", LoadSettings, SamplingSettings)
-
-
-class RunSettings(NamedTuple):
-    """Everything the dialog edits."""
-
-    load: LoadSettings
-    sampling: SamplingSettings
-    system_prompt: str
+    from edgetui.core.models import ModelEntry
+    from edgetui.services.profiles import Profiles
 
 
-_LOAD = (
-    ("context_tokens", "Context", "tokens; 0: the model's, at most 8192"),
-    ("batch_tokens", "Batch", "prompt tokens a decode call"),
-    ("threads", "Threads", "0: one a physical core"),
-    ("kv_cache_type", "KV cache", " ".join(KV_CACHE_TYPES)),
-)
-_SAMPLING = (
-    ("temperature", "Temperature", "0: greedy"),
-    ("top_k", "Top k", "0: off"),
-    ("top_p", "Top p", "1: off"),
-    ("min_p", "Min p", "0: off"),
-    ("repeat_penalty", "Repeat penalty", "1: off"),
-    ("repeat_last_tokens", "Repeat window", "tokens the penalty looks back"),
-    ("seed", "Seed", "empty: a new one each turn"),
-    ("max_tokens", "Most tokens", "0: until the model ends"),
-    ("ignore_eos", "Ignore end", "true: go on past the end mark"),
-)
+class Chosen(NamedTuple):
+    """What a person left the dialog with."""
+
+    settings: RunSettings
+    profile: str
+    """The profile that has these settings, empty for none."""
 
 
-def run_settings_dialog(settings: RunSettings) -> FieldsDialog:
-    """The dialog; what it gives goes through `run_settings_of`."""
-    fields = [
-        Field(type(struct), name, label, note, getattr(struct, name))
-        for struct, rows in ((settings.load, _LOAD), (settings.sampling, _SAMPLING))
-        for name, label, note in rows
+class RunSettingsDialog(FieldsDialog):
+    """`push_screen_wait` gives the checked values; `chosen` makes the settings of them."""
+
+    DEFAULT_CSS = """
+    RunSettingsDialog .label { width: 18; }
+    RunSettingsDialog .problem { padding-left: 18; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+l", "profiles", "Profiles", priority=True),
+        Binding("ctrl+f", "preset", "Preset", priority=True),
+        Binding("pagedown", "group(1)", "Next group", show=False, priority=True),
+        Binding("pageup", "group(-1)", "Group before", show=False, priority=True),
     ]
-    fields.append(Field(Settings, "system_prompt", "System prompt", "", settings.system_prompt))
-    return FieldsDialog("Settings of this run", fields)
 
+    def __init__(self, settings: RunSettings, entry: ModelEntry | None, profiles: Profiles, profile: str) -> None:
+        self._before = settings
+        self._entry = entry
+        self._profiles = profiles
+        self._profile = profile
+        self._profile_settings: RunSettings | None = settings if profile else None
+        title = "Settings" if entry is None else f"Settings for {entry.name}"
+        super().__init__(title, self._fields_of(settings), "ctrl+l profiles  ctrl+f presets  pgup/pgdn groups")
 
-def run_settings_of(values: Mapping[str, Any], before: RunSettings) -> RunSettings:
-    """The settings out of the dialog's checked values; what it has no field for stays as before."""
+    def chosen(self, values: dict[str, object]) -> Chosen:
+        """What was left behind."""
+        settings = run_settings_of(values, self._before)
+        return Chosen(settings, self._profile if settings == self._profile_settings else "")
 
-    def changed(settings: _Settings, rows: Sequence[tuple[str, str, str]]) -> _Settings:
-        return msgspec.structs.replace(settings, **{name: values[name] for name, _, _ in rows})
+    def action_profiles(self) -> None:
+        """Take up, keep, rename or delete a profile."""
+        self.run_worker(self._choose_profile(), group="choice", exclusive=True)
 
-    return RunSettings(changed(before.load, _LOAD), changed(before.sampling, _SAMPLING), values["system_prompt"])
+    def action_preset(self) -> None:
+        """Take samplers that go together."""
+        self.run_worker(self._choose_preset(), group="choice", exclusive=True)
+
+    def action_group(self, step: int) -> None:
+        """Go to the first field of another group."""
+        firsts = [
+            number
+            for number, field in enumerate(self._fields)
+            if number == 0 or field.group != self._fields[number - 1].group
+        ]
+        focused = self.focused.id if self.focused is not None else ""
+        here = next((number for number, field in enumerate(self._fields) if field.name == focused), 0)
+        group = max(index for index, first in enumerate(firsts) if first <= here)
+        target = firsts[max(0, min(len(firsts) - 1, group + step))]
+        self.query_one(f"#{self._fields[target].name}").focus()
+
+    async def _choose_profile(self) -> None:
+        from edgetui.screens.profiles_dialog import ProfilesDialog
+
+        values = await self.checked_values()
+        if values is None:
+            return
+        typed = run_settings_of(values, self._before)
+        profile = await self.app.push_screen_wait(ProfilesDialog(self._profiles, self._entry, typed))
+        if profile is not None:
+            settings = RunSettings(profile.load, profile.sampling, profile.system_prompt)
+            self._profile, self._profile_settings = profile.name, settings
+            self._take(settings)
+
+    async def _choose_preset(self) -> None:
+        from edgetui.screens.run_choices import choose_preset
+
+        values = await self.checked_values()
+        if values is None:
+            return
+        typed = run_settings_of(values, self._before)
+        sampling = await choose_preset(self.app, self._entry, typed.sampling)
+        if sampling is not None:
+            self._take(typed._replace(sampling=sampling))
+
+    def _take(self, settings: RunSettings) -> None:
+        # What has no field for this engine comes along too.
+        self._before = settings
+        self.fill(self._fields_of(settings))
+
+    def _fields_of(self, settings: RunSettings) -> list[Field]:
+        return run_fields(settings, self._entry.format if self._entry is not None else None)

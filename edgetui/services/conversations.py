@@ -112,13 +112,17 @@ class Conversations:
         conversation = await self.get(conversation_id)
         return as_markdown(conversation) if kind == "markdown" else as_json(conversation)
 
-    async def export_to(self, conversation_id: str, path: Path) -> None:
-        """Write it to a new file, as JSON where the name ends so; raises `EdgetuiError` where that cannot be."""
+    async def export_to(self, conversation_id: str, path: Path) -> Path:
+        """Write it to a new file, as JSON where the name ends so; gives its whole path.
+
+        Raises `EdgetuiError` where that cannot be.
+        """
         text = await self.export(conversation_id, "json" if path.suffix.lower() == ".json" else "markdown")
-        await asyncio.to_thread(_write_new, path, text)
+        return await asyncio.to_thread(_write_new, path, text)
 
 
-def _write_new(path: Path, text: str) -> None:
+def _write_new(path: Path, text: str) -> Path:
+    path = path.expanduser().absolute()
     try:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
@@ -126,3 +130,4 @@ def _write_new(path: Path, text: str) -> None:
         raise EdgetuiError("exists", f"{path} is there already: take another name.") from error
     except OSError as error:
         raise EdgetuiError("no_permission", f"{path} cannot be written ({error.strerror}).") from error
+    return path
