@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
@@ -12,22 +14,16 @@ from edgetui.core.units import format_bytes
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.failures import context_failure, load_failure
+from edgetui.engines.llama_cpp.native_params import context_params, draft_settings
 from edgetui.engines.llama_cpp.repack import repacked_bytes
 from edgetui.worker.protocol import MemoryEstimated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from edgetui.core.run_settings import LoadSettings
     from edgetui.formats.gguf_header import GgufHeader
 
-DEFAULT_CONTEXT_TOKENS = 8192
-"""Context taken when none is asked for and the model knows a longer one: room for a chat, cheap on a board."""
-
-_GGML_TYPES = {
-    "f32": 0, "f16": 1, "q4_0": 2, "q4_1": 3, "q5_0": 6, "q5_1": 7, "q8_0": 8, "iq4_nl": 20, "bf16": 30,
-}  # fmt: skip
 _CACHE_LINE = re.compile(r"llama_(?:kv_cache|memory_recurrent)\w*: size =\s*([\d.]+) MiB")
 _COMPUTE_LINE = re.compile(r"compute buffer size\s*=\s*([\d.]+) MiB")
 _OUTPUT_LINE = re.compile(r"output buffer size\s*=\s*([\d.]+) MiB")
@@ -105,32 +101,20 @@ class Simulation:
             runtime = host.resident_bytes()
         finally:
             lib.llama_free(context)
-        return MemoryParts(
+        if settings.use_mmap:
             # The whole file is mapped and read once (MAP_POPULATE in llama-mmap.cpp), also what is copied then.
-            weights_mapped=self._header.size_bytes,
-            weights_copied=repacked_bytes(self._header),
+            mapped, copied = self._header.size_bytes, repacked_bytes(self._header)
+        else:
+            # Each tensor is read into a buffer of the kind that suits it, once.
+            mapped, copied = 0, sum(tensor.size_bytes for tensor in self._header.tensors)
+        return MemoryParts(
+            weights_mapped=mapped,
+            weights_copied=copied + _adapter_bytes(settings),
             kv_cache=log.cache_bytes,
             compute=log.compute_bytes,
             output=log.output_bytes,
             runtime=runtime,
         )
-
-
-def context_params(lib: Any, header: GgufHeader, settings: LoadSettings) -> Any:
-    """Native parameters of a context for these settings."""
-    trained = header.context_length or DEFAULT_CONTEXT_TOKENS
-    context_tokens = settings.context_tokens or min(trained, DEFAULT_CONTEXT_TOKENS)
-    threads = settings.threads or host.default_threads()
-    params = lib.llama_context_default_params()
-    params.n_ctx = context_tokens
-    params.n_batch = params.n_ubatch = min(settings.batch_tokens, context_tokens)
-    params.n_threads = params.n_threads_batch = threads
-    params.type_k = params.type_v = _GGML_TYPES[settings.kv_cache_type]
-    params.no_perf = True
-    # Only the last token's logits are ever read; room for a whole batch of them would cost vocabulary x batch x 4
-    # bytes, more than a small model's weights.
-    params.n_outputs_max = 1
-    return params
 
 
 def estimate_memory(path: Path, settings: Sequence[LoadSettings]) -> MemoryEstimated:
@@ -141,12 +125,15 @@ def estimate_memory(path: Path, settings: Sequence[LoadSettings]) -> MemoryEstim
     """
     from edgetui.formats.gguf import check_loadable
 
+    # What answers is part of the process that is asked about.
+    import_module("edgetui.engines.llama_cpp.conversation")
     lib, header = library.load(), check_loadable(path)
     found: list[MemoryParts | None] = []
     with Simulation.of(lib, header) as simulation:
         for each in settings:
             try:
-                found.append(simulation.memory(each, context_params(lib, header, each)))
+                parts = simulation.memory(each, context_params(lib, header, each))
+                found.append(_with_draft(lib, parts, header, each))
             except EdgetuiError:
                 if not found:
                     raise
@@ -154,6 +141,31 @@ def estimate_memory(path: Path, settings: Sequence[LoadSettings]) -> MemoryEstim
     first = context_params(lib, header, settings[0])
     return MemoryEstimated(
         parts=tuple(found), context_tokens=int(first.n_ctx), available_bytes=host.available_memory_bytes()
+    )
+
+
+def _adapter_bytes(settings: LoadSettings) -> int:
+    """Adapters are read into memory whole; one that is not there is said when it is loaded."""
+    return sum(path.stat().st_size for each in settings.adapters if (path := Path(each.path)).is_file())
+
+
+def _with_draft(lib: Any, parts: MemoryParts, header: GgufHeader, settings: LoadSettings) -> MemoryParts:
+    """The parts together with those of the draft model, which has a context of the same length."""
+    if not settings.draft_model:
+        return parts
+    from edgetui.formats.gguf import check_loadable
+
+    draft = check_loadable(Path(settings.draft_model))
+    of_draft = draft_settings(settings, int(context_params(lib, header, settings).n_ctx))
+    with Simulation.of(lib, draft) as simulation:
+        more = simulation.memory(of_draft, context_params(lib, draft, of_draft))
+    return MemoryParts(
+        weights_mapped=parts.weights_mapped + more.weights_mapped,
+        weights_copied=parts.weights_copied + more.weights_copied,
+        kv_cache=parts.kv_cache + more.kv_cache,
+        compute=parts.compute + more.compute,
+        output=parts.output + more.output,
+        runtime=more.runtime,
     )
 
 

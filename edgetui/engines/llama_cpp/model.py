@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp import library
-from edgetui.engines.llama_cpp.allocation import BufferSizes, context_params, require_memory
+from edgetui.engines.llama_cpp.adapters import load_adapters
+from edgetui.engines.llama_cpp.allocation import BufferSizes, require_memory
 from edgetui.engines.llama_cpp.failures import context_failure, load_failure
+from edgetui.engines.llama_cpp.native_params import context_params, model_params, prepare_process, remarks
 from edgetui.engines.stopping import StopFlag
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ class LoadedModel:
         self.threads = 0
         self.kv_cache_bytes = 0
         self.memory: Any = None
+        self.remarks: tuple[str, ...] = ()
+        """What of the settings could not be had."""
         # The context keeps the address of these for its whole life.
         self._stop = StopFlag()
         self._stop_data = ctypes.c_void_p(self._stop.native_data)
@@ -58,10 +62,15 @@ class LoadedModel:
         params = context_params(lib, header, settings)
         adjust_context(params)
         require_memory(lib, header, settings, params)
-        stop = stop or StopFlag()
-        loaded = cls(lib, _load_weights(lib, path, on_progress, stop), path)
+        prepare_process(lib, settings)
+        stop, log = stop or StopFlag(), BufferSizes()
+        with library.capture_log(log.read):
+            model = _load_weights(lib, path, settings, on_progress, stop)
+        loaded = cls(lib, model, path)
         try:
-            loaded._make_context(settings, params)
+            buffers = loaded._make_context(settings, params)
+            load_adapters(lib, loaded.model, loaded.context, settings.adapters)
+            loaded.remarks = remarks(settings, log.text, buffers.text)
         except BaseException:
             loaded.close()
             raise
@@ -129,7 +138,7 @@ class LoadedModel:
             self._lib.llama_model_free(self.model)
             self.model = None
 
-    def _make_context(self, settings: LoadSettings, params: Any) -> None:
+    def _make_context(self, settings: LoadSettings, params: Any) -> BufferSizes:
         lib = self._lib
         buffers = BufferSizes()
         with library.capture_log(buffers.read):
@@ -141,9 +150,12 @@ class LoadedModel:
         self.threads = int(params.n_threads)
         self.kv_cache_bytes = buffers.cache_bytes
         self.memory = lib.llama_get_memory(self.context)
+        return buffers
 
 
-def _load_weights(lib: Any, path: Path, on_progress: Callable[[float], None], stop: StopFlag) -> Any:
+def _load_weights(
+    lib: Any, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag
+) -> Any:
     last = 0.0
 
     def report(fraction: float, _data: object) -> bool:
@@ -154,7 +166,7 @@ def _load_weights(lib: Any, path: Path, on_progress: Callable[[float], None], st
             on_progress(fraction)
         return not stop.is_set
 
-    params = lib.llama_model_default_params()
+    params = model_params(lib, settings)
     # Kept in a name of its own: the struct holds only its address.
     callback = lib.llama_progress_callback(report)
     params.progress_callback = callback

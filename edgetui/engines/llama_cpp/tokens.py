@@ -16,7 +16,10 @@ class Vocabulary:
         self._lib = lib
         self._vocab = vocab
         self._buffer = ctypes.create_string_buffer(256)
+        self._pieces: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
         self.adds_bos = bool(lib.llama_vocab_get_add_bos(vocab))
+        self.size = int(lib.llama_vocab_n_tokens(vocab))
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
         """Token ids of `text`; special tokens written out in it are taken as such, unless they are text like any."""
@@ -33,10 +36,18 @@ class Vocabulary:
 
     def piece(self, token: int, *, special: bool = False) -> bytes:
         """Bytes of one token; empty for control tokens unless `special`."""
+        if special:
+            return self._ask_for_piece(token, special)
+        piece = self._pieces.get(token)
+        if piece is None:
+            piece = self._pieces[token] = self._ask_for_piece(token, special)
+        return piece
+
+    def _ask_for_piece(self, token: int, special: bool) -> bytes:
         length = self._lib.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, special)
         if length < 0:
             self._buffer = ctypes.create_string_buffer(-length)
-            return self.piece(token, special=special)
+            return self._ask_for_piece(token, special)
         return self._buffer.raw[:length]
 
     def special_text(self, token: int) -> str:
@@ -55,7 +66,10 @@ class Vocabulary:
 
     def ends_generation(self, token: int) -> bool:
         """Whether the model says with this token that it is done."""
-        return bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+        ends = self._ends.get(token)
+        if ends is None:
+            ends = self._ends[token] = bool(self._lib.llama_vocab_is_eog(self._vocab, token))
+        return ends
 
 
 def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
