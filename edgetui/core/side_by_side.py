@@ -92,9 +92,9 @@ class ComparisonRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Index of the column that the person liked best."""
 
 
-def column_labels(columns: Sequence[tuple[ModelEntry, LoadSettings, SamplingSettings]]) -> list[str]:
-    """What tells the columns apart: the model's name, and what of its settings differs from another's of that model."""
-    labels: list[str] = []
+def column_traits(columns: Sequence[tuple[ModelEntry, LoadSettings, SamplingSettings]]) -> list[str]:
+    """For each column what of its settings differs from another's of the same model, empty where nothing does."""
+    found = []
     for index, (entry, load, sampling) in enumerate(columns):
         others = [column for place, column in enumerate(columns) if column[0].name == entry.name and place != index]
         traits = [
@@ -103,8 +103,16 @@ def column_labels(columns: Sequence[tuple[ModelEntry, LoadSettings, SamplingSett
             for field in mine.__struct_fields__
             if any(getattr(other[number], field) != getattr(mine, field) for other in others)
         ]
-        labels.append(f"{entry.name} ({', '.join(traits)})" if traits else entry.name)
-    # Two columns alike in everything are still two.
+        found.append(", ".join(traits))
+    return found
+
+
+def column_labels(columns: Sequence[tuple[ModelEntry, LoadSettings, SamplingSettings]]) -> list[str]:
+    """What tells the columns apart: the model's name with its traits, and a number where those are alike too."""
+    traits = column_traits(columns)
+    labels = [
+        f"{entry.name} ({trait})" if trait else entry.name for (entry, _, _), trait in zip(columns, traits, strict=True)
+    ]
     return [
         f"{label} #{labels[:place].count(label) + 1}" if labels.count(label) > 1 else label
         for place, label in enumerate(labels)

@@ -77,6 +77,7 @@ class ModelsScreen(ModelCareScreen):
         Binding("enter", "open('run')", "Run", priority=True, id="models.run"),
         Binding("q", "open('quantize')", "Quantize", id="models.quantize"),
         Binding("b", "open('bench')", "Bench", id="models.bench"),
+        Binding("ctrl+k", "side_by_side", "Side by side", show=False, id="models.side_by_side"),
         Binding("e", "tensors", "Tensors", id="models.tensors"),
         Binding("m", "quality", "Quality", id="models.quality"),
         Binding("f", "fit", "Fit", id="models.fit"),
@@ -154,6 +155,15 @@ class ModelsScreen(ModelCareScreen):
             from edgetui.screens.convert import ConvertScreen
 
             self.app.push_screen(ConvertScreen(self.marked))
+        elif self.marked is not None:
+            self.show_failure(Failure("unsupported", why_no_chat(self.marked)))
+
+    async def action_side_by_side(self) -> None:
+        """Let the marked model answer beside others."""
+        from edgetui.screens.side_by_side import open_side_by_side
+
+        if self.marked is not None and self.marked.can_run:
+            await open_side_by_side(self.lab_app, self.marked)
         elif self.marked is not None:
             self.show_failure(Failure("unsupported", why_no_chat(self.marked)))
 
