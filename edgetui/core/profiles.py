@@ -9,15 +9,25 @@ from msgspec import Meta
 
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
 
+ProfileName = Annotated[str, Meta(min_length=1, max_length=60)]
+ProfileNote = Annotated[str, Meta(max_length=2000)]
+
+
+class ProfileLabel(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person writes on a profile."""
+
+    name: ProfileName = "profile"
+    note: ProfileNote = ""
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Named settings with what they are good for."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    name: ProfileName
     load: LoadSettings
     sampling: SamplingSettings
     system_prompt: str = ""
-    note: Annotated[str, Meta(max_length=2000)] = ""
+    note: ProfileNote = ""
     model_name: str = ""
     """As it was called when this was saved; the profile itself follows the model's content."""
     saved_at: float = 0.0

@@ -13,7 +13,7 @@ from textual.widgets.option_list import Option
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
-from edgetui.core.profiles import Profile
+from edgetui.core.profiles import ProfileLabel
 from edgetui.screens.confirm import ConfirmDialog
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.steady import SteadySize
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from edgetui.core.models import ModelEntry
+    from edgetui.core.profiles import Profile
     from edgetui.screens.run_fields import RunSettings
     from edgetui.services.profiles import Profiles
 
@@ -161,7 +162,10 @@ class ProfilesDialog(SteadySize, ModalScreen["Profile | None"]):
             await self._list()
 
     async def _ask(self, title: str, name: str, note: str) -> tuple[str, str] | None:
-        fields = [Field(Profile, "name", "Name", "", name), Field(Profile, "note", "Note", "", note)]
+        fields = [
+            Field(ProfileLabel, "name", "Name", "", name),
+            Field(ProfileLabel, "note", "Note", "", note),
+        ]
         values = await self.app.push_screen_wait(FieldsDialog(title, fields))
         return None if values is None else (values["name"], values["note"])
 

@@ -97,6 +97,7 @@ class RunScreen(LabScreen):
         self._looking: Timer | None = None
         self._editing = 0
         """Number of the message that what is written now will stand in for; 0 for none."""
+        self._in_dialog = False
 
     def compose_body(self) -> ComposeResult:
         """Model line, transcript and figures, prompt."""
@@ -114,8 +115,9 @@ class RunScreen(LabScreen):
         self._looking = self.set_interval(LOOK_EVERY_S, self._look)
 
     def on_screen_resume(self) -> None:
-        """Whoever comes here comes to write."""
-        self._prompt.focus()
+        """Whoever comes here from another screen comes to write; a dialog gives the focus back where it was."""
+        if not self._in_dialog:
+            self._prompt.focus()
         if self._looking is not None:
             self._looking.resume()
 
@@ -207,7 +209,10 @@ class RunScreen(LabScreen):
         """Show every figure, and the reason for each that is missing."""
         from edgetui.screens.figures_dialog import FiguresDialog
 
-        self.app.push_screen(FiguresDialog(self._panel.figures))
+        async def show() -> None:
+            await self.app.push_screen_wait(FiguresDialog(self._panel.figures))
+
+        self._open(show())
 
     def action_unload(self) -> None:
         """Give the memory back."""
@@ -377,7 +382,14 @@ class RunScreen(LabScreen):
     # --- what is shown ------------------------------------------------------------------------------------
 
     def _open(self, dialog: Coroutine[object, object, None]) -> None:
-        self.run_worker(dialog, group="dialog", exclusive=True)
+        async def while_open() -> None:
+            self._in_dialog = True
+            try:
+                await dialog
+            finally:
+                self._in_dialog = False
+
+        self.run_worker(while_open(), group="dialog", exclusive=True)
 
     def _write(self, text: str) -> None:
         """Have a text stand in the prompt, to be changed or sent."""

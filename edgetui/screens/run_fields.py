@@ -54,7 +54,7 @@ _SAMPLING_GROUP = "Sampling"
 _LIMITS = "Constraints"
 
 _LOAD = (
-    _Row("context_tokens", "Context", "tokens; 0: the model's, at most 8192", _LOAD_GROUP, _LOCAL),
+    _Row("context_tokens", "Context", "0: the model's, at most 8192", _LOAD_GROUP, _LOCAL),
     _Row("batch_tokens", "Batch", "prompt tokens a decode call", _LOAD_GROUP, _LOCAL),
     _Row("threads", "Threads", "0: one a physical core", _LOAD_GROUP, ("gguf", "onnx")),
     _Row("kv_cache_type", "KV cache", " ".join(KV_CACHE_TYPES), _LOAD_GROUP),
@@ -68,7 +68,7 @@ _LOAD = (
     _Row("numa", "NUMA", "off distribute isolate numactl", _ENGINE),
     _Row("rope_scaling", "RoPE scaling", "model none linear yarn", _ENGINE),
     _Row("rope_freq_base", "RoPE base", "0: the model's", _ENGINE),
-    _Row("rope_freq_scale", "RoPE scale", "0: the model's; 0.5: twice as long", _ENGINE),
+    _Row("rope_freq_scale", "RoPE scale", "0: the model's; 0.5: doubled", _ENGINE),
     _Row("prompt_cache", "Prompt cache", "true: kept on disk between loads", _ENGINE),
     _Row("adapters", "LoRA", "", _ENGINE),
     _Row("draft_model", "Draft model", "", _SPECULATION),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def model_line(chat: Chat, state: str) -> str:
-    """`NAME   llama.cpp  2 threads  ctx 8192  batch 512  KV F16  LoRA x  profile fast`, as far as each is so."""
+    """`NAME   llama.cpp  2 threads  ctx 8192  KV F16  LoRA x  profile fast  batch 512`, as far as each is so."""
     entry, loaded = chat.entry, chat.loaded
     if entry is None:
         return "No model: ctrl+o chooses one"
@@ -22,17 +22,17 @@ def model_line(chat: Chat, state: str) -> str:
         return f"{name}   {says}{_rest(chat)}"
     parts = [loaded.engine]
     if loaded.threads:
-        parts.append(f"{loaded.threads} threads")
+        parts.append(f"{loaded.threads} thread{'s' if loaded.threads > 1 else ''}")
     if loaded.context_tokens:
         parts.append(f"ctx {loaded.context_tokens}")
-    if loaded.batch_tokens:
-        parts.append(f"batch {loaded.batch_tokens}")
     if loaded.kv_cache_type:
         values = chat.load_settings.kv_cache_type_v
         parts.append(f"KV {loaded.kv_cache_type.upper()}{f'/{values.upper()}' if values else ''}")
     if loaded.backend not in ("CPU", ""):
         parts.append(loaded.backend)
-    return f"{name}   {'  '.join(plain_line(part) for part in parts)}{_rest(chat)}"
+    # The batch last: it is the first to be cut off in a narrow terminal.
+    batch = f"  batch {loaded.batch_tokens}" if loaded.batch_tokens else ""
+    return f"{name}   {'  '.join(plain_line(part) for part in parts)}{_rest(chat)}{batch}"
 
 
 def hint_of(chat: Chat) -> str:
