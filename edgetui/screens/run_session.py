@@ -58,7 +58,6 @@ class RunSession:
         self._unshown = ""
         """Text that came while the terminal was behind."""
         self._unshown_tokens = 0
-        self._unshown_tokens = 0
 
     # --- what can be asked --------------------------------------------------------------------------------
 
@@ -196,7 +195,6 @@ class RunSession:
         self._feed.add(event)
         self._unshown += event.text
         self._unshown_tokens += len(event.times_ns)
-        self._unshown_tokens += len(event.times_ns)
         if self._screen.lab_app.terminal_backlog > _MOST_BACKLOG:
             # The terminal is behind: more now would only make it later.
             return
@@ -219,7 +217,6 @@ class RunSession:
             self._transcript.add_block("user" if turn.role == "user" else "answer", turn.content)
             self._transcript.finish_block()
             self._note_end(turn)
-        self._transcript.finish_block()
 
     def _note_end(self, turn: Turn) -> None:
         """Say under an answer how it ended, when not by itself, and whether there are others."""
