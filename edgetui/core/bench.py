@@ -237,7 +237,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def ttft_s(self) -> float | None:
-        """Median time until the logits of a prompt's first token are there; None for other tests and without samples."""
+        """Median time until the logits for the first token are there; None for other tests and without samples."""
         return median(self.samples_ns) / 1e9 if self.test == "pp" and self.samples_ns else None
 
     @property

@@ -67,22 +67,22 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         shared = {
             "prompt_tokens": 0,
             "generated_tokens": 0,
-            "tests": tests,
+            # As plain values, so that each number is held against its limits too.
+            "tests": msgspec.to_builtins(tests),
             "repetitions": self.repetitions,
             "until_percent": self.until_percent,
             "budget_s": self.budget_s,
         }
         try:
-            # By way of convert, which holds each value against its limits.
             return tuple(
                 msgspec.convert({**shared, **dict(zip(VARIED, values, strict=True))}, BenchSettings)
                 for values in chosen
             )
         except msgspec.ValidationError as error:
             reason, _, where = str(error).replace("`", "").partition(" - at $.")
+            name = where.rpartition(".")[2].replace("_", "-")
             raise EdgetuiError(
-                "bad_request",
-                f"The value for {where.replace('_', ' ')} cannot be used: {reason[:1].lower()}{reason[1:]}.",
+                "bad_request", f"The value for {name} cannot be used: {reason[:1].lower()}{reason[1:]}."
             ) from error
 
     def varying(self) -> tuple[str, ...]:

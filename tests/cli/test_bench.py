@@ -86,3 +86,56 @@ async def test_ctrl_c_prints_the_rows_that_are_complete() -> None:
     status, out, _ = await interrupted_after("-p", "8", "-n", "100", "-r", "100", "-t", "1", line="tg100")
     assert status == 130
     assert "pp8" in out and "tg100" not in out
+
+
+async def test_lists_are_measured_in_every_combination() -> None:
+    options = ("-p", "4,8", "-n", "0", "-pg", "4,2", "-d", "0,4", "-r", "2", "-t", "1", "-fa", "0,1")
+    status, out, err = await edgetui("bench", MODEL, *options, "--json")
+    rows = json.loads(out)
+    assert status == 0 and "flash attention on: pp8 @ d4 2/2" in err
+    tests = ["pp4", "pp8", "pp4+tg2", "pp4 @ d4", "pp8 @ d4", "pp4+tg2 @ d4"]
+    assert [(row["flash_attention"], row["name"]) for row in rows] == [
+        (flash, test) for flash in ("off", "on") for test in tests
+    ]
+    assert all(row["median_ts"] > 0 and row["mad_ts"] >= 0 and row["interval_share"] > 0 for row in rows)
+
+
+async def test_repetitions_go_on_until_the_budget_ends() -> None:
+    status, out, _ = await edgetui(
+        *("bench", MODEL, "-p", "8", "-n", "0", "-r", "2", "-t", "1", "--until", "0.001%", "--budget", "1s", "--json")
+    )
+    (row,) = json.loads(out)
+    assert status == 0 and row["stopped_by"] == "budget" and sum(row["samples_ns"]) >= 1e9
+
+
+async def test_two_settings_by_turns_and_load_times_end_in_a_sentence() -> None:
+    status, out, _ = await edgetui(
+        *("bench", MODEL, "--ab", "--a", "fa=on", "--b", "fa=off", "-t", "1", "-p", "0", "-n", "2", "-r", "2")
+    )
+    first, second, verdict = out.splitlines()
+    assert status == 0 and first.startswith("flash attention on: ") and second.startswith("flash attention off: ")
+    assert "95 % interval" in verdict and "2 paired ABBA blocks" in verdict
+    status, out, _ = await edgetui("bench", MODEL, "--load-time", "-r", "1", "-t", "1", "--json")
+    assert status == 0 and json.loads(out)["warm"][0]["seconds"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--ab"], "Both sides are the same"),
+        (["--ab", MODEL, MODEL], "--ab compares two models"),
+        (["--soak", "soon"], "--soak takes a duration"),
+        (["--soak", "5s", "--ttft"], "one at a time"),
+        (["--load-time", MODEL], "takes one model"),
+        (["--ttft", "-p", "0"], "longest prompt"),
+        (["-t", "1,2", "-b", "0"], "batch-tokens"),
+    ],
+)
+async def test_a_study_that_cannot_be_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    status, out, err = await edgetui("bench", MODEL, *arguments)
+    assert (status, out) == (2, "") and sentence in err and err.count("\n") == 1
+
+
+async def test_a_budget_that_is_no_time_is_refused_by_autotune() -> None:
+    status, out, err = await edgetui("autotune", MODEL, "--budget", "1s")
+    assert (status, out) == (2, "") and "budget-s" in err and err.count("\n") == 1

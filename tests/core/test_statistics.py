@@ -8,8 +8,12 @@ import pytest
 
 from edgetui.core.statistics import (
     Interval,
+    bootstrap_ratio,
+    interval_share,
     mean,
     median,
+    median_deviation,
+    outliers,
     percentile,
     ratio_of_means,
     standard_deviation,
@@ -109,3 +113,43 @@ def test_wilsons_interval_is_that_of_the_tables() -> None:
     assert found.low == pytest.approx(0.0179, abs=1e-4) and found.high == pytest.approx(0.4042, abs=1e-4)
     assert wilson_interval(0, 0) == Interval(0.0, 1.0)
     assert wilson_interval(10, 10).high == pytest.approx(1.0)
+
+
+def test_the_median_deviation_is_not_moved_by_one_value_far_off() -> None:
+    assert median_deviation([1.0, 2.0, 3.0, 4.0, 100.0]) == 1.0
+    assert median_deviation([7.0]) is None
+
+
+def test_a_value_far_off_is_an_outlier_and_ordinary_spread_is_none() -> None:
+    assert outliers([100.0, 101.0, 99.0, 100.5, 60.0], 3.5) == (4,)
+    assert outliers([100.0, 101.0, 99.0, 100.5, 98.5], 3.5) == ()
+    # Too few to say, and half of them equal.
+    assert outliers([100.0, 101.0, 60.0], 3.5) == () and outliers([5.0, 5.0, 5.0, 6.0], 3.5) == ()
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    # R: t.test(c(98, 100, 102)) gives 95.03 to 104.97.
+    assert interval_share([98.0, 100.0, 102.0]) == pytest.approx(0.0497, abs=1e-4)
+    assert interval_share([98.0]) is None
+
+
+def test_the_bootstrap_promises_what_it_holds_also_for_few_pairs() -> None:
+    draw = random.Random(7)
+    for pairs, least in ((3, 0.85), (5, 0.88), (12, 0.90)):
+        covered = 0
+        for trial in range(200):
+            # A drift that falls on both of a pair, and noise of each by itself: a true ratio of 1.1.
+            drift = [draw.gauss(1, 0.2) for _ in range(pairs)]
+            a = [110 * max(0.2, level) * draw.gauss(1, 0.03) for level in drift]
+            b = [100 * max(0.2, level) * draw.gauss(1, 0.03) for level in drift]
+            found = bootstrap_ratio(a, b, seed=trial, draws=300)
+            covered += found is not None and found.low <= 1.1 <= found.high
+        assert covered >= least * 200, pairs
+
+
+def test_a_bootstrap_is_the_same_for_the_same_seed_and_takes_pairs_of_positive_values() -> None:
+    draw = random.Random(3)
+    a, b = [draw.gauss(110, 3) for _ in range(12)], [draw.gauss(100, 3) for _ in range(12)]
+    assert bootstrap_ratio(a, b, 1) == bootstrap_ratio(a, b, 1) != bootstrap_ratio(a, b, 2)
+    assert bootstrap_ratio(a, b[:2], 1) is None and bootstrap_ratio([1.0], [1.0], 1) is None
+    assert bootstrap_ratio([1.0, 0.0], [1.0, 1.0], 1) is None

@@ -36,6 +36,9 @@ FIRST_ROUND_SHARE = 0.3
 UNTIL_PERCENT = 1.0
 """How narrow the A/B's interval gets where the budget allows it."""
 
+WIDE = 1.05
+"""A gain of so much that the A/B could not exclude is worth another look."""
+
 
 def run(request: TuneRequest, job: RunningJob) -> Outcome:
     """Search, compare, and save a profile where something is shown to be faster."""

@@ -1,0 +1,53 @@
+"""What the options of `edgetui bench` mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgetui.cli import bench_options
+from edgetui.core.bench import BenchSettings
+from edgetui.core.failures import EdgetuiError
+
+
+def test_lists_and_llama_benchs_spellings_are_understood() -> None:
+    assert bench_options.numbers("128,512", "-p") == (128, 512)
+    assert bench_options.switches("0,1,auto,ON") == ("off", "on", "auto", "on")
+    assert bench_options.pair("512,128") == (512, 128)
+    assert bench_options.percent("2%") == bench_options.percent("2") == 2.0
+    assert [bench_options.seconds(text, "--soak") for text in ("90", "60s", "5m", "0.5h")] == [90, 60, 300, 1800]
+
+
+def test_a_sides_settings_have_short_and_long_names() -> None:
+    side = bench_options.side_settings("t=2, fa=1,ctk=q8_0,mmap=off,ub=128,gpu-layers=0", BenchSettings())
+    assert side == BenchSettings(
+        threads=2,
+        flash_attention="on",
+        kv_cache_type="q8_0",
+        use_mmap=False,
+        physical_batch_tokens=128,
+        gpu_layers=0,
+    )
+    assert bench_options.side_settings("", side) == side
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: bench_options.numbers("1,x", "-p"), "-p takes whole numbers"),
+        (lambda: bench_options.pair("512"), "-pg takes a prompt and a generation"),
+        (lambda: bench_options.percent("many"), "--until takes a percentage"),
+        (lambda: bench_options.seconds("0s", "--soak"), "--soak takes a duration"),
+        (lambda: bench_options.seconds("inf", "--soak"), "--soak takes a duration"),
+        (lambda: bench_options.side_settings("speed=9", BenchSettings()), "'speed=9' is none"),
+        (lambda: bench_options.side_settings("threads", BenchSettings()), "'threads' is none"),
+        (lambda: bench_options.side_settings("threads=x", BenchSettings()), "threads takes whole numbers"),
+        (lambda: bench_options.side_settings("threads=-1", BenchSettings()), "value for threads"),
+        (lambda: bench_options.side_settings("ctk=q9", BenchSettings()), "value for kv-cache-type"),
+        (lambda: bench_options.matrix({"flash_attention": ("maybe",)}), "value for flash-attention"),
+    ],
+)
+def test_what_is_not_understood_is_named(make: object, sentence: str) -> None:
+    assert callable(make)
+    with pytest.raises(EdgetuiError, match=sentence) as caught:
+        make()
+    assert caught.value.failure.kind == "bad_request"

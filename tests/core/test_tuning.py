@@ -1,0 +1,87 @@
+"""What an autotune tries, and which candidates go on."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from edgetui.core.bench import BenchSettings
+from edgetui.core.models import ModelFormat
+from edgetui.core.studies import Candidate, Goal
+from edgetui.core.tuning import DEFAULTS, better_half, candidates, fastest, thread_counts
+
+
+def tried(goal: Goal, model_format: ModelFormat = "gguf", *, gpu: bool = False, kv: bool = False) -> list[Candidate]:
+    return candidates(
+        BenchSettings(),
+        goal,
+        model_format,
+        physical=4,
+        logical=8,
+        has_accelerator=gpu,
+        allow_kv_types=kv,
+    )
+
+
+def test_the_defaults_come_first_and_every_label_is_its_own() -> None:
+    for goal in ("decode", "prefill"):
+        found = tried(goal, gpu=True, kv=True)
+        assert found[0].label == DEFAULTS and found[0].settings == BenchSettings()
+        assert len({each.label for each in found}) == len(found) == len({each.settings for each in found})
+
+
+def test_threads_are_the_counts_worth_trying() -> None:
+    assert thread_counts(4, 8) == (8, 3, 2, 7, 1) and thread_counts(2, 2) == (1,) and thread_counts(1, 1) == ()
+    assert {each.settings.threads for each in tried("decode")} == {0, 8, 3, 2, 7, 1}
+
+
+def test_what_changes_answers_is_tried_only_when_it_may_be() -> None:
+    assert {each.settings.kv_cache_type for each in tried("decode")} == {"f16"}
+    assert {each.settings.kv_cache_type for each in tried("decode", kv=True)} == {"f16", "q8_0"}
+
+
+def test_layers_on_a_gpu_are_tried_where_there_is_one() -> None:
+    assert {each.settings.gpu_layers for each in tried("decode")} == {-1}
+    assert {each.settings.gpu_layers for each in tried("decode", gpu=True)} == {-1, 0}
+
+
+def test_the_physical_batch_matters_to_prefill_alone() -> None:
+    assert {each.settings.physical_batch_tokens for each in tried("decode")} == {512}
+    assert {each.settings.physical_batch_tokens for each in tried("prefill")} == {512, 128, 256, 1024}
+
+
+@pytest.mark.parametrize(("model_format", "varied"), [("onnx", {"threads"}), ("mlx", set())])
+def test_an_engine_is_asked_for_what_it_has(model_format: ModelFormat, varied: set[str]) -> None:
+    default = msgspec.structs.asdict(BenchSettings())
+    found = {
+        name
+        for each in tried("prefill", model_format)
+        for name, value in msgspec.structs.asdict(each.settings).items()
+        if value != default[name]
+    }
+    assert found == varied
+
+
+def candidate(label: str, *ms: int, rounds: int = 1, problem: str = "") -> Candidate:
+    samples = tuple(each * 1_000_000 for each in ms)
+    return Candidate(label=label, settings=BenchSettings(), samples_ns=samples, rounds=rounds, problem=problem)
+
+
+def test_the_faster_half_goes_on_by_median_without_those_that_failed() -> None:
+    measured = [
+        candidate("slow", 9, 9, 1),
+        candidate("a", 2, 50, 2),
+        candidate("b", 3),
+        candidate("x", 1, problem="no"),
+    ]
+    assert [each.label for each in better_half(measured)] == ["a", "b"]
+    assert [each.label for each in better_half(measured[:1])] == ["slow"]
+    assert better_half(measured[3:]) == []
+
+
+def test_the_fastest_is_of_those_that_came_furthest() -> None:
+    lucky = candidate("lucky once", 1)
+    assert fastest([lucky, candidate("a", 4, 5, rounds=2), candidate("b", 3, 4, rounds=2)]) == candidate(
+        "b", 3, 4, rounds=2
+    )
+    assert fastest([candidate("x", 1, problem="no")]) is None
