@@ -47,7 +47,6 @@ class Generation:
         self._has_text = False
         self._is_thinking = False
         self._finish_reason = ""
-        self._is_done = False
 
     def run(self, body: dict[str, Any], stop: StopFlag) -> Finished:
         """Ask and answer; raises `EdgetuiError`, what came before the failure having been sent."""
@@ -79,7 +78,6 @@ class Generation:
                     for event in reader.feed(piece):
                         chunk = read_chunk(event)
                         if chunk is None:
-                            self._is_done = True
                             return
                         self._take(chunk)
                         if self._answer.stop_text:
@@ -91,9 +89,9 @@ class Generation:
                 "network", "sent an event that is no JSON of a completion: see its log, then ask again.", str(error)
             ) from error
         except EdgetuiError:
-            if self._finish_reason and self._is_done:
-                return
-            raise
+            # What is lost after the end is none of the answer.
+            if not self._finish_reason:
+                raise
         if not self._finish_reason:
             # Some servers leave out [DONE]; none leaves out both.
             where = "" if reader.is_between else ", in the middle of an event"
@@ -103,6 +101,7 @@ class Generation:
 
     def _take(self, chunk: Chunk) -> None:
         if chunk.error is not None:
+            self._finish_reason = ""
             raise self._link.sentences.of_words(chunk.error)
         if (progress := chunk.prompt_progress) is not None:
             self._prompt_tokens, self._reused_tokens = progress.total, progress.cache
@@ -117,12 +116,14 @@ class Generation:
             self._prompt_tokens = chunk.timings.prompt_n + chunk.timings.cache_n
             self._reused_tokens = chunk.timings.cache_n
         for choice in chunk.choices[:1]:
-            text = self._text_of(choice)
-            # The end mark is a token without text; who counts as it streams counts it too.
-            if text or (self._has_text and self._model.counts_on and self._counted_by_server() > self._counted):
+            if text := self._text_of(choice):
                 self._say(text)
             if choice.finish_reason:
                 self._finish_reason = choice.finish_reason
+        is_counting = self._has_text and self._model.counts_on and not self._answer.stop_text
+        if is_counting and self._counted_by_server() > self._counted:
+            # The end mark is a token without text; who counts as it streams counts it too.
+            self._say("")
 
     def _say(self, text: str) -> None:
         if not self._has_text:
@@ -131,7 +132,7 @@ class Generation:
                 self._be_ready()
                 prefill = max(self._prompt_tokens - self._reused_tokens, 0)
                 self._tell_progress(prefill, prefill, (time.perf_counter_ns() - self._arrived_ns) / 1e9)
-        counted = self._counted_by_server() or self._counted + 1
+        counted = (self._counted_by_server() if self._model.counts_on else 0) or self._counted + 1
         # A piece may be of several tokens, or of one that an earlier piece has been counted with.
         fresh, self._counted = max(counted - self._counted, 0), max(counted, self._counted)
         self._answer.add(text, self._context_used, fresh)

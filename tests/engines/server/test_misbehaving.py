@@ -1,0 +1,364 @@
+"""Servers that are down, slow, wrong or hostile: each is one sentence, and what came before stays."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
+from edgetui.core.servers import ServerEndpoint
+from edgetui.engines.server import link, sse
+from edgetui.engines.server.engine import ServerEngine
+from edgetui.engines.stopping import StopFlag
+from edgetui.worker.protocol import Finished, Generate, Load, Loaded, Tokens
+from tests.servers.raw import MODELS, RawServer, finish, patiently, said, stream, usage, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edgetui.worker.protocol import SessionEvent
+
+KEY = "sk-very-secret"
+CHAT = "/v1/chat/completions"
+
+
+@pytest.fixture
+def engine() -> Iterator[ServerEngine]:
+    made = ServerEngine()
+    yield made
+    made.unload()
+
+
+def load(engine: ServerEngine, url: str, *, key: str = KEY, **endpoint: Any) -> Loaded:
+    told = ServerEndpoint(name="there", url=url, **endpoint)
+    return engine.load(Load(path="", settings=LoadSettings(), endpoint=told, key=key), lambda share: None, StopFlag())
+
+
+def ask(
+    engine: ServerEngine, flag: StopFlag | None = None, events: list[SessionEvent] | None = None, **sampling: Any
+) -> tuple[str, Finished]:
+    events = [] if events is None else events
+    command = Generate(
+        turn=1, messages=(ChatMessage("user", "Hi"),), sampling=SamplingSettings(**sampling), flush_interval_s=0
+    )
+    finished = engine.generate(command, time.perf_counter_ns(), events.append, flag or StopFlag())
+    return "".join(event.text for event in events if isinstance(event, Tokens)), finished
+
+
+def sentence(caught: pytest.ExceptionInfo[EdgetuiError]) -> str:
+    """What the person reads: one line, whole, without the key; nor do the details have it."""
+    failure = caught.value.failure
+    text = failure.message
+    assert "\n" not in text and text.endswith((".", "?")) and len(text) < 500, text
+    assert KEY not in text and KEY not in failure.detail and KEY not in repr(caught.value)
+    return text
+
+
+# --- nobody there ---------------------------------------------------------------------------------------
+
+
+def test_nobody_listens(engine: ServerEngine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(EdgetuiError, match="cannot be reached") as caught:
+        load(engine, f"http://127.0.0.1:{port}")
+    assert caught.value.failure.kind == "network" and str(port) in sentence(caught)
+
+
+def test_a_name_that_nobody_knows(engine: ServerEngine) -> None:
+    with pytest.raises(EdgetuiError, match=r"nobody knows|cannot be reached") as caught:
+        load(engine, "http://no-such-host.invalid")
+    assert caught.value.failure.kind == "network" and "no-such-host.invalid" in sentence(caught)
+
+
+def test_tls_where_there_is_none(engine: ServerEngine) -> None:
+    with RawServer() as server, pytest.raises(EdgetuiError, match=r"does not speak TLS|broke off|reached") as caught:
+        load(engine, f"https://{server.host}")
+    assert caught.value.failure.kind == "network" and sentence(caught)
+
+
+def test_silence_is_waited_for_only_so_long(engine: ServerEngine) -> None:
+    answers = {CHAT: [[stream("Hel", end=b""), said("lo")]]}
+    events: list[SessionEvent] = []
+    with RawServer(answers) as server:
+        load(engine, server.url, timeout_s=0.2)
+        with pytest.raises(EdgetuiError, match=r"said nothing for 0\.2 s") as caught:
+            ask(engine, events=events)
+        assert caught.value.failure.kind == "network" and sentence(caught)
+    assert "".join(event.text for event in events if isinstance(event, Tokens)) == "Hel"
+
+
+# --- refusals -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "said_there", "kind", "words"),
+    [
+        (401, (), f"Incorrect API key provided: {KEY}", "no_permission", r"refuses the key \(status 401\).*\[key\]"),
+        (403, (), "forbidden", "no_permission", "refuses the key"),
+        (404, (), "model not found", "not_found", r"model not found.*it has tiny"),
+        (429, ("Retry-After: 17",), "slow down", "busy", "try again in 17 s"),
+        (429, (), "slow down", "busy", "try again later"),
+        (500, (), "CUDA\x1b[31m error:\n out of memory", "network", r"CUDA.\[31m error: out of memory"),
+        (503, (), "Loading model", "busy", "still loading"),
+        (400, (), "This model's maximum context length is 10 tokens.", "context_overflow", "no room for the prompt"),
+        (400, (), "temperature must be below 2", "bad_request", "temperature must be below 2"),
+        (302, ("Location: http://evil.example/v1",), "", "network", r"another address, http://evil\.example/v1"),
+    ],
+)
+def test_a_refusal_is_told_in_the_servers_words(
+    engine: ServerEngine, status: int, headers: tuple[str, ...], said_there: str, kind: str, words: str
+) -> None:
+    refusal = whole({"error": {"message": said_there}}, status, "application/json", *headers)
+    with RawServer({CHAT: [refusal]}) as server:
+        load(engine, server.url)
+        with pytest.raises(EdgetuiError, match=words) as caught:
+            ask(engine)
+    assert caught.value.failure.kind == kind
+    assert "\x1b" not in sentence(caught)
+
+
+def test_a_redirect_gets_neither_question_nor_key(engine: ServerEngine) -> None:
+    with RawServer() as other:
+        moved = whole(b"", 307, "text/plain", f"Location: {other.url}/v1/models")
+        with RawServer({"/v1/models": [moved]}) as server, pytest.raises(EdgetuiError, match="another address"):
+            load(engine, server.url)
+        assert other.requests == []
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are(engine: ServerEngine) -> None:
+    models = {"data": [{"id": name, "owned_by": "x"} for name in ("llama-8b", "qwen-7b", *"abcdef")]}
+    with RawServer(models=models) as server:
+        with pytest.raises(EdgetuiError, match="did you mean llama-8b") as caught:
+            load(engine, server.url, model="lama-8b")
+        assert caught.value.failure.kind == "not_found" and sentence(caught)
+        with pytest.raises(EdgetuiError, match=r"it has llama-8b, qwen-7b, a, b, c and 3 more"):
+            load(engine, server.url, model="zzzzzzzzz")
+        assert load(engine, server.url, model="qwen-7b").models[:2] == ("llama-8b", "qwen-7b")
+
+
+def test_the_key_goes_with_each_question_and_nowhere_else(
+    engine: ServerEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with RawServer({CHAT: [stream("Hi", finish())]}) as server:
+        loaded = load(engine, server.url)
+        ask(engine)
+        headers = [headers for _, headers, _ in server.requests]
+    assert {each["authorization"] for each in headers} == {f"Bearer {KEY}"} and len(headers) == 2
+    command = Load(path="", settings=LoadSettings(), endpoint=ServerEndpoint(name="x", url="http://x"), key=KEY)
+    assert KEY not in f"{loaded!r} {command!r} {vars(engine)!r}" and KEY not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("key", ["two words", "line\nbreak", "käse"])
+def test_a_key_that_is_none_is_not_sent_and_not_repeated(engine: ServerEngine, key: str) -> None:
+    with RawServer() as server, pytest.raises(EdgetuiError, match="characters that no key has") as caught:
+        load(engine, server.url, key=key)
+    assert key not in str(caught.value) and server.requests == []
+
+
+@pytest.mark.parametrize("url", ["http://me:word@host", "http://host?key=1", "http://host:99999", "http://"])
+def test_an_address_that_is_more_or_less_than_one(engine: ServerEngine, url: str) -> None:
+    with pytest.raises(EdgetuiError) as caught:
+        load(engine, url)
+    assert caught.value.failure.kind == "bad_request" and "word" not in sentence(caught).replace("passwords", "")
+
+
+# --- answers that are none ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/v1/models", CHAT])
+def test_a_web_page_is_not_taken_for_an_answer(engine: ServerEngine, path: str) -> None:
+    page = whole(b"<!DOCTYPE html><html>Please log in</html>", 200, "text/html")
+    with RawServer({path: [page]}) as server, pytest.raises(EdgetuiError, match="web page instead of JSON") as caught:
+        load(engine, server.url)
+        ask(engine)
+    assert caught.value.failure.kind == "network" and sentence(caught)
+
+
+@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"data": 3}', b'{"data": "' + b"[" * 100, b"\xff\xfe"])
+def test_a_list_of_models_that_is_none(engine: ServerEngine, body: bytes) -> None:
+    with (
+        RawServer({"/v1/models": [whole(body)]}) as server,
+        pytest.raises(EdgetuiError, match="OpenAI-compatible server does") as caught,
+    ):
+        load(engine, server.url)
+    assert caught.value.failure.kind == "network" and sentence(caught)
+
+
+def test_a_server_without_models(engine: ServerEngine) -> None:
+    with RawServer(models={"data": []}) as server, pytest.raises(EdgetuiError, match="has no model"):
+        load(engine, server.url)
+
+
+def test_nothing_packed_is_taken(engine: ServerEngine) -> None:
+    bomb = whole(gzip.compress(b"\0" * 10**6), 200, "application/json", "Content-Encoding: gzip")
+    with RawServer({"/v1/models": [bomb]}) as server, pytest.raises(EdgetuiError, match=r"packs its answers \(gzip\)"):
+        load(engine, server.url)
+    assert server.requests[0][1]["accept-encoding"] == "identity"
+
+
+def test_an_answer_without_end_is_cut(engine: ServerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "MOST_ANSWER_BYTES", 10_000)
+    with (
+        RawServer({"/v1/models": [whole(b" " * 20_000)]}) as server,
+        pytest.raises(EdgetuiError, match="without end"),
+    ):
+        load(engine, server.url)
+
+
+# --- streams that go wrong ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (stream("Hel", end=b""), "ended its answer before it was complete:"),
+        (stream("Hel", end=b'data: {"choices": [{"del'), "in the middle of an event"),
+        (stream("Hel", end=b"data: {not json}\n\n"), "no JSON of a completion"),
+        (stream("Hel", end=b'data: {"choices": 7}\n\n'), "no JSON of a completion"),
+        (stream("Hel", end=b"data: \xff\xfe\n\n"), "no JSON of a completion"),
+        (stream("Hel", end=b'data: {"choices": [], "usage": {"completion_tokens": -4}}\n\n'), "no JSON of a"),
+        (stream("Hel", {"error": {"message": "out of\x1b memory", "code": 500}}), "failed in the middle.*memory"),
+        (stream("Hel", {"error": "it broke"}), r"failed in the middle of its answer \(it broke\)"),
+        (stream("Hel", end=b'error: {"message": "old words"}\n\n'), "old words"),
+        (stream("Hel", {"error": {"message": "x", "type": "exceed_context_size_error"}}), "ran out of context"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9000\r\nConnection: close\r\n\r\n"
+            + said("Hel"),
+            "broke off in the middle",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+            b"Connection: close\r\n\r\n" + b"%x\r\n" % len(said("Hel")) + said("Hel") + b"\r\nzz\r\n",
+            "broke off in the middle",
+        ),
+    ],
+)
+def test_what_came_before_a_stream_broke_is_kept(engine: ServerEngine, script: bytes, words: str) -> None:
+    events: list[SessionEvent] = []
+    with RawServer({CHAT: [script, stream("Well.", finish())]}) as server:
+        load(engine, server.url)
+        with pytest.raises(EdgetuiError, match=words) as caught:
+            ask(engine, events=events)
+        assert sentence(caught) and "\x1b" not in sentence(caught)
+        assert "".join(event.text for event in events if isinstance(event, Tokens)) == "Hel"
+        assert ask(engine)[0] == "Well."
+
+
+def test_a_length_that_is_too_short_cuts_the_answer(engine: ServerEngine) -> None:
+    body = said("Hel") + said("lo") + said(finish())
+    short = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    with RawServer({CHAT: [short % (len(said("Hel")) + 9) + body]}) as server:
+        load(engine, server.url)
+        with pytest.raises(EdgetuiError, match="in the middle of an event"):
+            ask(engine)
+
+
+def test_an_event_without_end_takes_no_memory(engine: ServerEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "MOST_EVENT_BYTES", 10_000)
+    with RawServer({CHAT: [stream("Hel", end=b"data: " + b"x" * 200_000)]}) as server:
+        load(engine, server.url)
+        with pytest.raises(EdgetuiError, match="event without end"):
+            ask(engine)
+
+
+@pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n", b": late\n\ndata: [DONE]\n\ndata: {broken\n\n"])
+def test_the_mark_of_the_end_may_be_missing_where_the_reason_is_not(engine: ServerEngine, end: bytes) -> None:
+    with RawServer({CHAT: [stream("Hello", finish(), end=end)]}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine)
+    assert (text, finished.reason) == ("Hello", "end")
+    assert finished.generated_tokens == 1 and "did not count" in finished.remarks[0]
+
+
+def test_the_servers_count_holds_and_the_difference_is_told(engine: ServerEngine) -> None:
+    with RawServer({CHAT: [stream("Hello wor", "ld", finish("length"), usage(7, 5))]}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine, max_tokens=5)
+    assert (text, finished.reason) == ("Hello world", "max_tokens")
+    assert (finished.prompt_tokens, finished.generated_tokens, finished.context_used) == (7, 5, 12)
+    assert finished.remarks == ("The server counts 5 tokens, which came in 2 pieces.",)
+    assert finished.network_s is None and finished.prefill_s == 0
+
+
+def test_a_limit_that_is_not_ours_is_the_end_of_the_context(engine: ServerEngine) -> None:
+    with RawServer({CHAT: [stream("Hi", finish("length"), usage(7, 1))]}) as server:
+        load(engine, server.url)
+        assert ask(engine)[1].reason == "context_full"
+
+
+def test_thoughts_stand_between_the_marks_that_models_write(engine: ServerEngine) -> None:
+    def delta(**told: str) -> dict[str, Any]:
+        return {"choices": [{"delta": told}]}
+
+    events = (delta(reasoning_content="Hm"), delta(reasoning=", well"), delta(content="Yes"), delta(content="."))
+    with RawServer({CHAT: [stream(*events, finish())]}) as server:
+        load(engine, server.url)
+        assert ask(engine)[0] == "<think>\nHm, well\n</think>\n\nYes."
+
+
+# --- stopping -------------------------------------------------------------------------------------------
+
+
+def test_a_stop_hangs_up_while_the_server_is_silent(engine: ServerEngine) -> None:
+    events: list[SessionEvent] = []
+    stop = StopFlag()
+    with RawServer({CHAT: [[stream("Hel", end=b""), said("lo")]]}) as server:
+        load(engine, server.url)
+        waiter = threading.Thread(
+            target=patiently, args=(lambda: any(isinstance(each, Tokens) for each in events), stop.set)
+        )
+        waiter.start()
+        text, finished = ask(engine, stop, events)
+        waiter.join()
+        assert (text, finished.reason, finished.generated_tokens) == ("Hel", "stopped", 1)
+        patiently(server.left.is_set)
+
+
+def test_a_stop_sequence_hangs_up_too(engine: ServerEngine) -> None:
+    with RawServer({CHAT: [[stream("one two", " three", end=b""), said(" four")]]}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine, stop=(" thr",))
+        assert (text, finished.reason, finished.stop_text) == ("one two", "stop_text", " thr")
+        patiently(server.left.is_set)
+
+
+def test_a_load_is_stopped_while_the_server_is_silent(engine: ServerEngine) -> None:
+    stop = StopFlag()
+    slow = [b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"{}"]
+    with RawServer({"/v1/models": [slow]}) as server:
+        waiter = threading.Thread(target=patiently, args=(lambda: bool(server.requests), stop.set))
+        waiter.start()
+        with pytest.raises(EdgetuiError) as caught:
+            told = ServerEndpoint(name="there", url=server.url)
+            engine.load(Load(path="", settings=LoadSettings(), endpoint=told), lambda share: None, stop)
+        waiter.join()
+        assert caught.value.failure.kind == "cancelled"
+
+
+# --- what a stranger is told ----------------------------------------------------------------------------
+
+
+def test_a_stranger_is_asked_in_the_protocols_words_alone(engine: ServerEngine) -> None:
+    import json
+
+    with RawServer({CHAT: [stream("Hi", finish())]}, MODELS) as server:
+        loaded = load(engine, f"{server.url}/v1")
+        ask(engine, top_k=5, min_p=0.2, repeat_penalty=1.3, ignore_eos=True, seed=4, max_tokens=9, json_schema="{}")
+        with pytest.raises(EdgetuiError, match="grammar"):
+            ask(engine, grammar='root ::= "a"')
+        with pytest.raises(EdgetuiError, match="no JSON"):
+            ask(engine, json_schema="{")
+        body = json.loads(server.requests[1][2])
+    assert set(body) == {
+        "model", "stream", "stream_options", "temperature", "top_p", "seed", "messages", "max_tokens",
+        "response_format",
+    }  # fmt: skip
+    assert (body["seed"], body["response_format"]) == (4, {"type": "json_object"})
+    assert loaded.abilities == () and "top-k, min-p" in loaded.remarks[0]
