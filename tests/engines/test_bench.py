@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edgetui.core.bench import BenchSettings, Repetition
+from edgetui.core.bench import BenchSettings, BenchTest, Repetition
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.bench import open_runner
@@ -97,6 +97,65 @@ def test_the_context_is_the_one_that_llama_bench_makes(demo_model: Path, monkeyp
                 open_runner, demo_model, "demo", BenchSettings(prompt_tokens=2000, threads=1), lambda repetition: None
             )
         )
+
+
+def test_a_prompt_and_a_generation_are_one_time_after_both_were_warmed_up(
+    demo_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lib = library.load()
+    decode, calls = lib.llama_decode, []
+
+    def watched(context: Any, batch: Any) -> Any:
+        cached = lib.llama_memory_seq_pos_max(lib.llama_get_memory(context), 0) + 1
+        calls.append((cached, batch.n_tokens))
+        return decode(context, batch)
+
+    monkeypatch.setattr(lib, "llama_decode", watched)
+    both = BenchTest(prompt_tokens=20, generated_tokens=2, depth_tokens=8)
+    settings = msgspec.structs.replace(SMALL, prompt_tokens=0, generated_tokens=0, tests=(both,))
+    (row,) = measure(open_runner, demo_model, "demo", settings, lambda repetition: None)
+    assert (row.name, row.prompt_tokens, row.tokens) == ("pp20+tg2 @ d8", 20, 2)
+    assert row.samples_tps[0] == pytest.approx(22e9 / row.samples_ns[0])
+    once = [(8, 16), (24, 4), (28, 1), (29, 1)]
+    assert calls == [(0, 8), (8, 16), (24, 4), (8, 1), *once * 2]
+
+
+def test_every_setting_of_a_cell_reaches_llama_cpp(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lib = library.load()
+    load, made = lib.llama_model_load_from_file, []
+
+    class EnoughSeenError(Exception):
+        pass
+
+    def watched_load(path: Any, params: Any) -> Any:
+        made.append((params.n_gpu_layers, params.load_mode))
+        return load(path, params)
+
+    def watched(_model: Any, params: Any) -> Any:
+        seen = (params.n_batch, params.n_ubatch, params.type_k, params.type_v, params.flash_attn_type)
+        assert seen == (64, 32, 8, 2, 1)
+        raise EnoughSeenError
+
+    monkeypatch.setattr(lib, "llama_model_load_from_file", watched_load)
+    monkeypatch.setattr(lib, "llama_init_from_model", watched)
+    settings = BenchSettings(
+        prompt_tokens=128,
+        threads=1,
+        batch_tokens=64,
+        physical_batch_tokens=32,
+        kv_cache_type="q8_0",
+        kv_cache_type_v="q4_0",
+        flash_attention="on",
+    )
+    with pytest.raises(EnoughSeenError):
+        list(measure(open_runner, demo_model, "demo", settings, lambda repetition: None))
+    monkeypatch.undo()
+    monkeypatch.setattr(lib, "llama_model_load_from_file", watched_load)
+    settings = BenchSettings(
+        prompt_tokens=4, generated_tokens=0, repetitions=1, threads=1, gpu_layers=0, use_mmap=False
+    )
+    (row,) = measure(open_runner, demo_model, "demo", settings, lambda repetition: None)
+    assert made[-1] == (0, lib.LLAMA_LOAD_MODE_NONE) and (row.gpu_layers, row.use_mmap) == (0, False)
 
 
 @pytest.mark.parametrize(("prompt", "generated", "names"), [(8, 0, ["pp8"]), (0, 2, ["tg2"])])

@@ -22,13 +22,7 @@ def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest)
     """Load a model for a test, with a context of the test's own size as llama-bench makes it; fails as a load does."""
     header = read_gguf(path)
     began = time.perf_counter()
-
-    def as_llama_bench(params: Any) -> None:
-        params.n_ubatch = min(params.n_ubatch, settings.physical_batch_tokens)
-        # Layers with a sliding window then cache no more than the window.
-        params.swa_full = False
-
-    model = LoadedModel.load(path, load_settings(settings, test.context_tokens), adjust_context=as_llama_bench)
+    model = LoadedModel.load(path, load_settings(settings, test.context_tokens), adjust_context=_keep_windows_small)
     load_s = time.perf_counter() - began
     facts = RunnerFacts(
         engine="llama.cpp",
@@ -48,6 +42,11 @@ def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest)
         load_s=load_s,
     )
     return LlamaCppRunner(model, facts, test.depth_tokens)
+
+
+def _keep_windows_small(params: Any) -> None:
+    """Let layers with a sliding window cache no more than the window, as llama-bench does and a chat does not."""
+    params.swa_full = False
 
 
 class LlamaCppRunner:
