@@ -56,13 +56,24 @@ class Column:
         self.figures: AnswerFigures | None = None
         """Of the last answer; None when it did not end well."""
         self._inference = inference
+        self._threads = 0
         self._loaded_with: tuple[ModelEntry, LoadSettings] | None = None
         self._loading: asyncio.Task[Loaded] | None = None
 
     @property
+    def wanted_load(self) -> LoadSettings:
+        """The settings, with the threads that it gets while others answer at the same time."""
+        return msgspec.structs.replace(self.load, threads=self._threads) if self.shares_threads else self.load
+
+    @property
+    def shares_threads(self) -> bool:
+        """Whether its threads were shared out, and not said by anybody."""
+        return bool(self._threads) and not self.load.threads and self.entry.endpoint is None
+
+    @property
     def loaded(self) -> Loaded | None:
         """What the engine said of the model; None unless it is in memory as the settings want it."""
-        if self._loaded_with != (self.entry, self.load):
+        if self._loaded_with != (self.entry, self.wanted_load):
             return None
         # A worker that died between two turns holds no memory, and nobody has told us yet.
         return self._inference.loaded if self._inference.resident_bytes() else None
@@ -77,8 +88,9 @@ class Column:
         """Process id of its worker, None when there is none."""
         return self._inference.worker_pid
 
-    def begin_turn(self) -> None:
-        """Forget what the turn before cost."""
+    def begin_turn(self, threads: int = 0) -> None:
+        """Forget what the turn before cost; `threads` is its share of the cores, 0 for all of them."""
+        self._threads = threads
         self.is_stopped = False
         self.load_s = None
 
@@ -88,7 +100,7 @@ class Column:
             return loaded
         if self.is_stopped:
             raise EdgetuiError("cancelled", STOPPED)
-        wanted = (self.entry, self.load)
+        wanted = (self.entry, self.wanted_load)
         began = time.perf_counter()
         self._loading = asyncio.create_task(
             self._inference.load(*wanted, lambda fraction: tell(ColumnLoading(fraction)))

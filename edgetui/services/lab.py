@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgetui.services.jobs import Jobs
     from edgetui.services.library import Library
     from edgetui.services.olive import Olive
+    from edgetui.services.onnx_sessions import OnnxSessions
     from edgetui.services.profiles import Profiles
     from edgetui.services.quality import Quality
     from edgetui.services.quantizer import Quantizer
@@ -93,12 +94,12 @@ class Lab:
     def side_by_side(self) -> SideBySide:
         """Several models or settings on the same prompt."""
         from edgetui.services.inference import Inference
-        from edgetui.services.joint_memory import JointMemory
+        from edgetui.services.joint_use import JointUse
         from edgetui.services.side_by_side import SideBySide, Usual
 
         return SideBySide(
             lambda: Inference(self.paths, self.servers.read_key),
-            JointMemory(self.fit, self.hardware),
+            JointUse(self.fit, self.hardware),
             self.database,
             self.bench.machine,
             Usual(self.settings.load, self.settings.sampling, self.settings.system_prompt),
@@ -237,6 +238,13 @@ class Lab:
         from edgetui.services.workflows import Workflows
 
         return Workflows(self.settings, self.paths, self.jobs)
+
+    @cached_property
+    def onnx_sessions(self) -> OnnxSessions:
+        """Latency of ONNX graphs."""
+        from edgetui.services.onnx_sessions import OnnxSessions
+
+        return OnnxSessions(self.paths, self.jobs, self.database, self.bench.machine)
 
     @cached_property
     def olive(self) -> Olive:

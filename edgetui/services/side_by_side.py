@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
     from edgetui.services.compared_column import ColumnNews
     from edgetui.services.inference import Inference
-    from edgetui.services.joint_memory import JointMemory
+    from edgetui.services.joint_use import JointUse
     from edgetui.store.database import Database
 
 
@@ -66,14 +66,14 @@ class SideBySide:
     def __init__(
         self,
         make_inference: Callable[[], Inference],
-        memory: JointMemory,
+        use: JointUse,
         database: Database,
         machine: Callable[[], Awaitable[Machine]],
         usual: Usual,
     ) -> None:
         """`machine` describes what the history notes figures for."""
         self._make_inference = make_inference
-        self._memory = memory
+        self._use = use
         self._store = Comparisons(database)
         self._machine = machine
         self.usual = usual
@@ -136,13 +136,18 @@ class SideBySide:
             raise EdgetuiError("busy", "The columns are still at work: stop them first.")
         self._is_asking = True
         try:
+            threads = await self._use.threads_each(self.columns) if self.together else 0
             for column in self.columns:
-                column.begin_turn()
-            need = await self._memory.of(self.columns)
+                column.begin_turn(threads)
+            need = await self._use.memory(self.columns)
             if self.together and not need.fits:
                 raise EdgetuiError("out_of_memory", f"{need.sentence}: compare them one after another.")
             if not need.fits:
                 yield ColumnEvent(None, Remark(f"{need.sentence}: each is loaded for its turn and then leaves."))
+            if any(column.shares_threads for column in self.columns):
+                yield ColumnEvent(
+                    None, Remark(f"Columns without a number of threads of their own take {threads} each.")
+                )
             events: asyncio.Queue[ColumnEvent | None] = asyncio.Queue()
             work = asyncio.create_task(self._answer_all(prompt, flush_interval_s, need.fits, events))
             try:
@@ -234,7 +239,7 @@ class SideBySide:
         return ComparedAnswer(
             facts=facts_of(
                 entry,
-                column.load,
+                column.wanted_load,
                 sampling,
                 messages=messages,
                 seed=column.figures.seed if column.figures is not None else None,

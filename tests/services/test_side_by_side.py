@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import msgspec
+import psutil
 import pytest
 
 from edgetui.core.failures import EdgetuiError
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
     from edgetui.services.side_by_side import SideBySide
+
+
+def usable_cores() -> int:
+    return min(psutil.cpu_count(logical=False) or 1, len(os.sched_getaffinity(0)))
+
 
 SMALL = LoadSettings(context_tokens=512, threads=1)
 QUANTIZED = LoadSettings(context_tokens=512, threads=1, kv_cache_type="q8_0")
@@ -79,12 +85,13 @@ async def test_columns_answer_one_after_another_and_the_row_is_kept(lab: Lab, de
 async def test_together_both_run_at_once_and_one_that_fails_leaves_the_other(
     lab: Lab, demo_entry: ModelEntry, tmp_path: Path
 ) -> None:
+    automatic = msgspec.structs.replace(SMALL, threads=0)
     gone = msgspec.structs.replace(
         demo_entry, name="gone", path=tmp_path / "gone.gguf", parts=(tmp_path / "gone.gguf",)
     )
     compared = lab.side_by_side
     compared.together = True
-    for entry, load in ((demo_entry, SMALL), (gone, SMALL), (demo_entry, QUANTIZED)):
+    for entry, load in ((demo_entry, automatic), (gone, SMALL), (demo_entry, QUANTIZED)):
         compared.add(entry, load, msgspec.structs.replace(SHORT, max_tokens=24, ignore_eos=True))
     events, record = await _asked(compared)
     streamed = [event.column for event in events if isinstance(event.event, Tokens)]
@@ -93,6 +100,9 @@ async def test_together_both_run_at_once_and_one_that_fails_leaves_the_other(
     assert first.figures is not None and third.figures is not None
     assert failed.figures is None and "gone.gguf" in failed.failure and not failed.text
     assert "together" in first.figures.energy_reason
+    # Three columns: each that nobody gave a number of threads gets its share of the cores.
+    assert any(isinstance(event.event, Remark) and "threads" in event.event.text for event in events)
+    assert first.facts.threads == max(1, usable_cores() // 3)
     assert record.compared.together and "beside each other" in as_markdown(record)
     assert failed.failure in as_markdown(record)
 
@@ -155,7 +165,7 @@ async def test_what_does_not_fit_together_is_said_before_and_goes_one_by_one(
     async def little() -> int:
         return demo_entry.size_bytes
 
-    monkeypatch.setattr(compared._memory, "_available_bytes", little)
+    monkeypatch.setattr(compared._use, "_available_bytes", little)
     compared.together = True
     with pytest.raises(EdgetuiError, match=r"All 2 columns together need .* are free: compare them one after another"):
         await _asked(compared)

@@ -1,4 +1,4 @@
-"""Whether several models fit into this machine's memory at once."""
+"""What several models take of this machine at once: whether they fit into its memory, and its cores shared out."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class JointNeed(NamedTuple):
         )
 
 
-class JointMemory:
-    """Adds up what `Fit` predicts; of other formats than GGUF the files, which is the least that they take."""
+class JointUse:
+    """Memory is what `Fit` predicts; of other formats than GGUF the files, which is the least that they take."""
 
     def __init__(self, fit: Fit, hardware: HardwareMonitor) -> None:
         self._fit = fit
         self._hardware = hardware
         self._known: dict[tuple[object, ...], MemoryFit] = {}
 
-    async def of(self, columns: Sequence[Column]) -> JointNeed:
+    async def memory(self, columns: Sequence[Column]) -> JointNeed:
         """What these columns take together; one whose need cannot be told counts for nothing and fails by itself."""
         fits = await asyncio.gather(*(self._of(column) for column in columns))
         needed, mapped = 0, set()
@@ -64,6 +64,16 @@ class JointMemory:
                 mapped.add(column.entry.path)
         held = sum(column.resident_bytes for column in columns)
         return JointNeed(needed, await self._available_bytes() + held, len(columns))
+
+    async def threads_each(self, columns: Sequence[Column]) -> int:
+        """Threads for each column that computes here, when all do at once and nobody said how many.
+
+        With as many as there are cores for each of them, threads would wait for one that is not running at every layer.
+        """
+        cpu = (await self._hardware.describe()).cpu
+        cores = [figure for figure in (cpu.physical_cores.value, cpu.limits.usable_cpus.value) if figure]
+        local = sum(column.entry.endpoint is None for column in columns)
+        return max(1, int(min(cores, default=1)) // max(1, local))
 
     async def _of(self, column: Column) -> MemoryFit | None:
         if not column.entry.is_gguf:
