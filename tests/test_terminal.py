@@ -9,7 +9,16 @@ import pytest
 
 from edgetui.terminal import lean
 
-STYLES = ["38;2;224;224;224;48;2;18;18;18", "1;38;5;12", "7", "38;2;1;2;3"]
+STYLES = [
+    "38;2;224;224;224;48;2;18;18;18",
+    "1;38;2;224;224;224;48;2;18;18;18",
+    "3;4;38;2;224;224;224;48;2;18;18;18",
+    "1;38;5;12",
+    "9;31;44",
+    "97;100",
+    "7",
+    "38;2;1;2;3",
+]
 
 
 def screen_after(data: str) -> pyte.Screen:
@@ -22,6 +31,16 @@ def test_a_style_is_said_once_for_rows_that_share_it() -> None:
     row = "\x1b[{};1H\x1b[38;5;12mtext\x1b[0m"
     data = "\n".join(row.format(number) for number in (3, 4, 5))
     assert lean(data) == "\x1b[3;1H\x1b[38;5;12mtext\x1b[4;1Htext\x1b[5;1Htext\x1b[0m"
+
+
+def test_of_a_style_that_follows_another_only_the_difference_is_said() -> None:
+    plain, bold = "38;2;9;9;9;48;2;1;1;1", "1;38;2;9;9;9;48;2;1;1;1"
+    data = f"\x1b[{plain}ma \x1b[0m\x1b[{bold}mb\x1b[0m\x1b[{plain}m c\x1b[0m"
+    assert lean(data) == f"\x1b[{plain}ma \x1b[1mb\x1b[22m c\x1b[0m"
+
+
+def test_an_unknown_style_is_said_in_full() -> None:
+    assert lean("\x1b[7ma\x1b[0m\x1b[53mb\x1b[0m") == "\x1b[7ma\x1b[0;53mb\x1b[0m"
 
 
 def test_output_without_styles_is_left_alone() -> None:
