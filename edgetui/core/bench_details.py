@@ -28,7 +28,7 @@ def facts(record: BenchRecord) -> list[tuple[str, str]]:
         ("rate", rate_sentence(row)),
         *([("noisy", why)] if (why := noise_of(row)) else []),
         ("samples", samples_text(row)),
-        ("conditions", conditions_text(row.conditions)),
+        ("during", conditions_text(row.conditions)),
         ("energy", energy_text(record) if row.energy_j is not None else row.energy_reason or "not measured"),
         ("settings", settings_text(row)),
         ("engine", f"{row.engine} {row.engine_version} {row.backend}".strip()),

@@ -1,83 +1,101 @@
-"""The Bench screen: measure a model, keep the rows, compare two of them."""
+"""The Bench screen: measure a model, keep the rows, compare them, follow them over time."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, ClassVar
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
-from rich.text import Text
 from textual import work
 from textual.binding import Binding
-from textual.containers import Container
-from textual.coordinate import Coordinate
+from textual.containers import Container, VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
+from edgetui.core import bench_charts
 from edgetui.core.bench import BenchSettings
-from edgetui.core.bench_table import HEADINGS, cells
+from edgetui.core.bench_details import facts
+from edgetui.core.bench_filter import select
+from edgetui.core.bench_noise import noise_of
+from edgetui.core.bench_trend import judge, regressions, trend_of
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
-from edgetui.core.run_settings import KV_CACHE_TYPES
-from edgetui.core.units import format_duration
-from edgetui.screens.base import LabScreen
-from edgetui.services.bench import compare
-from edgetui.widgets.bars import default_glyphs, meter
-from edgetui.widgets.bench_bars import BenchBars
+from edgetui.screens.bench_files import BenchFiles
+from edgetui.screens.bench_running import BenchRunning
+from edgetui.services.bench_history import compare_all
+from edgetui.widgets.bench_table import BenchTable
+from edgetui.widgets.chart_panel import ChartPanel
+from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.filter_input import FilterInput
-from edgetui.widgets.row_table import RowTable
-from edgetui.worker.protocol import JobFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
     from edgetui.core.bench import BenchRecord
-    from edgetui.core.jobs import JobRecord
+    from edgetui.core.bench_trend import Regression
     from edgetui.core.models import ModelEntry
+    from edgetui.screens.bench_workloads import Workload
 
-_ORDER = tuple(
-    HEADINGS.index(name)
-    for name in ("model", "test", "t/s", "type", "threads", "kv", "size", "params", "engine", "measured")
-)
-"""llama-bench's columns, with those that people look for where 80 cells still show them."""
-_MARK = "*"
+    View = Literal["bars", "curve", "trend", "version", "details"]
+
 _MOST_ROWS = 200
 """In the table at once: filling one with all rows of a long history would hold up the keys."""
-_BAR_CELLS = 24
 _MOST_BARS = 6
+_FILTER = "model, tg, engine:onnx, source:llama-bench, >2026-11-01, -noisy:yes; esc clears"
 
 
-class BenchScreen(LabScreen):
-    """Settings and progress on top, the history below, bars of what compares at the bottom."""
+class BenchScreen(BenchRunning, BenchFiles):
+    """Settings and progress on top, the history below, what it shows at the bottom, details beside or below."""
 
     MODE = "bench"
     HELP = (
-        "pp N is prefill of N prompt tokens, tg N is decode of N tokens one by one, as llama-bench measures them: one"
-        " warm-up, then the repetitions; t/s is their mean and standard deviation. Mark two rows of the same test with"
-        " space and press c: the interval says whether a difference is shown at all."
+        "pp N is prefill of N prompt tokens, tg N decode of N tokens one by one, as llama-bench measures them; t/s is"
+        " mean and standard deviation. w chooses another workload. In the first column * is marked, ! was measured on"
+        " a noisy machine, v is slower than the rows before it. Mark rows of one test with space and press c: the"
+        " interval says whether a difference is shown. d shows all that is kept of a row, t follows it over time and"
+        " then over engine versions, g draws the curve it belongs to (lengths, depths, threads), v lists soaks and"
+        " other studies. / filters by words, key:word, -word and >2026-11-01. i imports, o and p export and report"
+        " the marked rows, else those shown."
     )
-    AUTO_FOCUS = "DataTable"
+    AUTO_FOCUS = "BenchTable"
+    HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (150, "-wide")]  # noqa: RUF012 - Textual's own declaration
     DEFAULT_CSS = """
     BenchScreen #setup { height: auto; max-height: 2; }
-    BenchScreen #progress { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    BenchScreen #progress { height: auto; max-height: 3; min-height: 1; color: $text-muted; }
+    BenchScreen #filter-problem { display: none; height: auto; color: $text-warning; padding: 0 1; }
     BenchScreen #empty { display: none; height: 1fr; padding: 1 2; }
-    BenchScreen #history { height: 1fr; }
+    BenchScreen #history { height: 1fr; layout: horizontal; }
+    BenchScreen #rows { width: 1fr; height: 1fr; }
     BenchScreen #more { display: none; height: 1; color: $text-muted; }
-    BenchScreen DataTable { height: 1fr; background: $background; scrollbar-size-horizontal: 1; }
-    BenchScreen BenchBars { border-top: solid $primary; max-height: 10; }
+    BenchScreen BenchTable { height: 1fr; }
+    BenchScreen #details { display: none; width: 64; height: 1fr; border-left: solid $primary; padding: 0 1; }
+    BenchScreen.-wide #details { display: block; }
+    BenchScreen.-normal.-details #history { layout: vertical; }
+    BenchScreen.-normal.-details #rows { height: 30%; min-height: 5; }
+    BenchScreen.-normal.-details #details { display: block; width: 1fr; border-left: none; border-top: solid $primary; }
+    BenchScreen.-normal.-details #chart { display: none; }
+    BenchScreen #details:focus { border-left: solid $accent; }
+    BenchScreen #chart { border-top: solid $primary; max-height: 50%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Measure", priority=True, id="bench.start"),
+        Binding("k", "cancel", "Stop", id="bench.cancel"),
+        Binding("w", "workload", "Workload", id="bench.workload"),
         Binding("m,ctrl+o", "choose_model", "Model", id="bench.model"),
         Binding("e", "edit_settings", "Settings", id="bench.settings"),
-        Binding("k", "cancel", "Stop", id="bench.cancel"),
         Binding("space", "mark", "Mark", id="bench.mark"),
         Binding("c", "compare", "Compare", id="bench.compare"),
+        Binding("d", "details", "Details", id="bench.details"),
         Binding("slash", "filter", "Filter", key_display="/", id="bench.filter"),
+        Binding("t", "trend", "Trend", id="bench.trend"),
+        Binding("g", "curve", "Curve", id="bench.curve"),
+        Binding("v", "studies", "Studies", id="bench.studies"),
+        Binding("i", "import_rows", "Import", id="bench.import"),
+        Binding("o", "export_rows", "Export", id="bench.export"),
+        Binding("p", "report", "Report", id="bench.report"),
         Binding("x", "remove", "Delete", id="bench.remove"),
-        Binding("ctrl+e", "repeat", "Repeat elsewhere", show=False, id="bench.repeat"),
     ]
 
     def __init__(self) -> None:
@@ -89,39 +107,46 @@ class BenchScreen(LabScreen):
             threads=load.threads,
             kv_cache_type=load.kv_cache_type,
         )
-        self._job: JobRecord | None = None
+        self._forms: dict[str, msgspec.Struct] = {}
+        """Of the other workloads, as they were filled in last."""
         self._records: list[BenchRecord] = []
-        self._shown: list[BenchRecord] = []
+        self._slower: dict[int, Regression] = {}
+        self._found: list[BenchRecord] = []
+        """What the filter lets through."""
         self._marked: list[int] = []
-        self._comparison = ""
-        self._to_remove: int | None = None
+        self._comparison: Sequence[str] = ()
+        self._view: View = "bars"
         self._unsubscribe: list[Callable[[], None]] = []
 
     def compose_body(self) -> ComposeResult:
-        """Setup, progress, history, bars."""
+        """Setup, progress, history with details, charts."""
         yield Static(id="setup", markup=False)
         yield Static(id="progress", markup=False)
-        yield FilterInput("filter by model, type or test; esc clears")
+        yield FilterInput(_FILTER)
+        yield Static(id="filter-problem", markup=False)
         yield Static(
-            "Nothing has been measured yet.\n\nPress m to choose a model, then enter to measure it.",
+            "Nothing has been measured yet.\n\nPress m to choose a model, then enter to measure it, w for other"
+            " workloads,\nor i to import rows of llama-bench.",
             id="empty",
             markup=False,
         )
         with Container(id="history"):
-            yield RowTable()
-            yield Static(id="more", markup=False)
-        yield BenchBars()
+            with Container(id="rows"):
+                yield BenchTable()
+                yield Static(id="more", markup=False)
+            with VerticalScroll(id="details"):
+                yield FactsPanel()
+        yield ChartPanel(id="chart")
 
     def on_mount(self) -> None:
         """Show the history and whatever measurement runs already."""
-        self.query_one(DataTable).add_columns("", *(HEADINGS[column] for column in _ORDER))
         self._unsubscribe = [
             self.lab.bench.changed.subscribe(self._on_new_rows),
-            self.lab.jobs.changed.subscribe(self._take_jobs),
+            self.lab.jobs.changed.subscribe(self.take_jobs),
         ]
         self._show_setup()
         self._read_history()
-        self._find_running()
+        self.find_running()
 
     def on_unmount(self) -> None:
         """Stop listening."""
@@ -133,19 +158,37 @@ class BenchScreen(LabScreen):
         self._entry = entry
         self._show_setup()
 
+    # --- what is chosen -----------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> Sequence[BenchRecord]:
+        """The marked rows; else those that the filter lets through."""
+        return self._marked_records or self._found
+
+    @property
+    def to_remove(self) -> Sequence[BenchRecord]:
+        """The marked rows; else the one under the cursor."""
+        current = self.query_one(BenchTable).current
+        return self._marked_records or ([current] if current else [])
+
+    @property
+    def _marked_records(self) -> list[BenchRecord]:
+        known = {record.record_id: record for record in self._records}
+        return [known[mark] for mark in self._marked]
+
     # --- keys ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense now."""
         running = self._job is not None
-        if action == "start":
+        if action in ("start", "workload"):
             return not running
         if action == "cancel":
             return running
-        if action in ("mark", "remove", "repeat"):
-            return bool(self._shown)
+        if action in ("mark", "remove", "details", "trend", "curve", "export_rows", "report"):
+            return bool(self._found)
         if action == "compare":
-            return len(self._marked) == 2
+            return len(self._marked) >= 2
         return True
 
     def action_start(self) -> None:
@@ -155,102 +198,100 @@ class BenchScreen(LabScreen):
         elif self._entry is None:
             self.action_choose_model()
         else:
-            self._start(self._entry)
+            self.start_workload(self._entry, self._settings)
 
-    @work(exclusive=True, group="choose")
+    @work(exclusive=True, group="dialog")
     async def action_choose_model(self) -> None:
         """Pick a model."""
-        from edgetui.screens.model_picker import ModelPicker
+        await self._ask_model()
 
-        entry = await self.app.push_screen_wait(ModelPicker(await self.lab.catalog.scan(), "Measure which model?"))
-        if entry is not None:
-            await self.open_model(entry)
-
-    @work(exclusive=True, group="choose")
+    @work(exclusive=True, group="dialog")
     async def action_edit_settings(self) -> None:
-        """Change what is measured."""
-        from edgetui.screens.fields_dialog import Field, FieldsDialog
+        """Change what enter measures."""
+        from edgetui.screens.bench_workloads import SINGLE
 
-        lines = (
-            ("prompt_tokens", "Prefill", "pp N: prompt tokens; 0: none"),
-            ("generated_tokens", "Decode", "tg N: generated tokens; 0: none"),
-            ("repetitions", "Repetitions", "of each test, after the warm-up"),
-            ("threads", "Threads", "0: one a physical core"),
-            ("depth_tokens", "Depth", "tokens in the KV cache before each test"),
-            ("batch_tokens", "Batch", "prompt tokens handed over at once"),
-            ("kv_cache_type", "KV cache", " ".join(KV_CACHE_TYPES)),
-        )
-        fields = [Field(BenchSettings, name, label, note, getattr(self._settings, name)) for name, label, note in lines]
-        values = await self.app.push_screen_wait(FieldsDialog("What to measure", fields))
-        if values is not None:
-            self._settings = msgspec.convert(values, BenchSettings)
-            self._show_setup()
+        await self._ask_settings(SINGLE)
 
-    @work(group="cancel")
-    async def action_cancel(self) -> None:
-        """Stop the measurement under way; rows that are complete stay."""
-        if self._job is not None:
-            try:
-                await self.lab.jobs.cancel(self._job.job_id)
-            except EdgetuiError as error:
-                self.show_failure(error)
+    @work(exclusive=True, group="dialog")
+    async def action_workload(self) -> None:
+        """Choose a workload, fill in its settings, start it."""
+        from edgetui.screens.bench_workloads import WORKLOADS
+        from edgetui.screens.choice_dialog import ChoiceDialog
+
+        choices = [(workload.name, workload.about) for workload in WORKLOADS]
+        place = await self.app.push_screen_wait(ChoiceDialog("Measure what", choices))
+        if place is None or (self._entry is None and not await self._ask_model()):
+            return
+        form = await self._ask_settings(WORKLOADS[place])
+        if form is not None and self._entry is not None:
+            self.start_workload(self._entry, form)
 
     def action_mark(self) -> None:
-        """Mark a row for comparison; a third mark takes the place of the oldest."""
-        record = self._current
+        """Mark a row, for comparing, exporting, reporting or deleting."""
+        record = self.query_one(BenchTable).current
         if record is None:
             return
-        before = self._marked
-        if record.record_id in before:
-            self._marked = [mark for mark in before if mark != record.record_id]
+        if record.record_id in self._marked:
+            self._marked.remove(record.record_id)
         else:
-            self._marked = [*before[-1:], record.record_id]
-        table = self.query_one(DataTable)
-        for row, shown in enumerate(self._shown):
-            if (shown.record_id in before) != (shown.record_id in self._marked):
-                table.update_cell_at(Coordinate(row, 0), self._mark_of(shown))
-        self._comparison = ""
-        self._show_bars()
+            self._marked.append(record.record_id)
+        self.query_one(BenchTable).mark(self._marked)
+        self._comparison = ()
+        self._view = "bars"
+        self._show_current()
         self.refresh_bindings()
 
     def action_compare(self) -> None:
-        """Say what the two marked rows show."""
-        first, second = (next(r for r in self._records if r.record_id == mark) for mark in self._marked)
+        """Say what the marked rows show, each against the first."""
+        records = self._marked_records
         try:
-            self._comparison = compare(first, second).sentence
+            told = [comparison.sentence for comparison in compare_all(records)]
         except EdgetuiError as error:
             self.show_failure(error)
-        self._show_bars()
-
-    def action_repeat(self) -> None:
-        """Show the commands that repeat the row under the cursor elsewhere."""
-        from edgetui.core.repeat_commands import bench_commands
-        from edgetui.screens.repeat_dialog import RepeatDialog
-
-        if (record := self._current) is not None:
-            self.app.push_screen(RepeatDialog(record.row.name, bench_commands(record.row)))
-
-    def action_remove(self) -> None:
-        """Delete the row under the cursor; asks by wanting the key twice."""
-        record = self._current
-        if record is None:
             return
-        if self._to_remove != record.record_id:
-            self._to_remove = record.record_id
-            self._say(f"Press x again to delete the row {record.row.name} of {plain_line(record.row.model_name)}.")
-            return
-        self._to_remove = None
-        self._say("")
-        self._remove(record.record_id)
+        noisy = [f"{record.row.name} of {record.row.model_name} is noisy: {why}." for record in records
+                 if (why := noise_of(record.row))]  # fmt: skip
+        self._comparison = (*told, *dict.fromkeys(noisy))
+        self._view = "bars"
+        self._show_current()
+
+    def action_details(self) -> None:
+        """All that is kept of the row, under the rows where there is no room beside them; tab goes there to scroll."""
+        self.toggle_class("-details")
+        self._show_current()
+
+    def action_trend(self) -> None:
+        """Follow the row over time, then over engine versions, then show bars again."""
+        order: dict[View, View] = {"trend": "version", "version": "bars"}
+        self._view = order.get(self._view, "trend")
+        self._show_current()
+
+    def action_curve(self) -> None:
+        """Draw the curve that the row belongs to, or bars again."""
+        self._view = "bars" if self._view == "curve" else "curve"
+        self._show_current()
+
+    def action_studies(self) -> None:
+        """Soaks, A/B comparisons, autotunes and load times."""
+        from edgetui.screens.bench_studies import StudiesScreen
+
+        self.app.push_screen(StudiesScreen(self.lab.bench))
 
     def action_filter(self) -> None:
         """Type to filter."""
         self.query_one(FilterInput).open()
 
     def action_back(self) -> None:
-        """Leave the filter, dismiss a failure, or go back."""
+        """Leave the filter, the details or a chart, dismiss a failure, or go back."""
         if self.query_one(FilterInput).close():
             self.query_one(DataTable).focus()
+        elif self.has_class("-details") and self.has_class("-normal"):
+            self.remove_class("-details")
+            self.query_one(BenchTable).focus()
+            self._show_current()
+        elif self._view != "bars":
+            self._view = "bars"
+            self._show_current()
         else:
             super().action_back()
 
@@ -261,63 +302,36 @@ class BenchScreen(LabScreen):
         self._fill()
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
-        """Bars of the row's test."""
-        if self._to_remove is not None:
-            self._to_remove = None
-            self._say("")
-        self._show_bars()
+        """What belongs to the row."""
+        self._show_current()
 
     # --- work ---------------------------------------------------------------------------------------------
 
-    @work(exclusive=True, group="start")
-    async def _start(self, entry: ModelEntry) -> None:
-        self.clear_failure()
-        self._say("Starting...")
-        try:
-            job = await self.lab.bench.start(entry, self._settings)
-        except EdgetuiError as error:
-            self._say("")
-            self.show_failure(error)
-            return
-        self._follow(job)
+    async def _ask_model(self) -> bool:
+        from edgetui.screens.model_picker import ModelPicker
 
-    @work(exclusive=True, group="find")
-    async def _find_running(self) -> None:
-        for job in await self.lab.jobs.list():
-            if job.kind == "bench" and job.is_running and self._job is None:
-                self._follow(job)
+        entry = await self.app.push_screen_wait(ModelPicker(await self.lab.catalog.scan(), "Measure which model?"))
+        if entry is not None:
+            await self.open_model(entry)
+        return entry is not None
 
-    @work(exclusive=True, group="follow")
-    async def _follow(self, job: JobRecord) -> None:
-        self._job = job
-        self.refresh_bindings()
-        try:
-            last = await self.lab.bench.follow(job.job_id)
-        except EdgetuiError as error:
-            self.show_failure(error)
-            self._say("")
-        else:
-            if isinstance(last, JobFailed):
-                self._say("Stopped: complete rows are kept." if last.failure.kind == "cancelled" else "")
-                if last.failure.kind != "cancelled":
-                    self.show_failure(last.failure)
-            else:
-                self._say(plain_line(last.summary))
-        finally:
-            self._job = None
-            self.refresh_bindings()
+    async def _ask_settings(self, workload: Workload) -> msgspec.Struct | None:
+        from edgetui.screens.bench_workloads import SINGLE, ask
 
-    @work(group="remove")
-    async def _remove(self, record_id: int) -> None:
-        try:
-            await self.lab.bench.remove([record_id])
-        except EdgetuiError as error:
-            self.show_failure(error)
+        before = self._settings if workload is SINGLE else self._forms.get(workload.name, workload.form())
+        form = await ask(self, workload, before, self._entry.name if self._entry else "")
+        if isinstance(form, BenchSettings):
+            self._settings = form
+            self._show_setup()
+        elif form is not None:
+            self._forms[workload.name] = form
+        return form
 
     @work(exclusive=True, group="history")
     async def _read_history(self) -> None:
         try:
             self._records = await self.lab.bench.history()
+            self._slower = await asyncio.to_thread(regressions, self._records)
         except EdgetuiError as error:
             self.show_failure(error)
             return
@@ -330,77 +344,72 @@ class BenchScreen(LabScreen):
 
     # --- drawing ------------------------------------------------------------------------------------------
 
-    def _take_jobs(self, records: tuple[JobRecord, ...]) -> None:
-        """Show how far the measurement is."""
-        job = next((record for record in records if self._job and record.job_id == self._job.job_id), None)
-        if job is None or not job.is_running:
-            return
-        bar, track = meter(job.fraction, _BAR_CELLS, default_glyphs())
-        left = job.remaining_s(time.time())
-        rest = f", {format_duration(left)} left" if left else ""
-        self._say(f"{bar}{track} {job.done or 0:.0f}/{job.total or 0:.0f}{rest}  {plain_line(job.note)}")
-
-    def _say(self, text: str) -> None:
-        self.query_one("#progress", Static).update(text)
-
     def _show_setup(self) -> None:
         s = self._settings
         model = plain_line(self._entry.name) if self._entry else "no model chosen (m)"
         threads = str(s.threads) if s.threads else "one a core"
         self.query_one("#setup", Static).update(
             f"{model}\npp {s.prompt_tokens}  tg {s.generated_tokens}  {s.repetitions} repetitions  threads {threads}"
-            f"  batch {s.batch_tokens}  KV {s.kv_cache_type}"
+            f"  batch {s.batch_tokens}  KV {s.kv_cache_type}" + (f"  depth {s.depth_tokens}" if s.depth_tokens else "")
         )
         self.refresh_bindings()
 
     def _fill(self) -> None:
-        """List the rows that the filter lets through, keeping the cursor on its row."""
-        current = self._current
-        words = self.query_one(FilterInput).words
-        found = [record for record in self._records if all(word in _known(record) for word in words)]
-        self._shown = found[:_MOST_ROWS]
-        table = self.query_one(DataTable)
-        table.clear()
-        for record in self._shown:
-            row_cells = cells(record)
-            table.add_row(self._mark_of(record), *(Text(row_cells[column]) for column in _ORDER))
-        for row, record in enumerate(self._shown):
-            if current is not None and record.record_id == current.record_id:
-                table.move_cursor(row=row)
+        """List the rows that the filter lets through; a word that means nothing, yet, is told and left out."""
+        self._found, problem = self._records, ""
+        for word in self.query_one(FilterInput).words:
+            try:
+                self._found = select(self._found, word)
+            except EdgetuiError as error:
+                problem = error.failure.message
+        told = self.query_one("#filter-problem", Static)
+        told.update(problem)
+        told.display = bool(problem)
+        shown = self._found[:_MOST_ROWS]
+        self.query_one(BenchTable).show(shown, self._marked, self._slower)
         more = self.query_one("#more", Static)
-        more.display = len(found) > len(self._shown)
-        more.update(f"The newest {len(self._shown)} of {len(found)} rows: press / to filter.")
+        more.display = len(self._found) > len(shown)
+        more.update(f"The first {len(shown)} of {len(self._found)} rows: press / to filter.")
         self.query_one("#history").display = bool(self._records)
         self.query_one("#empty").display = not self._records
-        self._show_bars()
+        self._show_current()
         self.refresh_bindings()
 
-    def _mark_of(self, record: BenchRecord) -> Text:
-        return Text(_MARK if record.record_id in self._marked else " ")
-
-    @property
-    def _current(self) -> BenchRecord | None:
-        row = self.query_one(DataTable).cursor_row
-        return self._shown[row] if 0 <= row < len(self._shown) else None
-
-    def _show_bars(self) -> None:
-        """The marked rows; else the newest row of each model for the test under the cursor."""
-        bars = self.query_one(BenchBars)
-        marked = [record for mark in self._marked for record in self._records if record.record_id == mark]
-        if len(marked) == 2 and marked[0].row.name == marked[1].row.name:
-            bars.show(self._comparison or f"{marked[0].row.name}: press c to compare the two marked rows.", marked)
-            return
-        current = self._current
+    def _show_current(self) -> None:
+        """Details and charts of the row under the cursor, or of the marked rows."""
+        current = self.query_one(BenchTable).current
+        panel = self.query_one(ChartPanel)
         if current is None:
-            bars.show("", ())
+            self.query_one(FactsPanel).show(())
+            panel.show((), ())
+            return
+        slower = self._slower.get(current.record_id)
+        told = [("slower", slower.sentence)] if slower is not None else []
+        self.query_one(FactsPanel).show([*facts(current), *told])
+        rows = max(8, self.app.size.height // 2 - 3)
+        if self._view in ("trend", "version"):
+            trend = trend_of(current, self._records)
+            judged = judge(trend)
+            sentence = "This is the only row of its kind." if judged is None else judged.sentence
+            chart = bench_charts.trend(trend, "date" if self._view == "trend" else "version")
+            panel.show((sentence,), (chart,), rows - 2)
+        elif self._view == "curve":
+            curve = bench_charts.curve(current, self._records)
+            none = "No other length, depth or number of threads was measured with these settings."
+            panel.show(() if curve else (none,), (curve,) if curve else (), rows)
+        else:
+            self._show_bars(panel, current)
+
+    def _show_bars(self, panel: ChartPanel, current: BenchRecord) -> None:
+        """The marked rows where they compare; else the newest row of each model for the test under the cursor."""
+        marked = self._marked_records
+        if len(marked) > 1 and len({record.row.name for record in marked}) == 1:
+            hint = (f"{marked[0].row.name}: press c to compare the {len(marked)} marked rows.",)
+            panel.show(self._comparison or hint, (bench_charts.compared(marked[:_MOST_BARS]),))
             return
         newest: dict[str, BenchRecord] = {}
         for record in self._records:
             if record.row.name == current.row.name:
                 newest.setdefault(record.row.model_name, record)
-        bars.show(f"{current.row.name}, newest row of each model, tok/s", list(newest.values())[:_MOST_BARS])
-
-
-def _known(record: BenchRecord) -> str:
-    row = record.row
-    return f"{row.model_name} {row.model_quant_type} {row.name} {row.kv_cache_type}".lower()
+        title = f"{current.row.name}, newest row of each model, tok/s"
+        panel.show((title,), (bench_charts.compared(list(newest.values())[:_MOST_BARS]),))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
-from edgetui.core.bench import Machine
+from edgetui.core.bench import Conditions, Machine
 from edgetui.core.models import ModelEntry
 from edgetui.services.lab import Lab
 from edgetui.store.history import History
-from edgetui.widgets.bench_bars import BenchBars
+from edgetui.widgets.chart_panel import ChartPanel
+from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.failure_bar import FailureBar
 from tests.services.test_bench import record
 from tests.waiting import until
+
+RECORDED = Path(__file__).parent.parent / "recorded" / "llama_bench"
 
 
 async def shown(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
@@ -77,12 +81,12 @@ async def test_two_marked_rows_are_compared(lab: Lab) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await shown(pilot, lambda: len(rows(app)) == 2)
         await pilot.press("space", "down", "space")
-        await shown(pilot, lambda: [row[0] for row in rows(app)] == ["*", "*"])
+        await shown(pilot, lambda: [row[0].strip() for row in rows(app)] == ["*", "*"])
         await pilot.press("c")
-        bars = app.screen.query_one(BenchBars)
-        await shown(pilot, lambda: "fast is faster than slow by 2.00x" in bars.text)
-        lengths = {text.split()[0]: sum(c in "━╸#" for c in text) for text in bars.text.splitlines()[1:]}
-        assert lengths["fast"] == 2 * lengths["slow"] or abs(lengths["fast"] - 2 * lengths["slow"]) <= 1
+        panel = app.screen.query_one(ChartPanel)
+        await shown(pilot, lambda: "fast is faster than slow by 2.00x" in panel.text)
+        bars = {text.split()[0]: text for text in panel.text.splitlines()[1:]}
+        assert bars["fast"].rindex("]") > 1.7 * bars["slow"].rindex("]") and "tok/s" in panel.text.splitlines()[-1]
 
 
 async def test_rows_of_different_tests_are_refused_with_the_reason(lab: Lab) -> None:
@@ -95,17 +99,20 @@ async def test_rows_of_different_tests_are_refused_with_the_reason(lab: Lab) -> 
         await shown(pilot, lambda: "different tests" in app.screen.query_one(FailureBar).message)
 
 
-async def test_a_row_is_deleted_only_when_the_key_is_pressed_twice(lab: Lab) -> None:
+async def test_a_row_is_deleted_only_once_it_is_confirmed(lab: Lab) -> None:
     keep(lab, "a", [500, 505])
     keep(lab, "b", [500, 505])
     app = EdgetuiApp(lab, mode="bench")
     async with app.run_test() as pilot:
         await shown(pilot, lambda: len(rows(app)) == 2)
-        await pilot.press("x")
-        assert "Press x again" in line(app, "#progress")
         await pilot.press("down", "x")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(app.screen_stack) == 1)
         assert len(rows(app)) == 2
         await pilot.press("x")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("y")
         await shown(pilot, lambda: [row[1] for row in rows(app)] == ["b"])
 
 
@@ -130,13 +137,13 @@ async def test_two_rows_of_one_model_are_told_apart_and_wholly_readable_in_80_ce
     async with app.run_test(size=(80, 24)) as pilot:
         await shown(pilot, lambda: len(rows(app)) == 2)
         await pilot.press("space", "down", "space", "c")
-        bars = app.screen.query_one(BenchBars)
-        await shown(pilot, lambda: "2.00x" in bars.text)
-        assert all(len(text) <= 80 for text in bars.text.splitlines())
-        told = " ".join(bars.text.split())
+        panel = app.screen.query_one(ChartPanel)
+        await shown(pilot, lambda: "2.00x" in panel.text)
+        assert all(len(text) <= 80 for text in panel.text.splitlines())
+        told = " ".join(panel.text.split())
         assert "1 thread is faster than 2 threads by 2.00x (95 % interval 1.9" in told
         # Newest first, as the rows stand in the list above.
-        assert [text.split()[:2] for text in bars.text.splitlines()[-2:]] == [["2", "threads"], ["1", "thread"]]
+        assert [text.split()[:2] for text in panel.text.splitlines()[-3:-1]] == [["2", "threads"], ["1", "thread"]]
 
 
 async def test_a_long_history_shows_its_newest_rows_and_says_so(lab: Lab) -> None:
@@ -149,3 +156,139 @@ async def test_a_long_history_shows_its_newest_rows_and_says_so(lab: Lab) -> Non
         assert "200 of 203" in line(app, "#more")
         await pilot.press("slash", *"model-1")
         await shown(pilot, lambda: not app.screen.query_one("#more").display)
+
+
+def keep_row(lab: Lab, samples_ms: list[int], **changes: object) -> None:
+    row = msgspec.structs.replace(record("m", samples_ms).row, **changes)
+    History(lab.database).add(row, Machine(cpu="c"), None)
+
+
+async def test_noisy_and_slower_rows_carry_a_mark_and_details_say_why(lab: Lab) -> None:
+    keep_row(lab, [1000, 1002, 998], measured_at=1.0)
+    keep_row(lab, [1250, 1252, 1248], measured_at=2.0)
+    keep_row(lab, [900, 905], measured_at=3.0, threads=2, conditions=Conditions(others_share=0.5))
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: [row[0].strip() for row in rows(app)] == ["!", "v", ""])
+        await pilot.press("d")
+        facts = app.screen.query_one(FactsPanel)
+        await shown(pilot, lambda: "other programs took 50%" in facts.text)
+        assert "2 threads" in facts.text and "samples" in facts.text
+        await pilot.press("down")
+        await shown(pilot, lambda: "slower than the row" in " ".join(facts.text.split()))
+
+
+async def test_a_trend_goes_over_dates_then_over_versions(lab: Lab) -> None:
+    keep_row(lab, [1000, 1002, 998], measured_at=1_790_000_000.0, engine_version="1.0")
+    keep_row(lab, [1250, 1252, 1248], measured_at=1_790_100_000.0, engine_version="1.1")
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        panel = app.screen.query_one(ChartPanel)
+        await pilot.press("t")
+        await shown(pilot, lambda: "slower than the row" in panel.text and " date" in panel.text)
+        await pilot.press("t")
+        await shown(pilot, lambda: "version of llama.cpp" in panel.text and "1.1" in panel.text)
+        await pilot.press("t")
+        await shown(pilot, lambda: "newest row of each model" in panel.text)
+
+
+async def test_the_curve_of_a_row_is_drawn(lab: Lab) -> None:
+    for tokens in (16, 32, 64):
+        keep_row(lab, [tokens * 10, tokens * 10 + 1], test="pp", tokens=tokens)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 3)
+        panel = app.screen.query_one(ChartPanel)
+        await pilot.press("g")
+        await shown(pilot, lambda: "time to the first token, ms" in panel.text)
+        assert all(word in panel.text.splitlines()[-1] for word in ("16", "32", "64"))
+        await pilot.press("escape")
+        await shown(pilot, lambda: "newest row of each model" in panel.text)
+
+
+async def test_half_a_filter_is_explained_and_keeps_the_rows(lab: Lab) -> None:
+    keep_row(lab, [500, 505], threads=2)
+    keep_row(lab, [500, 505], threads=4)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("slash", *"colour:")
+        problem = app.screen.query_one("#filter-problem", Static)
+        await shown(pilot, lambda: problem.display and "no 'colour'" in str(problem.content))
+        assert len(rows(app)) == 2
+        app.screen.query_one(Input).value = "threads:4"
+        await shown(pilot, lambda: len(rows(app)) == 1 and not problem.display)
+
+
+async def test_rows_are_imported_exported_and_reported_by_keys(lab: Lab, tmp_path: Path) -> None:
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await shown(pilot, lambda: app.screen.query_one("#empty").display)
+        for key, path, told in (
+            ("i", RECORDED / "llama-bench.json", "3 new rows"),
+            ("o", tmp_path / "rows.sql", "3 rows"),
+            ("p", tmp_path / "report.html", "Written"),
+        ):
+            await shown(pilot, lambda key=key: len(rows(app)) == (0 if key == "i" else 3))  # type: ignore[misc]
+            await pilot.press(key)
+            await shown(pilot, lambda: len(app.screen_stack) == 2)
+            app.screen.query_one(Input).value = str(path)
+            await pilot.press("enter")
+            await shown(pilot, lambda told=told: told in line(app, "#progress"))  # type: ignore[misc]
+        assert "INSERT INTO llama_bench" in (tmp_path / "rows.sql").read_text()
+        assert "</html>" in (tmp_path / "report.html").read_text()
+        await pilot.press("p")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        app.screen.query_one(Input).value = str(tmp_path / "report.html")
+        await pilot.press("enter")
+        await shown(pilot, lambda: "already there" in app.screen.query_one(FailureBar).message)
+
+
+async def test_a_soak_is_started_from_its_dialog_and_drawn_among_the_studies(lab: Lab, demo_entry: ModelEntry) -> None:
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: app.screen.query_one("#empty").display)
+        await app.screen.open_model(demo_entry)  # type: ignore[attr-defined]
+        await pilot.press("w")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("down", "down", "down", "down", "enter")
+        await shown(pilot, lambda: bool(app.screen.query("#duration_s")))
+        for name, value in [("duration_s", "2"), ("sample_s", "0.1"), ("threads", "1")]:
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("enter")
+        await shown(pilot, lambda: bool(app.screen.check_action("cancel", ())))
+        await shown(pilot, lambda: "tok/s" in line(app, "#progress") and bool(app.screen.check_action("start", ())))
+        await pilot.press("v")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        panel = app.screen.query_one(ChartPanel)
+        await shown(pilot, lambda: "decode, tok/s" in panel.text and "seconds" in panel.text)
+        await pilot.press("x")
+        await shown(pilot, lambda: len(app.screen_stack) == 3)
+        await pilot.press("y")
+        await shown(pilot, lambda: "No soak" in panel.text)
+
+
+async def test_a_matrix_of_lists_is_measured(lab: Lab, demo_entry: ModelEntry) -> None:
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(160, 45)) as pilot:
+        await shown(pilot, lambda: app.screen.query_one("#empty").display)
+        await app.screen.open_model(demo_entry)  # type: ignore[attr-defined]
+        await pilot.press("w")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("down", "enter")
+        await shown(pilot, lambda: bool(app.screen.query("#physical_batch_tokens")))
+        for name, value in [
+            ("prompt_tokens", "0"),
+            ("generated_tokens", "2,4"),
+            ("repetitions", "2"),
+            ("threads", "x"),
+        ]:
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("enter")
+        await shown(pilot, lambda: "cannot be used" in line(app, "#threads-problem"))
+        app.screen.query_one("#threads", Input).value = "1"
+        app.screen.query_one("#kv_cache_type", Input).value = "f16 q8_0"
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(rows(app)) == 4)
+        assert {(row[2], row[6]) for row in rows(app)} == {(t, kv) for t in ("tg2", "tg4") for kv in ("f16", "q8_0")}

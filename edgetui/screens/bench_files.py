@@ -1,0 +1,106 @@
+"""What the Bench screen does with rows beyond showing them: import, export, report, delete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.plain_text import plain_line
+from edgetui.screens.base import LabScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.bench import BenchRecord
+
+
+class BenchFiles(LabScreen):
+    """Base of the Bench screen, which says what is chosen and where a sentence goes."""
+
+    @property
+    def chosen(self) -> Sequence[BenchRecord]:
+        """The marked rows; else those that the filter lets through."""
+        raise NotImplementedError
+
+    @property
+    def to_remove(self) -> Sequence[BenchRecord]:
+        """The marked rows; else the one under the cursor."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        """Show a sentence that is no failure."""
+        raise NotImplementedError
+
+    @work(exclusive=True, group="dialog")
+    async def action_import_rows(self) -> None:
+        """Take rows of a file that llama-bench wrote."""
+        written = await self._ask_path("", "Import llama-bench's json, jsonl, csv, md or sql: enter takes, esc closes")
+        if written is None:
+            return
+        self.clear_failure()
+        try:
+            taken = await self.lab.bench_history.import_file(Path(written))
+        except EdgetuiError as error:
+            self.show_failure(error)
+        else:
+            self.say(taken.sentence)
+
+    @work(exclusive=True, group="dialog")
+    async def action_export_rows(self) -> None:
+        """Write rows in one of llama-bench's forms; the ending says which."""
+        records = self.chosen
+        title = f"Export {_counted(records)}: end the name in .json .jsonl .csv .md or .sql"
+        written = await self._ask_path(str(Path.cwd() / "edgetui-rows.json"), title)
+        if written is None:
+            return
+        self.clear_failure()
+        try:
+            done = await self.lab.bench_history.export(Path(written), records)
+        except EdgetuiError as error:
+            self.show_failure(error)
+        else:
+            self.say(done.sentence)
+
+    @work(exclusive=True, group="dialog")
+    async def action_report(self) -> None:
+        """Write a report to hand on; the ending says as what."""
+        records = self.chosen
+        title = f"Report {_counted(records)}: end the name in .html .md or .svg"
+        written = await self._ask_path(str(Path.cwd() / "edgetui-report.html"), title)
+        if written is None:
+            return
+        self.clear_failure()
+        try:
+            path = await self.lab.bench_history.report(Path(written), records)
+        except EdgetuiError as error:
+            self.show_failure(error)
+        else:
+            self.say(f"Written: {path}")
+
+    @work(exclusive=True, group="dialog")
+    async def action_remove(self) -> None:
+        """Forget rows, once they are confirmed."""
+        from edgetui.screens.confirm import ConfirmDialog
+
+        records = self.to_remove
+        if not records:
+            return
+        row = records[0].row
+        what = f"the row {row.name} of {plain_line(row.model_name)}" if len(records) == 1 else f"{len(records)} rows"
+        if await self.app.push_screen_wait(ConfirmDialog(f"Delete {what}?", "Models and their files stay.")):
+            try:
+                await self.lab.bench_history.remove([record.record_id for record in records])
+            except EdgetuiError as error:
+                self.show_failure(error)
+
+    async def _ask_path(self, path: str, title: str) -> str | None:
+        from edgetui.screens.name_file import NameFileDialog
+
+        return await self.app.push_screen_wait(NameFileDialog(path, title))
+
+
+def _counted(records: Sequence[BenchRecord]) -> str:
+    return f"{len(records)} row{'' if len(records) == 1 else 's'}"

@@ -1,0 +1,182 @@
+"""The workloads of the Bench screen: which there are, what each asks for, and how it is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from edgetui.core.bench import BenchSettings
+from edgetui.core.bench_forms import AbForm, LoadForm, MatrixForm, SoakForm, TtftForm, TuneForm
+from edgetui.core.bench_matrix import ttft_lengths
+from edgetui.core.run_settings import KV_CACHE_TYPES
+from edgetui.screens.fields_dialog import Field, FieldsDialog
+from edgetui.services.bench import side_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.jobs import JobRecord
+    from edgetui.core.models import ModelEntry
+    from edgetui.screens.base import LabScreen
+
+_KV = " ".join(KV_CACHE_TYPES)
+_THREADS = ("threads", "Threads", "0: one a physical core")
+_KV_LINE = ("kv_cache_type", "KV cache", _KV)
+_DEPTH = ("depth_tokens", "Depth", "tokens in the KV cache before")
+
+
+class Workload(NamedTuple):
+    """One kind of measurement."""
+
+    name: str
+    about: str
+    form: type[msgspec.Struct]
+    lines: tuple[tuple[str, str, str], ...]
+    """Field, label and note of each line of its dialog."""
+
+
+WORKLOADS = (
+    Workload(
+        "single",
+        "prefill and decode with one setting",
+        BenchSettings,
+        (
+            ("prompt_tokens", "Prefill", "pp N: prompt tokens; 0: none"),
+            ("generated_tokens", "Decode", "tg N: generated tokens; 0: none"),
+            ("repetitions", "Repetitions", "of each test, after the warm-up"),
+            _THREADS,
+            ("depth_tokens", "Depth", "tokens in the KV cache before each test"),
+            ("batch_tokens", "Batch", "prompt tokens handed over at once"),
+            _KV_LINE,
+            ("flash_attention", "Flash attention", "auto on off"),
+            ("gpu_layers", "GPU layers", "-1: all"),
+            ("until_percent", "Until", "% of the mean that its interval may span; 0: off"),
+            ("budget_s", "Budget", "seconds a test; 0: none"),
+        ),
+    ),
+    Workload(
+        "matrix",
+        "every combination of lists of settings",
+        MatrixForm,
+        (
+            ("prompt_tokens", "Prefill", "such as 128,512; 0: none"),
+            ("generated_tokens", "Decode", "such as 32,128; 0: none"),
+            ("depth_tokens", "Depth", "such as 0,4096"),
+            ("threads", "Threads", "such as 1,2,4; 0: one a core"),
+            ("batch_tokens", "Batch", "such as 512,2048"),
+            ("physical_batch_tokens", "Micro-batch", "such as 256,512"),
+            ("kv_cache_type", "KV cache", f"of {_KV}"),
+            ("flash_attention", "Flash attention", "of auto on off"),
+            ("gpu_layers", "GPU layers", "such as 0,-1 (all)"),
+            ("repetitions", "Repetitions", "of each test"),
+        ),
+    ),
+    Workload(
+        "ttft",
+        "time to the first token against the prompt's length",
+        TtftForm,
+        (
+            ("longest_tokens", "Longest", "prompt tokens; the others are powers of two"),
+            _DEPTH,
+            ("repetitions", "Repetitions", "of each length"),
+            _THREADS,
+            ("batch_tokens", "Batch", "prompt tokens handed over at once"),
+            _KV_LINE,
+        ),
+    ),
+    Workload(
+        "load",
+        "load time, file cold and warm",
+        LoadForm,
+        (
+            ("repetitions", "Repetitions", "cold, and as many warm"),
+            _THREADS,
+            ("use_mmap", "Memory map", "true or false"),
+        ),
+    ),
+    Workload(
+        "soak",
+        "decode for minutes: rate, temperature, frequency, the knee",
+        SoakForm,
+        (
+            ("duration_s", "Duration", "seconds"),
+            ("sample_s", "Sample", "seconds a point"),
+            _DEPTH,
+            _THREADS,
+            _KV_LINE,
+        ),
+    ),
+    Workload(
+        "A/B",
+        "two models or settings alternately, with a bootstrap interval",
+        AbForm,
+        (
+            ("model_b", "Model of B", "name or path; empty: the same"),
+            ("prompt_tokens", "Prefill", "prompt tokens; 0: none"),
+            ("generated_tokens", "Decode", "generated tokens; 0: none"),
+            ("blocks", "Blocks", "of A B B A"),
+            ("threads_a", "Threads A", "0: one a physical core"),
+            ("threads_b", "Threads B", ""),
+            ("kv_cache_type_a", "KV cache A", _KV),
+            ("kv_cache_type_b", "KV cache B", ""),
+            ("flash_attention_a", "Flash att. A", "auto on off"),
+            ("flash_attention_b", "Flash att. B", ""),
+            ("batch_tokens_a", "Batch A", "prompt tokens handed over at once"),
+            ("batch_tokens_b", "Batch B", ""),
+        ),
+    ),
+    Workload(
+        "autotune",
+        "the fastest settings within a time, saved as a profile",
+        TuneForm,
+        (
+            ("goal", "Goal", "decode prefill"),
+            ("budget_s", "Budget", "seconds"),
+            _DEPTH,
+            ("allow_kv_types", "KV types", "true: a quantized KV cache may be proposed"),
+            ("save_profile", "Save", "true: keep the best as a profile"),
+        ),
+    ),
+)
+SINGLE = WORKLOADS[0]
+
+
+async def ask(screen: LabScreen, workload: Workload, before: msgspec.Struct, model: str) -> msgspec.Struct | None:
+    """The workload's settings as the person wants them; None when the dialog was left."""
+    fields = [Field(workload.form, name, label, note, getattr(before, name)) for name, label, note in workload.lines]
+    title = f"{workload.name} of {model}" if model else "What to measure"
+    values = await screen.app.push_screen_wait(FieldsDialog(title, fields))
+    return None if values is None else msgspec.structs.replace(before, **values)
+
+
+async def start(screen: LabScreen, entry: ModelEntry, form: msgspec.Struct) -> JobRecord:
+    """Start what a form says; raises `EdgetuiError` as `Bench.start` does."""
+    bench = screen.lab.bench
+    if isinstance(form, BenchSettings):
+        return await bench.start(entry, form)
+    if isinstance(form, MatrixForm):
+        return await bench.start_matrix([entry], form.matrix())
+    if isinstance(form, TtftForm):
+        return await bench.start_ttft(entry, form.settings, ttft_lengths(form.longest_tokens))
+    if isinstance(form, SoakForm):
+        return await bench.start_soak(entry, form.settings)
+    if isinstance(form, LoadForm):
+        return await bench.start_load_times(entry, form.settings)
+    if isinstance(form, TuneForm):
+        return await bench.start_tune(entry, form.settings)
+    assert isinstance(form, AbForm)
+    other = await screen.lab.catalog.find(form.model_b) if form.model_b.strip() else entry
+    names = _side_names(entry, other, (form.differing("a"), form.differing("b")))
+    a, b = side_of(entry, form.side("a"), names[0]), side_of(other, form.side("b"), names[1])
+    return await bench.start_ab(a, b, form.settings)
+
+
+def _side_names(first: ModelEntry, second: ModelEntry, differing: Sequence[str]) -> tuple[str, str]:
+    """By what differs: the models, their settings, or both."""
+    if first.name == second.name:
+        return differing[0] or first.name, differing[1] or second.name
+    parts = [
+        f"{entry.name} ({told})" if told else entry.name for entry, told in zip((first, second), differing, strict=True)
+    ]
+    return parts[0], parts[1]
