@@ -88,6 +88,11 @@ class Paths:
         return self.state_dir / "logits"
 
     @property
+    def traces_dir(self) -> Path:
+        """Traces of profiled sessions of ONNX Runtime."""
+        return self.state_dir / "traces"
+
+    @property
     def prompt_cache_dir(self) -> Path:
         """KV caches of conversations, kept between loads when a person asks for that."""
         return self.state_dir / "prompt-caches"

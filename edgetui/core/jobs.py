@@ -9,7 +9,7 @@ import msgspec
 JobState = Literal["running", "succeeded", "failed", "cancelled", "interrupted", "paused"]
 JobKind = Literal[
     "quantize", "bench", "download", "toolchain", "convert", "imatrix", "quality", "recipe", "onnx", "olive", "mlx",
-    "sweep", "tensors",
+    "sweep", "tensors", "latency",
 ]  # fmt: skip
 
 _MAKERS = ("quantize", "download", "recipe", "convert", "onnx", "olive", "mlx")

@@ -39,6 +39,9 @@ _TYPES: dict[int, tuple[str, int]] = {
 """Code to name and bits an element."""
 _SCALES_FROM = {"MatMulNBits": 2, "GatherBlockQuantized": 2, "DequantizeLinear": 1, "QuantizeLinear": 1}
 """Operators to the first of their inputs that holds scales and zero points, which are no weights."""
+_LOOKUPS = ("Gather", "GatherBlockQuantized")
+"""Operators that take rows, numbered by their second input, of a table."""
+_MOST_LOOKUPS = 10_000
 _PACKED_INPUT = {"MatMulNBits": 1, "GatherBlockQuantized": 0}
 
 
@@ -169,6 +172,10 @@ class _Reader:
         numbers: dict[str, int] = {}
         for attribute in attributes:
             self._attribute(attribute, kind, output, numbers, depth)
+        if kind in _LOOKUPS and depth == 0 and len(inputs) > 1 and len(model.lookups) < _MOST_LOOKUPS:
+            table, rows = (wire.text(each, _MOST_TEXT_BYTES) for each in inputs[:2])
+            if not numbers.get("axis" if kind == "Gather" else "gather_axis", 0):
+                model.lookups[rows] = table
         if kind in _SCALES_FROM:
             first = _SCALES_FROM[kind]
             names = [wire.text(each, _MOST_TEXT_BYTES) for each in inputs[: first + 2]]

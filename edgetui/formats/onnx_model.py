@@ -81,6 +81,8 @@ class OnnxModel:
     packed: dict[str, Packed] = field(default_factory=dict)
     scales: set[str] = field(default_factory=set)
     """Names of tensors that only scale or shift others."""
+    lookups: dict[str, str] = field(default_factory=dict)
+    """Values that number the rows of a table, such as ids of tokens, and the table's tensor."""
 
     @property
     def node_count(self) -> int:
@@ -123,6 +125,12 @@ class OnnxModel:
                 end = offset + (tensor.size_bytes if length is None else length)
                 needed[location] = max(needed.get(location, 0), end)
         return needed
+
+    def rows_numbered_by(self, name: str) -> int | None:
+        """How many rows the table has whose rows a value numbers; None for a value that numbers none."""
+        table = self.lookups.get(name)
+        found = next((tensor.shape for tensor in self.tensors if tensor.name == table), None) if table else None
+        return found[0] if found else None
 
     @property
     def warnings(self) -> tuple[str, ...]:

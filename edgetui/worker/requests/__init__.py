@@ -14,6 +14,7 @@ from edgetui.worker.requests.bench import (
 )
 from edgetui.worker.requests.download import DownloadRequest
 from edgetui.worker.requests.llama_cpp import ImatrixRequest, QuantizeRequest
+from edgetui.worker.requests.onnx import OnnxLatencyRequest
 from edgetui.worker.requests.quality import BaselineRequest, EvaluateRequest, QualityRequest
 from edgetui.worker.requests.recipe import (
     ComparisonRequest,
@@ -46,6 +47,7 @@ JobRequest = (
     | RecipeRequest
     | SensitivityRequest
     | ComparisonRequest
+    | OnnxLatencyRequest
     | ServerBenchRequest
 )
 
@@ -60,6 +62,7 @@ __all__ = [
     "JobRequest",
     "LoadTimeRequest",
     "MatrixRequest",
+    "OnnxLatencyRequest",
     "QualityRequest",
     "QuantizeRequest",
     "RecipeRequest",

@@ -17,6 +17,7 @@ from edgetui.worker.requests import (
     JobRequest,
     LoadTimeRequest,
     MatrixRequest,
+    OnnxLatencyRequest,
     QualityRequest,
     QuantizeRequest,
     RecipeRequest,
@@ -56,6 +57,7 @@ RUNNERS: dict[type[JobRequest], str] = {
     RecipeRequest: "edgetui.worker.runners.recipe",
     SensitivityRequest: "edgetui.worker.runners.sensitivity",
     ComparisonRequest: "edgetui.worker.runners.comparison",
+    OnnxLatencyRequest: "edgetui.worker.runners.onnx_latency",
     ServerBenchRequest: "edgetui.worker.runners.server_bench",
 }
 """Request to module; a module is imported only when its job runs."""
