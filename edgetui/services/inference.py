@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import aclosing
 from pathlib import Path
@@ -26,6 +27,7 @@ from edgetui.worker.protocol import (
     LoadProgress,
     Tokenize,
     Tokenized,
+    Unload,
 )
 from edgetui.worker.session import SessionWorker, session_worker
 
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
 
 RECORD_VARIABLE = "EDGETUI_RECORD"
 """Names a file that gets every `Finished` event as a line of JSON: a benchmark reads there what the app measured."""
+SAVE_PATIENCE_S = 20.0
+"""Writing a KV cache of a few GB to an SD card takes longer, and nobody waits for that when they leave."""
 _NOTHING_LOADED = "No model is loaded: pick one first."
 
 _Answer = TypeVar("_Answer", Tokenized, Inspected, Embedded)
@@ -58,6 +62,7 @@ class Inference:
         self._read_key = read_key
         self._worker: SessionWorker | None = None
         self._process: Any = None
+        self._keeps_prompt_cache = False
         self._turn = 0
         self.entry: ModelEntry | None = None
         """The model that is loaded."""
@@ -96,6 +101,7 @@ class Inference:
                         on_progress(event.fraction)
                     elif isinstance(event, Loaded):
                         self.entry, self.loaded = entry, event
+                        self._keeps_prompt_cache = settings.prompt_cache and "prompt_cache" in event.abilities
                         return event
         except BaseException:
             # Whatever half a load left behind goes back to the machine with its process.
@@ -155,10 +161,18 @@ class Inference:
             await self._worker.stop()
 
     async def unload(self) -> None:
-        """Give the model's memory back to the machine by ending its process."""
-        worker = self._worker
+        """Give the model's memory back to the machine by ending its process, which may keep its prompt cache before."""
+        worker, keeps = self._worker, self._keeps_prompt_cache
         self._forget()
-        if worker is not None:
+        if worker is None:
+            return
+        try:
+            if keeps:
+                await asyncio.wait_for(_free(worker), SAVE_PATIENCE_S)
+        except (EdgetuiError, asyncio.TimeoutError):
+            # A conversation that is not kept costs a prefill next time, and nothing else.
+            pass
+        finally:
             await worker.kill()
 
     async def close(self) -> None:
@@ -210,8 +224,16 @@ class Inference:
 
     def _forget(self) -> None:
         self._worker = None
+        self._keeps_prompt_cache = False
         self._process = None
         self.entry = self.loaded = None
+
+
+async def _free(worker: SessionWorker) -> None:
+    await worker.stop()
+    async with aclosing(worker.request(Unload())) as events:
+        async for _ in events:
+            pass
 
 
 def _record(event: Finished) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgetui.engines.llama_cpp.model import LoadedModel
+    from edgetui.engines.llama_cpp.prompt_cache import PromptCache
     from edgetui.engines.llama_cpp.speculation import Proposer
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import SessionEvent
@@ -28,12 +29,20 @@ if TYPE_CHECKING:
 class Conversation:
     """Keeps what the KV cache holds, so that a turn computes only what is new."""
 
-    def __init__(self, lib: Any, model: LoadedModel, proposer: Proposer | None = None, draft_tokens: int = 0) -> None:
+    def __init__(
+        self,
+        lib: Any,
+        model: LoadedModel,
+        proposer: Proposer | None = None,
+        draft_tokens: int = 0,
+        prompt_cache: PromptCache | None = None,
+    ) -> None:
         """`proposer` guesses up to `draft_tokens` tokens ahead, which are verified together."""
         self._lib = lib
         self._model = model
         self._proposer = proposer
         self._draft_tokens = draft_tokens
+        self._prompt_cache = prompt_cache
         self._template: ChatTemplate | None = None
         self.vocabulary = Vocabulary(lib, model.vocab)
         self.cache = KvCache(lib, model)
@@ -56,6 +65,8 @@ class Conversation:
         self._model.watch(stop)
         text = command.prompt if command.prompt is not None else self._render(command)
         prompt = self._prompt_tokens(text)
+        if self._prompt_cache and not self.cache.tokens and self._prompt_cache.take_up(self, text, prompt):
+            prompt = self._prompt_tokens(text)
         if not prompt:
             raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
         prompt_tokens, room = len(prompt), self._model.context_tokens
@@ -103,6 +114,17 @@ class Conversation:
             draft_tokens=decoding.proposed,
             accepted_tokens=decoding.accepted,
         )
+
+    def adopt(self, computed: list[int], behind: list[int], text: str) -> None:
+        """Take over a conversation whose `computed` tokens have just been put into the KV cache."""
+        self.cache.tokens[:] = computed
+        self.tokens, self.text = [*computed, *behind], text
+        self.answer_start = len(self.tokens)
+
+    def save(self) -> None:
+        """Keep the KV cache on disk, where that was asked for."""
+        if self._prompt_cache is not None:
+            self._prompt_cache.save(self)
 
     @property
     def speculates(self) -> bool:

@@ -46,7 +46,7 @@ class LlamaCppEngine:
         try:
             model = self._read(command, on_progress, stop)
             importing.join()
-            self._conversation = self._begin(model, command.settings)
+            self._conversation = self._begin(model, command)
         except BaseException:
             self.unload()
             raise
@@ -103,7 +103,9 @@ class LlamaCppEngine:
         return embed(model, self._load.settings, texts, stop)
 
     def unload(self) -> None:
-        """Free contexts and weights."""
+        """Free contexts and weights, after keeping the KV cache on disk where that was asked for."""
+        if self._conversation is not None:
+            self._conversation.save()
         self._conversation = self._load = None
         for model in (self._model, self._draft):
             if model is not None:
@@ -134,10 +136,19 @@ class LlamaCppEngine:
             draft.warm_up(stop)
         return model
 
-    def _begin(self, model: LoadedModel, settings: LoadSettings) -> Conversation:
+    def _begin(self, model: LoadedModel, command: Load) -> Conversation:
         from edgetui.engines.llama_cpp.conversation import Conversation
+        from edgetui.engines.llama_cpp.prompt_cache import PromptCache
 
-        return Conversation(library.load(), model, self._proposer(model, settings), settings.draft_tokens)
+        settings = command.settings
+        keeps = settings.prompt_cache and command.cache_dir
+        return Conversation(
+            library.load(),
+            model,
+            self._proposer(model, settings),
+            settings.draft_tokens,
+            PromptCache(Path(command.cache_dir), model, settings) if keeps else None,
+        )
 
     def _proposer(self, model: LoadedModel, settings: LoadSettings) -> Proposer | None:
         from edgetui.engines.llama_cpp.speculation import (
