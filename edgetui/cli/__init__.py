@@ -34,7 +34,7 @@ app = typer.Typer(
 COMMANDS = (
     "hw", "models", "note", "diff", "add", "duplicates", "fit", "calibrate", "recommend", "search", "show", "download",
     "login", "verify", "delete", "quantize", "imatrix", "tensors", "recipe", "convert", "olive", "toolchain", "sweep",
-    "frontier", "quality", "server", "run", "compare", "bench", "autotune", "history",
+    "frontier", "quality", "onnx", "server", "run", "profile", "chats", "compare", "bench", "autotune", "history",
     "jobs", "doctor",
 )  # fmt: skip
 """In the order of the help; each is a function or an app of its name in a module of its name."""

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edgetui.cli.overrides import override
-from edgetui.core.failures import EdgetuiError
-from edgetui.core.plain_text import plain_text
-
-if TYPE_CHECKING:
-    from edgetui.services.lab import Lab
-    from edgetui.worker.protocol import Finished
+from edgetui.cli import run_options as options
 
 
 def run(
@@ -25,180 +17,124 @@ def run(
     prompt: Annotated[
         str | None, typer.Argument(help="What to say to it; `-` or a pipe reads stdin. None opens the app.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="NAME[:N]", help="A prompt by task, or the task's instruction over your own text."),
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Continue the text as it is, without chat template.")] = False,
-    system: Annotated[str | None, typer.Option(help="System prompt.")] = None,
-    max_tokens: Annotated[int | None, typer.Option("-n", "--max-tokens", help="Most tokens to generate.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="0 is greedy.")] = None,
-    top_k: Annotated[int | None, typer.Option(help="0 switches it off.")] = None,
-    top_p: Annotated[float | None, typer.Option()] = None,
-    min_p: Annotated[float | None, typer.Option()] = None,
-    repeat_penalty: Annotated[float | None, typer.Option(help="1 switches it off.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed and settings, same answer.")] = None,
-    context: Annotated[int | None, typer.Option("-c", "--context", help="Context in tokens.")] = None,
-    threads: Annotated[int | None, typer.Option("-t", "--threads")] = None,
-    batch: Annotated[int | None, typer.Option("-b", "--batch", help="Prompt tokens a decode call.")] = None,
-    kv: Annotated[str | None, typer.Option("--kv", help="KV-cache type, such as f16 or q8_0.")] = None,
-    ignore_eos: Annotated[bool, typer.Option("--ignore-eos", help="Go on past the model's end mark.")] = False,
+    system: options.System = None,
+    profile: options.Profile = None,
+    preset: options.Preset = None,
+    max_tokens: options.MostTokens = None,
+    temperature: options.Temperature = None,
+    top_k: options.TopK = None,
+    top_p: options.TopP = None,
+    min_p: options.MinP = None,
+    repeat_penalty: options.RepeatPenalty = None,
+    repeat_last: options.RepeatLast = None,
+    presence_penalty: options.PresencePenalty = None,
+    frequency_penalty: options.FrequencyPenalty = None,
+    seed: options.Seed = None,
+    stop: options.Stop = None,
+    grammar: options.Grammar = None,
+    json_schema: options.JsonSchema = None,
+    ignore_eos: options.IgnoreEos = False,
+    context: options.Context = None,
+    threads: options.Threads = None,
+    threads_prefill: options.ThreadsPrefill = None,
+    batch: options.Batch = None,
+    ubatch: options.Ubatch = None,
+    kv: options.Kv = None,
+    kv_v: options.KvV = None,
+    gpu_layers: options.GpuLayers = None,
+    flash_attention: options.FlashAttention = None,
+    mmap: options.Mmap = None,
+    mlock: options.Mlock = None,
+    numa: options.Numa = None,
+    rope_scaling: options.RopeScaling = None,
+    rope_freq_base: options.RopeFreqBase = None,
+    rope_freq_scale: options.RopeFreqScale = None,
+    lora: options.Lora = None,
+    draft: options.Draft = None,
+    prompt_lookup: options.PromptLookup = None,
+    draft_tokens: options.DraftTokens = None,
+    prompt_cache: options.PromptCache = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No figures on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Text and figures as one JSON object.")] = False,
 ) -> None:
     """Ask a model and stream its answer to stdout; the figures follow on stderr."""
-    if prompt is None and sys.stdin.isatty() and sys.stdout.isatty():
+    from edgetui.cli.answer import Question, answer, use_profile
+    from edgetui.services.lab import Lab
+
+    if prompt is None and task is None and sys.stdin.isatty() and sys.stdout.isatty():
         from edgetui.open_app import open_app
 
+        if profile is not None:
+            asyncio.run(use_profile(Lab(), model, profile))
         raise typer.Exit(open_app(model))
-    text = _as_text(sys.stdin.read() if prompt is None or prompt == "-" else prompt)
-    system = None if system is None else _as_text(system)
-    overrides: dict[str, dict[str, Any]] = {
-        "load": {"context_tokens": context, "threads": threads, "batch_tokens": batch, "kv_cache_type": kv},
-        "sampling": {
+    wanted = options.Wanted(
+        load={
+            "context_tokens": context,
+            "threads": threads,
+            "threads_prefill": threads_prefill,
+            "batch_tokens": batch,
+            "physical_batch_tokens": ubatch,
+            "kv_cache_type": kv,
+            "kv_cache_type_v": kv_v,
+            "gpu_layers": gpu_layers,
+            "flash_attention": flash_attention,
+            "use_mmap": mmap,
+            "use_mlock": mlock,
+            "numa": numa,
+            "rope_scaling": rope_scaling,
+            "rope_freq_base": rope_freq_base,
+            "rope_freq_scale": rope_freq_scale,
+            "adapters": options.adapters(lora),
+            "prompt_lookup": prompt_lookup,
+            "draft_tokens": draft_tokens,
+            "prompt_cache": prompt_cache,
+        },
+        sampling={
             "max_tokens": max_tokens,
             "temperature": temperature,
             "top_k": top_k,
             "top_p": top_p,
             "min_p": min_p,
             "repeat_penalty": repeat_penalty,
+            "repeat_last_tokens": repeat_last,
+            "presence_penalty": presence_penalty,
+            "frequency_penalty": frequency_penalty,
             "seed": seed,
+            "stop": tuple(stop) if stop else None,
+            "grammar": options.constraint(grammar, "grammar"),
+            "json_schema": options.constraint(json_schema, "JSON schema"),
             "ignore_eos": ignore_eos or None,
         },
-    }
-    from edgetui.services.lab import Lab
+        system=None if system is None else _as_text(system),
+        profile=profile,
+        preset=preset,
+        draft=draft,
+    )
+    text, schema = _prompt(prompt, task)
+    question = Question(text=text, raw=raw, schema=schema)
+    raise typer.Exit(asyncio.run(answer(Lab(), model, question, wanted, quiet=quiet, as_json=as_json)))
 
-    status = asyncio.run(_answer(Lab(), model, text, raw, system, overrides, quiet, as_json))
-    raise typer.Exit(status)
+
+def _prompt(given: str | None, task: str | None) -> tuple[str, str]:
+    """What to ask, and the schema that a task's answer follows."""
+    if given == "-" or (given is None and not (task is not None and sys.stdin.isatty())):
+        text = _as_text(sys.stdin.read())
+    else:
+        text = "" if given is None else _as_text(given)
+    if task is None:
+        return text, ""
+    from edgetui.services.task_prompts import task_prompt
+
+    # A pipe that holds nothing is no text of one's own.
+    found, prompt = task_prompt(task, text if text.strip() else None)
+    return prompt, found.json_schema
 
 
 def _as_text(given: str) -> str:
     """Bytes of an argument that are no UTF-8 become the replacement character."""
     return os.fsencode(given).decode("utf-8", "replace")
-
-
-async def _answer(
-    lab: Lab,
-    model: str,
-    text: str,
-    raw: bool,
-    system: str | None,
-    overrides: dict[str, dict[str, Any]],
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    from edgetui.core.run_settings import ChatMessage
-    from edgetui.worker.protocol import Finished, Tokens
-
-    load = override(lab.settings.load, overrides["load"])
-    sampling = override(lab.settings.sampling, overrides["sampling"])
-    system = lab.settings.system_prompt if system is None else system
-    messages = [ChatMessage("system", system)] if system else []
-    messages.append(ChatMessage("user", text))
-    interrupted = False
-    pieces: list[str] = []
-    finished: Finished | None = None
-
-    def interrupt() -> None:
-        nonlocal interrupted
-        if interrupted:
-            # Twice: whatever it is doing, it ends now.
-            asyncio.ensure_future(lab.inference.unload())  # noqa: RUF006 - the loop lives until the answer has ended
-        elif not loading.done():
-            loading.cancel()
-        else:
-            asyncio.ensure_future(lab.inference.stop())  # noqa: RUF006 - as above
-        interrupted = True
-
-    try:
-        entry = await lab.find_model(model)
-        loading = asyncio.create_task(lab.inference.load(entry, load))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
-        try:
-            loaded = await loading
-        except asyncio.CancelledError:
-            return 130
-        if interrupted:
-            return 130
-        if not loaded.has_chat_template and not raw and not quiet:
-            print("edgetui: this model has no chat template; the prompt goes in as it is.", file=sys.stderr)
-        stream = (
-            lab.inference.generate(prompt=text, sampling=sampling)
-            if raw
-            else lab.inference.generate(messages, sampling=sampling)
-        )
-        async with aclosing(stream):
-            async for event in stream:
-                if isinstance(event, Tokens):
-                    pieces.append(event.text)
-                    if not as_json:
-                        _write(event.text)
-                elif isinstance(event, Finished):
-                    finished = event
-        resident = lab.inference.resident_bytes()
-    except EdgetuiError:
-        if interrupted:
-            return 130
-        raise
-    finally:
-        await lab.close()
-    if finished is None:
-        raise AssertionError("an answer ends with Finished or an error")
-    if as_json:
-        _print_json(entry.name, "".join(pieces), finished, resident)
-    else:
-        _write("\n")
-        if not quiet:
-            print(_figures(finished, resident), file=sys.stderr)
-    return 130 if interrupted else 0
-
-
-def _write(text: str) -> None:
-    """Model output is data: on a terminal its control characters are shown, not obeyed."""
-    if os.isatty(sys.stdout.fileno()):
-        text = plain_text(text)
-    sys.stdout.write(text)
-    sys.stdout.flush()
-
-
-def _decode_tps(finished: Finished) -> float | None:
-    """Decode tokens over decode time, the first token excluded."""
-    if finished.generated_tokens < 2 or finished.decode_s <= 0:
-        return None
-    return (finished.generated_tokens - 1) / finished.decode_s
-
-
-def _prefill_tps(finished: Finished) -> float | None:
-    """New prompt tokens over prefill time."""
-    return finished.prefill_tokens / finished.prefill_s if finished.prefill_s > 0 else None
-
-
-def _figures(finished: Finished, resident: int | None) -> str:
-    from edgetui.core.units import format_bytes, format_duration, format_rate
-
-    return (
-        f"decode {format_rate(_decode_tps(finished))} ({finished.generated_tokens} tokens, {finished.reason})"
-        f" | prefill {format_rate(_prefill_tps(finished))} ({finished.prefill_tokens} tokens)"
-        f" | TTFT {format_duration(finished.ttft_s)}"
-        f" | context {finished.context_used}/{finished.context_tokens}"
-        f" | memory {format_bytes(resident)} | seed {finished.seed}"
-    )
-
-
-def _print_json(model: str, text: str, finished: Finished, resident: int | None) -> None:
-    import json
-
-    import msgspec
-
-    figures = msgspec.structs.asdict(finished)
-    del figures["turn"]
-    print(
-        json.dumps(
-            {
-                "model": model,
-                "text": text,
-                **figures,
-                "decode_tps": _decode_tps(finished),
-                "prefill_tps": _prefill_tps(finished),
-                "resident_bytes": resident,
-            },
-            indent=2,
-            ensure_ascii=False,
-        )
-    )

@@ -91,9 +91,14 @@ class Conversations:
         """One by its id, or by enough of the id's beginning; raises `not_found`."""
         await self.flush()
         found = await asyncio.to_thread(self._store.get, conversation_id)
-        if found is None:
-            ids = await asyncio.to_thread(self._store.ids_beginning, conversation_id) if conversation_id else []
-            if len(ids) == 1:
+        if found is None and conversation_id:
+            ids = await asyncio.to_thread(self._store.ids_beginning, conversation_id)
+            if len(ids) > 1:
+                raise EdgetuiError(
+                    "not_found",
+                    f"Several conversations begin with {conversation_id!r}, such as {ids[0]}: write more of it.",
+                )
+            if ids:
                 found = await asyncio.to_thread(self._store.get, ids[0])
         if found is None:
             raise EdgetuiError(

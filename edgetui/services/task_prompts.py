@@ -35,10 +35,10 @@ def task_prompt(named: str, own_text: str | None = None) -> tuple[Task, str]:
         close = difflib.get_close_matches(wanted, tasks, n=1)
         advice = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(tasks)}."
         raise EdgetuiError("not_found", f"There is no task {name!r}; {advice}")
-    if own_text is not None:
-        return task, task.prompt(own_text)
     if number and not (number.isdigit() and 1 <= int(number) <= len(task.texts)):
         raise EdgetuiError(
             "bad_request", f"The task {task.name!r} has the texts 1 to {len(task.texts)}: {number!r} is none of them."
         )
+    if own_text is not None:
+        return task, task.prompt(own_text)
     return task, task.prompt(task.texts[int(number or 1) - 1].content)

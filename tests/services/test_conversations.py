@@ -82,6 +82,10 @@ async def test_one_is_opened_by_the_beginning_of_its_id_and_deleted_whole(lab: L
     kept = await keep(lab, said("Hello", "Hello!"))
     assert await lab.conversations.get(kept.id) == kept
     assert await lab.conversations.get(kept.id[:-1]) == kept
+    other = await keep(lab, msgspec.structs.replace(said("Hello"), id=f"{kept.id}x"))
+    with pytest.raises(EdgetuiError, match="Several"):
+        await lab.conversations.get(kept.id[:-1])
+    await lab.conversations.delete(other.id)
     await lab.conversations.delete(kept.id)
     for missing in (kept.id, ""):
         with pytest.raises(EdgetuiError, match="no conversation"):
