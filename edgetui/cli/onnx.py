@@ -175,7 +175,7 @@ def _list(records: Sequence[OnnxLatencyRecord], as_json: bool) -> None:
         return
     from edgetui.core.onnx_latency_text import COLUMNS, cells
 
-    table = [("id", *COLUMNS), *((str(record.record_id), *cells(record.row)) for record in records)]
+    table = [COLUMNS, *map(cells, records)]
     widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
     for row in table:
         print("  ".join(plain_line(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -188,7 +188,7 @@ def _print(record: OnnxLatencyRecord, as_json: bool) -> None:
     from edgetui.core.onnx_latency_text import lines
 
     for label, figure in (("Result", str(record.record_id)), *lines(record.row)):
-        print(f"{plain_line(label):<36}{plain_line(figure)}")
+        print(f"{plain_line(label):<24}{plain_line(figure)}")
     if record.row.profile is not None:
         _print_profile(record.row.profile)
 

@@ -11,10 +11,12 @@ from edgetui.core.units import MISSING, format_bytes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgetui.core.onnx_latency import OnnxComparison, OnnxLatencyRow, OnnxProfile, OperatorTime
+    from edgetui.core.onnx_latency import OnnxComparison, OnnxLatencyRecord, OnnxLatencyRow, OnnxProfile, OperatorTime
 
 Face = TypeVar("Face", FedInput, GraphValue)
-COLUMNS = ("model", "p50 ms", "p90", "p95", "p99", "max", "mean", "runs/s", "runs", "on", "thr", "opt", "inputs", "ort")
+COLUMNS = (
+    "id", "p50 ms", "p90", "p95", "p99", "max", "mean", "runs/s", "on", "thr", "opt", "model", "inputs", "runs", "ort",
+)  # fmt: skip
 """Of a table with a row a measurement."""
 
 
@@ -44,18 +46,20 @@ def _alike(values: Sequence[Face]) -> list[tuple[str, Face]]:
     ]
 
 
-def cells(row: OnnxLatencyRow) -> tuple[str, ...]:
+def cells(record: OnnxLatencyRecord) -> tuple[str, ...]:
     """A row in the order of `COLUMNS`."""
+    row = record.row
     return (
-        row.model_name,
+        str(record.record_id),
         *(figure(row.percentile_ms(share)) for share in (0.5, 0.9, 0.95, 0.99, 1.0)),
         figure(row.mean_ms),
         f"{row.runs_per_s:.4g}",
-        str(len(row.samples_ns)),
         row.provider,
         str(row.threads),
         row.settings.opt_level,
+        row.model_name,
         fed(row),
+        str(len(row.samples_ns)),
         row.engine_version,
     )
 
@@ -66,21 +70,6 @@ def lines(row: OnnxLatencyRow) -> list[tuple[str, str]]:
     where = f"toolchain {row.environment}" if row.environment else "edgetui's own environment"
     deviation = row.deviation_ms
     told = [
-        ("Model", f"{row.model_name} ({row.quant_type or 'type not told'}, {format_bytes(row.model_size_bytes)})"),
-        ("Computed by", f"onnxruntime {row.engine_version} {row.provider}, {where}"),
-        (
-            "Session",
-            f"{row.threads} threads, {settings.mode}, optimization {settings.opt_level}"
-            + (f", {settings.inter_threads} threads between operators" if settings.inter_threads else ""),
-        ),
-        *(
-            (
-                f"Input {name}",
-                f"{each.type_name} {' x '.join(map(str, each.shape)) or 'scalar'}: {each.content}",
-            )
-            for name, each in _alike(row.inputs)
-        ),
-        *((f"Output {name}", f"{each.type_name} {each.shape_text}") for name, each in _alike(row.outputs)),
         (
             "Latency",
             f"p50 {milliseconds(row.percentile_ms(0.5))}, p90 {figure(row.percentile_ms(0.9))},"
@@ -91,8 +80,22 @@ def lines(row: OnnxLatencyRow) -> list[tuple[str, str]]:
             f"{milliseconds(row.mean_ms)} +/- {MISSING if deviation is None else figure(deviation)},"
             f" min {figure(row.percentile_ms(0.0))}, max {figure(row.percentile_ms(1.0))}",
         ),
-        ("Throughput", f"{row.runs_per_s:.4g} runs/s"),
-        ("Runs", f"{len(row.samples_ns)} after {settings.warm_up} of warm-up"),
+        ("Throughput", f"{row.runs_per_s:.4g} runs/s, {len(row.samples_ns)} runs after {settings.warm_up} of warm-up"),
+        ("Model", f"{row.model_name} ({row.quant_type or 'type not told'}, {format_bytes(row.model_size_bytes)})"),
+        ("Computed by", f"onnxruntime {row.engine_version} {row.provider}, {where}"),
+        (
+            "Session",
+            f"{row.threads} threads, {settings.mode}, optimization {settings.opt_level}"
+            + (f", {settings.inter_threads} threads between operators" if settings.inter_threads else ""),
+        ),
+        *(
+            ("Input", f"{name} {each.type_name} {'x'.join(map(str, each.shape)) or 'scalar'}, {each.content}")
+            for name, each in _alike(row.inputs)
+        ),
+        *(
+            ("Output", f"{name} {each.type_name} {'x'.join(map(str, each.shape)) or 'scalar'}")
+            for name, each in _alike(row.outputs)
+        ),
         ("Load", f"{row.load_s:.2f} s, first run {_first(row)}"),
         ("Memory at most", MISSING if row.memory_bytes is None else format_bytes(row.memory_bytes)),
         ("Others took", MISSING if row.others_share is None else f"{row.others_share:.0%} of the processors"),

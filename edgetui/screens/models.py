@@ -81,6 +81,7 @@ class ModelsScreen(ModelCareScreen):
         Binding("e", "tensors", "Tensors", id="models.tensors"),
         Binding("m", "quality", "Quality", id="models.quality"),
         Binding("f", "fit", "Fit", id="models.fit"),
+        Binding("l", "latency", "Latency", id="models.latency"),
         Binding("c", "calibrate", "Calibrate", show=False, id="models.calibrate"),
         Binding("slash", "filter", "Filter", key_display="/", id="models.filter"),
         Binding("s", "sort", "Sort", id="models.sort"),
@@ -139,6 +140,8 @@ class ModelsScreen(ModelCareScreen):
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
         if action == "quality":
             return self.marked is not None and self.marked.problem is None and self.marked.format != "safetensors"
+        if action == "latency":
+            return self.marked is not None and self.marked.problem is None and self.marked.format == "onnx"
         if action in ("fit", "calibrate", "tensors"):
             return self.marked is not None and self.marked.is_gguf
         if action == "open":
@@ -173,6 +176,13 @@ class ModelsScreen(ModelCareScreen):
 
         if self.marked is not None:
             self.app.push_screen(QualityScreen(self.marked))
+
+    def action_latency(self) -> None:
+        """Run the marked graph in a plain session of ONNX Runtime."""
+        from edgetui.screens.onnx_session import OnnxSessionScreen
+
+        if self.marked is not None:
+            self.app.push_screen(OnnxSessionScreen(self.marked))
 
     def action_filter(self) -> None:
         """Type to filter."""

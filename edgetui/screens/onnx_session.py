@@ -1,0 +1,325 @@
+"""The Latency screen: run an ONNX graph in a plain session, its percentiles, and where the time went by operator."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import msgspec
+from rich.text import Text
+from textual import work
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import DataTable, Static
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.onnx_latency import OnnxLatencyRecord, OnnxRunSettings, compare
+from edgetui.core.onnx_latency_text import COLUMNS, cells, compared, describe, lines
+from edgetui.core.plain_text import plain_line
+from edgetui.screens.model_job_screen import ModelJobScreen
+from edgetui.widgets.job_panel import JobPanel
+from edgetui.widgets.operator_panel import OperatorPanel
+from edgetui.widgets.row_table import RowTable
+from edgetui.widgets.settings_panel import Setting, SettingsPanel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.app import ComposeResult
+    from textual.binding import BindingType
+
+    from edgetui.core.jobs import JobKind, JobRecord
+    from edgetui.core.models import ModelEntry
+
+View = Literal["figures", "profile", "inputs", "comparison"]
+_FIELDS = (
+    ("sizes", "Sizes", "batch=1, input_ids=1x128"),
+    ("file", "Inputs from", ".npz or .npy; empty: made up"),
+    ("provider", "Provider", "auto, or one by name"),
+    ("opt_level", "Optimization", "disabled basic extended all"),
+    ("threads", "Threads", "0: one a physical core"),
+    ("inter_threads", "Inter threads", "between operators, if parallel"),
+    ("mode", "Mode", "sequential or parallel"),
+    ("warm_up", "Warm-up", "runs that do not count"),
+    ("runs", "Runs", "0: until the budget ends"),
+    ("budget_s", "Budget", "seconds, without runs"),
+    ("profile", "Profile", "trace some more runs"),
+    ("seed", "Seed", "of inputs that are made up"),
+)
+
+
+class OnnxSessionScreen(ModelJobScreen):
+    """What will be run on top, past results in the middle, the figures of the marked one or the job below."""
+
+    MODE = "models"
+    HELP = (
+        "Any ONNX graph is run in a plain ONNX Runtime session, whatever it computes: inputs are made up (ids that the"
+        " graph has, masks of ones, noise) or read from a file, warm-up runs do not count, and every run that counts is"
+        " in the percentiles. enter measures, e changes how, i shows what the graph takes, p the profile of a result"
+        " measured with profile=true, = on two results compares them, x deletes one."
+    )
+    KINDS: ClassVar[tuple[JobKind, ...]] = ("latency",)
+    LIST = AUTO_FOCUS = "RowTable"
+    DEFAULT_CSS = """
+    OnnxSessionScreen #setup { height: auto; max-height: 3; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    OnnxSessionScreen #empty { display: none; height: 1fr; padding: 1 2; }
+    OnnxSessionScreen RowTable { height: auto; max-height: 40%; min-height: 4; }
+    OnnxSessionScreen VerticalScroll { height: 1fr; padding: 0 1; border-top: solid $primary; }
+    OnnxSessionScreen JobPanel { height: 40%; max-height: 10; border-top: solid $primary; display: none; }
+    OnnxSessionScreen.-job JobPanel { display: block; }
+    OnnxSessionScreen.-job VerticalScroll { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "measure", "Measure", priority=True, id="latency.measure"),
+        Binding("e", "edit_settings", "Settings", id="latency.settings"),
+        Binding("i", "look('inputs')", "Inputs", id="latency.inputs"),
+        Binding("p", "look('profile')", "Profile", id="latency.profile"),
+        Binding("equals_sign", "compare", "Compare", key_display="=", id="latency.compare"),
+        Binding("x", "remove", "Delete", id="latency.remove"),
+        Binding("pageup", "scroll_figures(-1)", "Up", show=False, priority=True),
+        Binding("pagedown", "scroll_figures(1)", "Down", show=False, priority=True),
+    ]
+
+    def __init__(self, entry: ModelEntry) -> None:
+        super().__init__(entry)
+        self._settings = OnnxRunSettings()
+        self._records: list[OnnxLatencyRecord] = []
+        self._view: View = "figures"
+        self._first: OnnxLatencyRecord | None = None
+        """Of a comparison."""
+        self._faces: list[Setting] = []
+        self._to_remove: int | None = None
+        self._unsubscribe_rows: Callable[[], None] = lambda: None
+
+    def compose_body(self) -> ComposeResult:
+        """Setup, results, figures, job."""
+        yield Static(id="setup", markup=False)
+        yield Static(
+            "No latency has been measured yet.\n\nPress enter to measure this graph with inputs that are made up, or e"
+            " to say otherwise.",
+            id="empty",
+            markup=False,
+        )
+        yield RowTable()
+        with VerticalScroll(can_focus=False):
+            yield SettingsPanel(id="facts")
+            yield OperatorPanel(id="operators")
+        yield JobPanel()
+
+    def on_mount(self) -> None:
+        """Read what the graph takes, and what was measured."""
+        self.query_one(RowTable).add_columns(*COLUMNS)
+        self._unsubscribe_rows = self.lab.onnx_sessions.changed.subscribe(self._on_new_rows)
+        self._show_setup()
+        self._read_faces()
+        self._read()
+
+    def on_unmount(self) -> None:
+        """Stop listening."""
+        super().on_unmount()
+        self._unsubscribe_rows()
+
+    # --- keys ---------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """One measurement at a time; only what the marked result has."""
+        if action == "measure":
+            return not (self.is_mounted and self.job is not None and self.job.is_running)
+        if action in ("remove", "compare"):
+            return bool(self._records)
+        if action == "look" and parameters == ("profile",):
+            return self.is_mounted and self._marked is not None and self._marked.row.profile is not None
+        return super().check_action(action, parameters)
+
+    def action_back(self) -> None:
+        """From another view to the figures, then as on every such screen."""
+        if self._view != "figures" and not self.query_one(JobPanel).has_focus:
+            self._look_at("figures")
+        else:
+            super().action_back()
+
+    @work(group="start", exclusive=True)
+    async def action_measure(self) -> None:
+        """Start the job."""
+        self.clear_failure()
+        try:
+            record = await self.lab.onnx_sessions.start(self._entry, self._settings)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self._look_at("figures")
+        self.follow_job(record)
+
+    @work(group="dialog", exclusive=True)
+    async def action_edit_settings(self) -> None:
+        """Change how it is run."""
+        from edgetui.screens.fields_dialog import Field, FieldsDialog
+
+        try:
+            providers = ", ".join(("auto", *await self.lab.onnx_sessions.providers()))
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        fields = [
+            Field(
+                OnnxRunSettings,
+                name,
+                label,
+                f"here: {providers}" if name == "provider" else note,
+                getattr(self._settings, name),
+            )
+            for name, label, note in _FIELDS
+        ]
+        values = await self.app.push_screen_wait(FieldsDialog("How to run the graph", fields))
+        if values is not None:
+            self._settings = msgspec.convert(values, OnnxRunSettings)
+            self._show_setup()
+
+    def action_look(self, view: View) -> None:
+        """Another view of what is below, or the figures again."""
+        self._look_at("figures" if self._view == view else view)
+
+    def action_compare(self) -> None:
+        """Remember the marked result, or compare it with the one that was remembered."""
+        marked = self._marked
+        if marked is None:
+            return
+        if self._first is None or self._first.record_id == marked.record_id:
+            self._first = marked
+            self._show_setup(f"Compare result {marked.record_id} with which? Move there and press = again.")
+        else:
+            self._look_at("comparison")
+            self._show_setup()
+
+    def action_remove(self) -> None:
+        """Forget the row under the cursor; wants the key twice."""
+        record = self._marked
+        if record is None:
+            return
+        if self._to_remove != record.record_id:
+            self._to_remove = record.record_id
+            trace = " and its trace" if record.row.profile is not None else ""
+            self._show_setup(f"Press x again to delete result {record.record_id} of {record.row.model_name}{trace}.")
+            return
+        self._to_remove = None
+        self._show_setup()
+        self._remove(record.record_id)
+
+    def action_scroll_figures(self, direction: int) -> None:
+        """A page of what is below the table."""
+        below = self.query_one(VerticalScroll)
+        if direction < 0:
+            below.scroll_page_up(animate=False)
+        else:
+            below.scroll_page_down(animate=False)
+
+    def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """All figures of the row."""
+        if self._to_remove is not None:
+            self._to_remove = None
+            self._show_setup()
+        if self._view == "comparison":
+            self._first, self._view = None, "figures"
+        self._describe()
+        self.refresh_bindings()
+
+    # --- work ---------------------------------------------------------------------------------------------
+
+    @work(group="faces", exclusive=True)
+    async def _read_faces(self) -> None:
+        try:
+            faces = await self.lab.onnx_sessions.faces(self._entry)
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self._faces = [
+            Setting(kind, f"{plain_line(value.name)}  {describe(value)}", "")
+            for kind, values in (("Input", faces.inputs), ("Output", faces.outputs))
+            for value in values
+        ]
+        if not self._records:
+            self._view = "inputs"
+        self._describe()
+
+    @work(group="read", exclusive=True)
+    async def _read(self) -> None:
+        try:
+            self._records = await self.lab.onnx_sessions.results()
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        self._fill()
+
+    @work(group="remove")
+    async def _remove(self, record_id: int) -> None:
+        try:
+            await self.lab.onnx_sessions.remove([record_id])
+        except EdgetuiError as error:
+            self.show_failure(error)
+
+    def _on_new_rows(self, _none: None) -> None:
+        self._read()
+
+    def job_ended(self, record: JobRecord) -> None:
+        """Its row takes the place of the job."""
+        self._read()
+        if record.state == "succeeded":
+            self.close_job()
+
+    # --- what is shown ------------------------------------------------------------------------------------
+
+    @property
+    def _marked(self) -> OnnxLatencyRecord | None:
+        row = self.query_one(RowTable).cursor_row
+        return self._records[row] if 0 <= row < len(self._records) else None
+
+    def _show_setup(self, instead: str = "") -> None:
+        settings = self._settings
+        how = f"{settings.runs} runs" if settings.runs else f"{settings.budget_s:g} s of runs"
+        fed = settings.file or settings.sizes or "inputs made up"
+        told = (
+            f"{self._entry.name}  {fed}",
+            instead
+            or f"{how} after {settings.warm_up}, provider {settings.provider}, optimization {settings.opt_level},"
+            f" {settings.threads or 'default'} threads, {settings.mode}{', profiled' if settings.profile else ''}",
+        )
+        for line in self.query("#setup").results(Static):
+            line.update(Content("\n".join(plain_line(text) for text in told)))
+
+    def _fill(self) -> None:
+        if not self.has_widgets:
+            return
+        table = self.query_one(RowTable)
+        table.clear()
+        self.query_one("#empty").display = not self._records
+        table.display = bool(self._records)
+        for record in self._records:
+            table.add_row(*(Text(plain_line(cell)) for cell in cells(record)))
+        if self._records and self._view == "inputs":
+            self._view = "figures"
+        self._describe()
+        self.refresh_bindings()
+
+    def _look_at(self, view: View) -> None:
+        self._view = view
+        if view == "figures":
+            self._first = None
+        self._describe()
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def _describe(self) -> None:
+        record, view = self._marked, self._view
+        facts: list[Setting] = []
+        profile = record.row.profile if record is not None and view == "profile" else None
+        if view == "inputs":
+            facts = self._faces
+        elif record is not None and view == "comparison" and self._first is not None:
+            told = compared(compare(self._first.row, record.row), self._first.row, record.row)
+            facts = [Setting(label, figure, "") for label, figure in told]
+        elif record is not None and profile is None:
+            at = time.strftime("%Y-%m-%d %H:%M", time.localtime(record.row.measured_at))
+            told = [("Result", f"{record.record_id}, measured {at}"), *lines(record.row)]
+            facts = [Setting(label, figure, "") for label, figure in told]
+        self.query_one(SettingsPanel).show(facts)
+        self.query_one(OperatorPanel).show(profile)
