@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp import library
+from edgetui.formats.gguf import read_gguf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,13 @@ def load_adapters(lib: Any, model: Any, context: Any, adapters: Sequence[Adapter
 def _read(lib: Any, model: Any, path: Path) -> Any:
     if not path.is_file():
         raise EdgetuiError("not_found", f"There is no LoRA adapter {path}: choose another or take it out.")
+    header = read_gguf(path)
+    # llama.cpp ends the process over a number of another type.
+    alpha_type = header.types.get("adapter.lora.alpha", "f32")
+    if header.text("general.type") != "adapter" or alpha_type != "f32":
+        raise EdgetuiError("bad_file", f"{path.name} is no LoRA adapter: take one in GGUF that was made for the model.")
+    if header.missing_bytes:
+        raise EdgetuiError("bad_file", f"{path.name} is cut off: download or copy it again.")
     log: list[str] = []
     with library.capture_log(log.append):
         adapter = lib.llama_adapter_lora_init(model, str(path).encode())

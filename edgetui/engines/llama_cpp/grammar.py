@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines.llama_cpp import library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def grammar_sampler(lib: Any, vocab: Any, gbnf: str) -> Any:
             " other can be followed.",
         )
     said: list[str] = []
-    with _native_stderr(said):
+    with _native_stderr(said), library.capture_log(said.append):
         sampler = lib.llama_sampler_init_grammar(vocab, gbnf.replace("\0", " ").encode("utf-8", "replace"), b"root")
     if not sampler:
         raise EdgetuiError("bad_request", f"The grammar cannot be used ({_reason(''.join(said))}): correct it.")
