@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    bench_agreement,
     cancel_rounds,
     decode_ratio,
     doctor_time,
@@ -16,7 +17,9 @@ from benchmarks import (
     genai_ratio,
     header_read,
     idle_cost,
+    key_repaint,
     library_list,
+    long_chat,
     memory_error,
     perplexity_ratio,
     quantize_ratio,
@@ -29,6 +32,7 @@ from benchmarks.report import as_markdown, show
 
 PARTS = (
     decode_ratio,
+    bench_agreement,
     genai_ratio,
     first_frame,
     doctor_time,
@@ -39,6 +43,8 @@ PARTS = (
     library_list,
     family_error,
     streaming_cost,
+    key_repaint,
+    long_chat,
     idle_cost,
     quantize_ratio,
     cancel_rounds,
