@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 from textual import work
@@ -11,17 +11,15 @@ from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from edgetui.core import bench_charts
 from edgetui.core.bench import BenchSettings
 from edgetui.core.bench_details import facts
 from edgetui.core.bench_filter import select
-from edgetui.core.bench_noise import noise_of
-from edgetui.core.bench_trend import judge, regressions, trend_of
+from edgetui.core.bench_trend import regressions
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
+from edgetui.screens import bench_view
 from edgetui.screens.bench_files import BenchFiles
 from edgetui.screens.bench_running import BenchRunning
-from edgetui.services.bench_history import compare_all
 from edgetui.widgets.bench_table import BenchTable
 from edgetui.widgets.chart_panel import ChartPanel
 from edgetui.widgets.facts_panel import FactsPanel
@@ -35,14 +33,13 @@ if TYPE_CHECKING:
 
     from edgetui.core.bench import BenchRecord
     from edgetui.core.bench_trend import Regression
+    from edgetui.core.charts import Chart
     from edgetui.core.models import ModelEntry
+    from edgetui.screens.bench_view import View
     from edgetui.screens.bench_workloads import Workload
-
-    View = Literal["bars", "curve", "trend", "version", "details"]
 
 _MOST_ROWS = 200
 """In the table at once: filling one with all rows of a long history would hold up the keys."""
-_MOST_BARS = 6
 _FILTER = "model, tg, engine:onnx, source:llama-bench, >2026-11-01, -noisy:yes; esc clears"
 
 
@@ -116,6 +113,7 @@ class BenchScreen(BenchRunning, BenchFiles):
         self._marked: list[int] = []
         self._comparison: Sequence[str] = ()
         self._view: View = "bars"
+        self._chart: Chart | None = None
         self._unsubscribe: list[Callable[[], None]] = []
 
     def compose_body(self) -> ComposeResult:
@@ -164,6 +162,11 @@ class BenchScreen(BenchRunning, BenchFiles):
     def chosen(self) -> Sequence[BenchRecord]:
         """The marked rows; else those that the filter lets through."""
         return self._marked_records or self._found
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is drawn now."""
+        return self._chart
 
     @property
     def to_remove(self) -> Sequence[BenchRecord]:
@@ -243,15 +246,11 @@ class BenchScreen(BenchRunning, BenchFiles):
 
     def action_compare(self) -> None:
         """Say what the marked rows show, each against the first."""
-        records = self._marked_records
         try:
-            told = [comparison.sentence for comparison in compare_all(records)]
+            self._comparison = bench_view.comparison_of(self._marked_records)
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        noisy = [f"{record.row.name} of {record.row.model_name} is noisy: {why}." for record in records
-                 if (why := noise_of(record.row))]  # fmt: skip
-        self._comparison = (*told, *dict.fromkeys(noisy))
         self._view = "bars"
         self._show_current()
 
@@ -388,28 +387,10 @@ class BenchScreen(BenchRunning, BenchFiles):
         self.query_one(FactsPanel).show([*facts(current), *told])
         rows = max(8, self.app.size.height // 2 - 3)
         if self._view in ("trend", "version"):
-            trend = trend_of(current, self._records)
-            judged = judge(trend)
-            sentence = "This is the only row of its kind." if judged is None else judged.sentence
-            chart = bench_charts.trend(trend, "date" if self._view == "trend" else "version")
-            panel.show((sentence,), (chart,), rows - 2)
+            shown = bench_view.followed(current, self._records, "date" if self._view == "trend" else "version")
         elif self._view == "curve":
-            curve = bench_charts.curve(current, self._records)
-            none = "No other length, depth or number of threads was measured with these settings."
-            panel.show(() if curve else (none,), (curve,) if curve else (), rows)
+            shown = bench_view.curve(current, self._records)
         else:
-            self._show_bars(panel, current)
-
-    def _show_bars(self, panel: ChartPanel, current: BenchRecord) -> None:
-        """The marked rows where they compare; else the newest row of each model for the test under the cursor."""
-        marked = self._marked_records
-        if len(marked) > 1 and len({record.row.name for record in marked}) == 1:
-            hint = (f"{marked[0].row.name}: press c to compare the {len(marked)} marked rows.",)
-            panel.show(self._comparison or hint, (bench_charts.compared(marked[:_MOST_BARS]),))
-            return
-        newest: dict[str, BenchRecord] = {}
-        for record in self._records:
-            if record.row.name == current.row.name:
-                newest.setdefault(record.row.model_name, record)
-        title = f"{current.row.name}, newest row of each model, tok/s"
-        panel.show((title,), (bench_charts.compared(list(newest.values())[:_MOST_BARS]),))
+            shown = bench_view.bars(current, self._marked_records, self._records, self._comparison)
+        self._chart = shown.chart
+        panel.show(shown.sentences, () if shown.chart is None else (shown.chart,), rows - len(shown.sentences))

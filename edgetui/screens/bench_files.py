@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgetui.core.bench import BenchRecord
+    from edgetui.core.charts import Chart
 
 
 class BenchFiles(LabScreen):
@@ -23,6 +24,11 @@ class BenchFiles(LabScreen):
     @property
     def chosen(self) -> Sequence[BenchRecord]:
         """The marked rows; else those that the filter lets through."""
+        raise NotImplementedError
+
+    @property
+    def chart(self) -> Chart | None:
+        """What is drawn now."""
         raise NotImplementedError
 
     @property
@@ -68,13 +74,13 @@ class BenchFiles(LabScreen):
     async def action_report(self) -> None:
         """Write a report to hand on; the ending says as what."""
         records = self.chosen
-        title = f"Report {_counted(records)}: end the name in .html .md or .svg"
+        title = f"Report {_counted(records)}: end the name in .html or .md, or in .svg for the chart"
         written = await self._ask_path(str(Path.cwd() / "edgetui-report.html"), title)
         if written is None:
             return
         self.clear_failure()
         try:
-            path = await self.lab.bench_history.report(Path(written), records)
+            path = await self.lab.bench_history.report(Path(written), records, self.chart)
         except EdgetuiError as error:
             self.show_failure(error)
         else:

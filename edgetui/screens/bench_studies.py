@@ -32,7 +32,7 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
     """The newest first; what is under the cursor is drawn below."""
 
     DEFAULT_CSS = """
-    StudiesScreen .dialog { width: 100%; max-width: 100%; height: 100%; max-height: 100%; }
+    StudiesScreen #studies { width: 100%; height: 100%; padding: 0 1; background: $surface; border: round $primary; }
     StudiesScreen OptionList { height: auto; max-height: 30%; border: none; padding: 0; background: $surface;
         text-wrap: nowrap; text-overflow: ellipsis; }
     StudiesScreen VerticalScroll { height: 1fr; border-top: solid $primary; }
@@ -55,7 +55,7 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, list, charts."""
-        with Vertical(classes="dialog"):
+        with Vertical(id="studies"):
             yield Static(Content(_KEYS), classes="dialog-title")
             yield OptionList(markup=False, compact=True)
             with VerticalScroll(can_focus=False):

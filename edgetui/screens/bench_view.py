@@ -1,0 +1,73 @@
+"""What the lower part of the Bench screen shows of the history: sentences and a chart for each view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from edgetui.core import bench_charts
+from edgetui.core.bench import labels
+from edgetui.core.bench_noise import noise_of
+from edgetui.core.bench_trend import judge, trend_of
+from edgetui.services.bench_history import compare_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.core.bench import BenchRecord
+    from edgetui.core.charts import Chart
+
+View = Literal["bars", "curve", "trend", "version"]
+MOST_BARS = 6
+
+
+class Shown(NamedTuple):
+    """Sentences above, the chart below them."""
+
+    sentences: tuple[str, ...]
+    chart: Chart | None = None
+
+
+def followed(current: BenchRecord, records: Sequence[BenchRecord], over: bench_charts.Over) -> Shown:
+    """The row over time, and whether the newest of its kind is slower."""
+    trend = trend_of(current, records)
+    judged = judge(trend)
+    sentence = "This is the only row of its kind." if judged is None else judged.sentence
+    return Shown((sentence,), bench_charts.trend(trend, over))
+
+
+def curve(current: BenchRecord, records: Sequence[BenchRecord]) -> Shown:
+    """The curve that the row is a point of."""
+    chart = bench_charts.curve(current, records)
+    if chart is None:
+        return Shown(("No other length, depth or number of threads was measured with these settings.",))
+    return Shown((), chart)
+
+
+def bars(
+    current: BenchRecord, marked: Sequence[BenchRecord], records: Sequence[BenchRecord], comparison: Sequence[str]
+) -> Shown:
+    """The marked rows where they compare; else the newest row of each model for the test under the cursor."""
+    if len(marked) > 1 and len({record.row.name for record in marked}) == 1:
+        hint = f"{marked[0].row.name}: press c to compare the {len(marked)} marked rows."
+        return Shown(tuple(comparison) or (hint,), bench_charts.compared(marked[:MOST_BARS]))
+    newest: dict[str, BenchRecord] = {}
+    for record in records:
+        if record.row.name == current.row.name:
+            newest.setdefault(record.row.model_name, record)
+    title = f"{current.row.name}, newest row of each model, tok/s"
+    return Shown((title,), bench_charts.compared(list(newest.values())[:MOST_BARS]))
+
+
+def comparison_of(records: Sequence[BenchRecord]) -> tuple[str, ...]:
+    """Each row held against the first, and which of them are noisy; raises `EdgetuiError("bad_request")`."""
+    compared = compare_all(records)
+    names = labels(records)
+    told = [comparison.sentence for comparison in compared]
+    if len(records) > 2:
+        told = [f"{name} against {names[0]}: {sentence}" for name, sentence in zip(names[1:], told, strict=True)]
+    noisy = [
+        f"{name} was measured on a noisy machine: {why}."
+        for name, record in zip(names, records, strict=True)
+        if (why := noise_of(record.row))
+    ]
+    return (*told, *noisy)
