@@ -89,6 +89,8 @@ class OnnxSessionScreen(ModelJobScreen):
         self._first: OnnxLatencyRecord | None = None
         """Of a comparison."""
         self._faces: list[Setting] = []
+        self._providers = ""
+        """Those that can be chosen here, once that is known."""
         self._to_remove: int | None = None
         self._unsubscribe_rows: Callable[[], None] = lambda: None
 
@@ -113,6 +115,7 @@ class OnnxSessionScreen(ModelJobScreen):
         self._unsubscribe_rows = self.lab.onnx_sessions.changed.subscribe(self._on_new_rows)
         self._show_setup()
         self._read_faces()
+        self._read_providers()
         self._read()
 
     def on_unmount(self) -> None:
@@ -156,17 +159,12 @@ class OnnxSessionScreen(ModelJobScreen):
         """Change how it is run."""
         from edgetui.screens.fields_dialog import Field, FieldsDialog
 
-        try:
-            providers = ", ".join(("auto", *await self.lab.onnx_sessions.providers()))
-        except EdgetuiError as error:
-            self.show_failure(error)
-            return
         fields = [
             Field(
                 OnnxRunSettings,
                 name,
                 label,
-                f"here: {providers}" if name == "provider" else note,
+                f"here: {self._providers}" if name == "provider" and self._providers else note,
                 getattr(self._settings, name),
             )
             for name, label, note in _FIELDS
@@ -241,6 +239,13 @@ class OnnxSessionScreen(ModelJobScreen):
         if not self._records:
             self._view = "inputs"
         self._describe()
+
+    @work(group="providers", exclusive=True)
+    async def _read_providers(self) -> None:
+        try:
+            self._providers = ", ".join(("auto", *await self.lab.onnx_sessions.providers()))
+        except EdgetuiError as error:
+            self.show_failure(error)
 
     @work(group="read", exclusive=True)
     async def _read(self) -> None:
