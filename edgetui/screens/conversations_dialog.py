@@ -64,6 +64,8 @@ class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
         self._model_name = model_name
         self._only_model = False
         self._rows: list[ConversationRow] = []
+        self.deleted: set[str] = set()
+        """Ids of those that were deleted here."""
 
     def compose(self) -> ComposeResult:
         """Title, filter, list, what went wrong."""
@@ -171,6 +173,7 @@ class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
             return
         try:
             await self._conversations.delete(row.id)
+            self.deleted.add(row.id)
         except EdgetuiError as error:
             self._say(str(error))
         await self._find()

@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.screens.base import LabScreen
+from edgetui.screens.run_dialogs import RunDialogs
 from edgetui.screens.run_figures_feed import LOOK_EVERY_S, FiguresFeed
 from edgetui.screens.run_lines import hint_of, model_line
 from edgetui.screens.run_session import RunSession
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from edgetui.core.models import ModelEntry
+    from edgetui.core.run_figures import RunFigures
 
 
 class RunScreen(LabScreen):
@@ -65,6 +67,8 @@ class RunScreen(LabScreen):
         Binding("ctrl+f", "preset", "Preset", priority=True, id="run.preset"),
         Binding("ctrl+t", "inspect", "Tokens", priority=True, id="run.inspect"),
         Binding("ctrl+b", "bench", "Bench this", priority=True, id="run.bench"),
+        Binding("ctrl+k", "side_by_side", "Compare", priority=True, id="run.side_by_side"),
+        Binding("ctrl+e", "repeat", "Repeat elsewhere", show=False, priority=True, id="run.repeat"),
         Binding("ctrl+l", "unload", "Unload", show=False, priority=True, id="run.unload"),
         Binding("p,alt+p", "prompt_by_task", "Prompts by task", show=False, id="run.prompts"),
         Binding("e,alt+up", "edit", "Edit what was said", show=False, id="run.edit"),
@@ -90,9 +94,10 @@ class RunScreen(LabScreen):
         self._panel = RunFiguresPanel(id="figures")
         self._prompt = PromptInput()
         self._feed = FiguresFeed(self._panel, self.lab, self._chat)
-        self._session = RunSession(
-            self, self._chat, self._transcript, self._feed, self._prompt, on_change=self._show_model
+        self.session = RunSession(
+            self, self._chat, self._transcript, self._feed, self._prompt, on_change=self.show_model
         )
+        self._dialogs = RunDialogs(self, self._chat)
         self._meter = RunMeter(self.lab.hardware)
         self._looking: Timer | None = None
         self._editing = 0
@@ -111,7 +116,7 @@ class RunScreen(LabScreen):
 
     def on_mount(self) -> None:
         """Say what to do first."""
-        self._show_model()
+        self.show_model()
         self._looking = self.set_interval(LOOK_EVERY_S, self._look)
 
     def on_screen_resume(self) -> None:
@@ -131,10 +136,10 @@ class RunScreen(LabScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense now."""
         if action == "stop":
-            return self._session.busy
+            return self.session.busy
         if action in ("unload", "bench"):
             return self._chat.entry is not None
-        if action in ("regenerate", "edit", "alternatives"):
+        if action in ("regenerate", "edit", "alternatives", "repeat"):
             return bool(self._chat.conversation.turns)
         return True
 
@@ -155,68 +160,63 @@ class RunScreen(LabScreen):
 
     async def action_stop(self) -> None:
         """End the answer or the load under way."""
-        await self._session.stop()
+        await self.session.stop()
 
     def action_choose_model(self) -> None:
         """Open the picker."""
-        self._open(self._choose_model())
+        self._open(self._dialogs.choose_model())
 
     def action_settings(self) -> None:
         """Open the settings."""
-        self._open(self._edit_settings())
+        self._open(self._dialogs.edit_settings())
 
     def action_new_conversation(self) -> None:
         """Begin anew; what was said is kept, and the model stays loaded."""
         if not self._say_busy():
-            self._begin_anew(is_raw=self._chat.is_raw)
+            self.begin_anew(is_raw=self._chat.is_raw)
 
     def action_completion(self) -> None:
         """Continue text as it is, or chat; either way in a new conversation."""
         if not self._say_busy():
-            self._begin_anew(is_raw=not self._chat.is_raw)
+            self.begin_anew(is_raw=not self._chat.is_raw)
             self._prompt.focus()
 
     def action_conversations(self) -> None:
         """Find what was said before."""
         if not self._say_busy():
-            self._open(self._choose_conversation())
+            self._open(self._dialogs.choose_conversation())
 
     def action_regenerate(self) -> None:
         """Have the last answer made anew."""
         if not self._say_busy() and self._has_model():
             self.clear_failure()
-            self._session.regenerate()
+            self.session.regenerate()
 
     def action_edit(self) -> None:
         """Say an earlier message otherwise, and go on from there."""
         if not self._say_busy():
-            self._open(self._choose_message())
+            self._open(self._dialogs.choose_message())
 
     def action_alternatives(self) -> None:
         """Go back to an answer or message that another stands in for."""
         if not self._say_busy():
-            self._open(self._choose_alternative())
+            self._open(self._dialogs.choose_alternative())
 
     def action_preset(self) -> None:
         """Take samplers that go together."""
-        self._open(self._choose_preset())
+        self._open(self._dialogs.choose_preset())
 
     def action_prompt_by_task(self) -> None:
         """Take a prompt to try the model on."""
-        self._open(self._choose_prompt())
+        self._open(self._dialogs.choose_prompt())
 
     def action_figures(self) -> None:
         """Show every figure, and the reason for each that is missing."""
-        from edgetui.screens.figures_dialog import FiguresDialog
-
-        async def show() -> None:
-            await self.app.push_screen_wait(FiguresDialog(self._panel.figures))
-
-        self._open(show())
+        self._open(self._dialogs.show_figures())
 
     def action_unload(self) -> None:
         """Give the memory back."""
-        self._session.unload()
+        self.session.unload()
 
     async def action_bench(self) -> None:
         """Measure this model properly."""
@@ -227,6 +227,19 @@ class RunScreen(LabScreen):
         """Put the last answer on the terminal's clipboard."""
         if answer := self._transcript.last_answer.strip():
             self.app.copy_to_clipboard(answer)
+
+    async def action_side_by_side(self) -> None:
+        """Let this model answer beside others."""
+        from edgetui.screens.side_by_side import open_side_by_side
+
+        chat = self._chat
+        await open_side_by_side(self.lab_app, chat.entry, chat.load_settings, chat.sampling, chat.system_prompt)
+
+    def action_repeat(self) -> None:
+        """Show the commands that repeat the last answer elsewhere."""
+        from edgetui.screens.repeat_dialog import show_last_answer
+
+        self._open(show_last_answer(self, self._chat))
 
     def action_inspect(self) -> None:
         """Look at the last answer token by token."""
@@ -256,7 +269,7 @@ class RunScreen(LabScreen):
         self._prompt.remember(message.text)
         instead_of = self._editing
         self._edit_no_more()
-        self._session.say(message.text, instead_of)
+        self.session.say(message.text, instead_of)
 
     # --- what the keys open -------------------------------------------------------------------------------
 
@@ -273,7 +286,7 @@ class RunScreen(LabScreen):
         self.clear_failure()
         # Whoever comes from another screen with a model comes to write.
         self._prompt.focus()
-        self._session.load()
+        self.session.load()
 
     async def _take_last_profile(self, entry: ModelEntry) -> None:
         """The settings that the model was last run with under a name; what came from another model's name goes."""
@@ -290,95 +303,6 @@ class RunScreen(LabScreen):
             chat.load_settings, chat.sampling, chat.profile = defaults.load, defaults.sampling, ""
             chat.system_prompt = defaults.system_prompt
 
-    async def _choose_model(self) -> None:
-        from edgetui.screens.model_picker import ModelPicker
-
-        try:
-            entries = await self.lab.catalog.scan()
-        except EdgetuiError as error:
-            self.show_failure(error)
-            return
-        entry = await self.app.push_screen_wait(ModelPicker(entries, "Run a model"))
-        if entry is not None:
-            await self.open_model(entry)
-
-    async def _edit_settings(self) -> None:
-        from edgetui.screens.run_fields import RunSettings
-        from edgetui.screens.run_settings_dialog import RunSettingsDialog
-
-        chat = self._chat
-        settings = RunSettings(chat.load_settings, chat.sampling, chat.system_prompt)
-        dialog = RunSettingsDialog(settings, chat.entry, self.lab.profiles, chat.profile)
-        values = await self.app.push_screen_wait(dialog)
-        if values is not None:
-            chosen = dialog.chosen(values)
-            reload = chosen.settings.load != chat.load_settings and chat.loaded is not None
-            chat.load_settings, chat.sampling, chat.system_prompt = chosen.settings
-            chat.profile = chosen.profile
-            if reload:
-                self._session.load()
-            self._show_model()
-
-    async def _choose_preset(self) -> None:
-        from edgetui.screens.run_choices import choose_preset
-
-        chat = self._chat
-        sampling = await choose_preset(self.app, chat.entry, chat.sampling)
-        if sampling is not None and sampling != chat.sampling:
-            chat.sampling, chat.profile = sampling, ""
-            self._show_model()
-
-    async def _choose_prompt(self) -> None:
-        from edgetui.screens.run_choices import choose_prompt
-
-        text = await choose_prompt(self.app)
-        if text is not None:
-            self._write(text)
-
-    async def _choose_conversation(self) -> None:
-        from edgetui.screens.conversations_dialog import ConversationsDialog
-
-        entry = self._chat.entry
-        dialog = ConversationsDialog(
-            self.lab.conversations, model_key(entry) if entry is not None else "", entry.name if entry else ""
-        )
-        chosen = await self.app.push_screen_wait(dialog)
-        if chosen is None:
-            return
-        try:
-            self._chat.resume(await self.lab.conversations.get(chosen))
-        except EdgetuiError as error:
-            self.show_failure(error)
-            return
-        self._edit_no_more()
-        self._session.show_conversation()
-        self._feed.reset()
-        self._feed.show()
-        self._show_model()
-        self._prompt.focus()
-
-    async def _choose_message(self) -> None:
-        from edgetui.screens.run_choices import choose_message
-
-        turn = await choose_message(self.app, self._chat.conversation)
-        if turn is not None:
-            self._editing = turn.number
-            self.query_one("#sign", Static).update("e")
-            self._write(turn.content)
-
-    async def _choose_alternative(self) -> None:
-        from edgetui.screens.run_choices import choose_alternative
-
-        number = await choose_alternative(self.app, self._chat.conversation)
-        if number is None:
-            if not any(len(self._chat.conversation.alternatives(t.number)) > 1 for t in self._chat.conversation.path):
-                self.show_failure(
-                    Failure("bad_request", "There is no other answer yet: ctrl+r makes one, e edits a message.")
-                )
-            return
-        self._chat.choose(number)
-        self._session.show_conversation()
-
     # --- what is shown ------------------------------------------------------------------------------------
 
     def _open(self, dialog: Coroutine[object, object, None]) -> None:
@@ -391,20 +315,43 @@ class RunScreen(LabScreen):
 
         self.run_worker(while_open(), group="dialog", exclusive=True)
 
-    def _write(self, text: str) -> None:
-        """Have a text stand in the prompt, to be changed or sent."""
+    @property
+    def figures(self) -> RunFigures:
+        """What the panel shows."""
+        return self._panel.figures
+
+    def write(self, text: str, instead_of: int = 0) -> None:
+        """Have a text stand in the prompt, to be changed and sent; instead of an earlier message when one is named."""
+        self._editing = instead_of
+        self.query_one("#sign", Static).update("e" if instead_of else ">")
         self._prompt.text = ""
         self._prompt.restore(text)
         self._prompt.focus()
 
-    def _begin_anew(self, *, is_raw: bool) -> None:
+    def begin_anew(self, *, is_raw: bool) -> None:
+        """Show an empty conversation."""
         self._edit_no_more()
         self._chat.clear(is_raw=is_raw)
         self._transcript.clear_blocks()
         self._feed.reset()
         self._feed.show()
-        self._show_model()
+        self.show_model()
         self.refresh_bindings()
+
+    def show_other_conversation(self) -> None:
+        """Show the one that was taken up."""
+        self._edit_no_more()
+        self.session.show_conversation()
+        self._feed.reset()
+        self._feed.show()
+        self.show_model()
+        self.refresh_bindings()
+        self._prompt.focus()
+
+    def show_model(self) -> None:
+        """Say what is loaded and how, and what to do in an empty conversation."""
+        self._model_line.update(Content(model_line(self._chat, self._feed.state)))
+        self._transcript.set_hint(hint_of(self._chat))
 
     def _edit_no_more(self) -> None:
         self._editing = 0
@@ -412,9 +359,9 @@ class RunScreen(LabScreen):
 
     def _say_busy(self) -> bool:
         """Say that the model is at work, if it is."""
-        if self._session.busy:
+        if self.session.busy:
             self.show_failure(Failure("busy", "The model is still at work: esc stops it."))
-        return self._session.busy
+        return self.session.busy
 
     def _has_model(self) -> bool:
         """Whether one is chosen; says so where none is."""
@@ -425,8 +372,3 @@ class RunScreen(LabScreen):
     async def _look(self) -> None:
         if self._chat.loaded is not None:
             self._feed.look(await self._meter.look())
-
-    def _show_model(self) -> None:
-        state = self._feed.state
-        self._model_line.update(Content(model_line(self._chat, state)))
-        self._transcript.set_hint(hint_of(self._chat))
