@@ -24,7 +24,7 @@ LOAD_OPTIONS = {
     "kv_cache_type_v": "--kv-v",
     "gpu_layers": "--gpu-layers",
     "flash_attention": "--flash-attention",
-    "use_mmap": "--no-mmap",
+    "use_mmap": "--mmap",
     "use_mlock": "--mlock",
     "numa": "--numa",
     "rope_scaling": "--rope-scaling",
@@ -119,8 +119,9 @@ def _words(option: str, field: str, value: object) -> list[str]:
     if value is None:
         return []
     if isinstance(value, bool):
-        # Each of these options stands for the value that is not the usual one.
-        return [option] if value != (field == "use_mmap") else []
+        if field == "ignore_eos" and not value:
+            return []
+        return [option if value else f"--no-{option[2:]}"]
     if field == "adapters":
         assert isinstance(value, tuple)
         return [word for each in value for word in (option, f"{each.path}:{number(each.scale)}")]

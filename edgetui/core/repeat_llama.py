@@ -116,7 +116,7 @@ def llama_python(facts: RunFacts) -> RepeatCommand:
     else:
         lines.append(call("answer = model.create_chat_completion", {"messages": message_list(facts), **options}))
         lines.append('print(answer["choices"][0]["message"]["content"])')
-    return program("Python (llama-cpp-python)", lines, _python_notes(load))
+    return program("Python (llama-cpp-python)", lines, _python_notes(load, sampling))
 
 
 def _load_words(facts: RunFacts) -> Iterator[str]:
@@ -239,7 +239,7 @@ def _run_notes(facts: RunFacts, raw: bool) -> str:
     return " ".join(notes)
 
 
-def _python_notes(load: LoadSettings) -> str:
+def _python_notes(load: LoadSettings, sampling: SamplingSettings) -> str:
     notes = ["pip install llama-cpp-python."]
     if load.draft_model:
         notes.append("Without the draft model, which llama-cpp-python does not take: the same text at its own rate.")
@@ -247,4 +247,6 @@ def _python_notes(load: LoadSettings) -> str:
         notes.append(f"With the first of {len(load.adapters)} adapters only: llama-cpp-python takes one.")
     if load.prompt_cache:
         notes.append("The prompt cache is left out: it saves time and changes no answer.")
+    if sampling.repeat_penalty != 1 or sampling.presence_penalty or sampling.frequency_penalty:
+        notes.append("Its penalties see the answer alone, and edgetui's the prompt too: the text may differ.")
     return " ".join(notes)

@@ -75,10 +75,8 @@ def _names() -> dict[str, str]:
     names = {
         option.lstrip("-"): field for options in (LOAD_OPTIONS, SAMPLING_OPTIONS) for field, option in options.items()
     }
-    # Two options stand for the value that is not the usual one; a setting is named for what it is.
-    names.pop("no-mmap")
     return names | {field.replace("_", "-"): field for field in (*LOAD_OPTIONS, *SAMPLING_OPTIONS)} | {
-        "context": "context_tokens", "batch": "batch_tokens", "mmap": "use_mmap", "max-tokens": "max_tokens",
+        "context": "context_tokens", "batch": "batch_tokens", "max-tokens": "max_tokens",
     }  # fmt: skip
 
 

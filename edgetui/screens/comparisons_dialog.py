@@ -33,7 +33,6 @@ class ComparisonsDialog(SteadySize, ModalScreen[None]):
     """A list above, the marked one below."""
 
     DEFAULT_CSS = """
-    ComparisonsDialog .dialog { width: 96%; height: 90%; }
     ComparisonsDialog OptionList { height: auto; max-height: 40%; border: none; padding: 0; background: $surface; }
     ComparisonsDialog VerticalScroll { height: 1fr; border-top: solid $primary; scrollbar-size-vertical: 1; }
     ComparisonsDialog #text { height: auto; }
@@ -69,7 +68,9 @@ class ComparisonsDialog(SteadySize, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, list, the marked one, keys."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as dialog:
+            # Answers are long: more room than the app's style sheet gives a dialog.
+            dialog.styles.width, dialog.styles.height = "96%", "90%"
             yield Static(Content("Compared before"), classes="dialog-title")
             yield OptionList(markup=False, compact=True)
             with VerticalScroll(can_focus=False):

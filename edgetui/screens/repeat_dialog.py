@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.screens.steady import SteadySize
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from edgetui.core.repeat_commands import RepeatCommand
+    from edgetui.screens.base import LabScreen
+    from edgetui.services.chat import Chat
 
 _KEYS = "left right choose   y copy   w write to a file   up down scroll   esc close"
 
@@ -30,9 +33,8 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
     """`app.push_screen(RepeatDialog("of what", commands))`; there is at least one command."""
 
     DEFAULT_CSS = """
-    RepeatDialog .dialog { width: 96%; max-height: 90%; }
     RepeatDialog #tools { height: auto; margin-bottom: 1; }
-    RepeatDialog VerticalScroll { height: auto; max-height: 1fr; scrollbar-size-vertical: 1; }
+    RepeatDialog VerticalScroll { height: 1fr; scrollbar-size-vertical: 1; }
     RepeatDialog #command { height: auto; }
     RepeatDialog #note { height: auto; color: $text-muted; }
     RepeatDialog #said { height: auto; color: $text-muted; margin-top: 1; }
@@ -59,7 +61,9 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, tools, the chosen one's command and note, keys."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog") as dialog:
+            # Commands are long: more room than the app's style sheet gives a dialog.
+            dialog.styles.width, dialog.styles.height = "96%", "90%"
             yield Static(Content(plain_line(f"Repeat {self._what} elsewhere")), classes="dialog-title")
             yield Static(id="tools", markup=False)
             with VerticalScroll():
@@ -119,6 +123,24 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
 
     def _say(self, text: str) -> None:
         self.query_one("#said", Static).update(Content(plain_line(text)))
+
+
+async def show_last_answer(screen: LabScreen, chat: Chat) -> None:
+    """The dialog for the last answer of a chat; whatever hinders it is said on the screen."""
+    from edgetui.core.repeat_commands import run_commands
+    from edgetui.core.repeat_conversation import last_answer_facts
+
+    settings, conversation, entry, loaded = screen.lab.settings, chat.conversation, chat.entry, chat.loaded
+    try:
+        if entry is None or entry.name != conversation.model_name:
+            entry, loaded = await screen.lab.find_model(conversation.model_name), None
+    except EdgetuiError as error:
+        screen.show_failure(error)
+        return
+    threads = loaded.threads if loaded is not None else 0
+    facts = last_answer_facts(entry, conversation, settings.load, settings.sampling, settings.system_prompt, threads)
+    if facts is not None:
+        await screen.app.push_screen_wait(RepeatDialog(f"the last answer of {entry.name}", run_commands(facts)))
 
 
 def _write_new(name: str, text: str) -> Path:

@@ -1,22 +1,31 @@
-"""The dialog of commands, opened from a row of Bench."""
+"""The dialog of commands, opened from a row of Bench and from an answer in Run."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
 from edgetui.core.bench import Machine
+from edgetui.core.run_settings import SamplingSettings
+from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.name_file import NameFileDialog
 from edgetui.screens.repeat_dialog import RepeatDialog
+from edgetui.screens.run import RunScreen
+from edgetui.screens.side_by_side import SideBySideScreen
 from edgetui.store.history import History
+from edgetui.widgets.prompt_input import PromptInput
+from edgetui.widgets.run_figures import RunFiguresPanel
+from edgetui.widgets.transcript import Transcript
 from tests.services.test_bench import record
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
 
 
@@ -45,3 +54,35 @@ async def test_a_rows_commands_are_looked_at_copied_and_written(lab: Lab, tmp_pa
         assert target.read_text() == dialog.chosen.text + "\n"
         await pilot.press("escape")
         assert not isinstance(app.screen, RepeatDialog)
+
+
+async def test_the_last_answer_in_run_is_repeated_with_what_it_was_made_with(lab: Lab, demo_entry: ModelEntry) -> None:
+    lab.settings = msgspec.structs.replace(
+        lab.settings,
+        load=msgspec.structs.replace(lab.settings.load, context_tokens=512),
+        sampling=SamplingSettings(max_tokens=4),
+    )
+    app = EdgetuiApp(lab, mode="run")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, RunScreen)
+        await screen.open_model(demo_entry)
+        await until(lambda: screen.query_one(RunFiguresPanel).figures.state == "ready", pilot.pause)
+        screen.query_one(PromptInput).insert("What's rain?")
+        await pilot.press("enter")
+        transcript = screen.query_one(Transcript)
+        await until(lambda: "ended at the limit of tokens" in transcript.text_of("note"), pilot.pause)
+        await pilot.press("ctrl+e")
+        await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
+        dialog = app.screen
+        assert isinstance(dialog, RepeatDialog)
+        # The settings file says context and tokens here, and elsewhere it does not: they are written out.
+        assert "-c 512" in dialog.chosen.text and "-n 4" in dialog.chosen.text and "--seed " in dialog.chosen.text
+        await pilot.press("right", "right")
+        assert dialog.chosen.language == "python" and '"What\'s rain?"' in dialog.chosen.text
+        await pilot.press("escape", "ctrl+k")
+        await until(lambda: isinstance(app.screen, ModelPicker), pilot.pause)
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, SideBySideScreen), pilot.pause)
+        (column,) = lab.side_by_side.columns
+        assert column.entry == demo_entry and column.load.context_tokens == 512
