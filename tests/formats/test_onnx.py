@@ -207,3 +207,19 @@ def test_weights_are_not_read_and_large_graphs_are_read_at_once(tmp_path: Path) 
     assert peak < 16 << 20
     # Traced on a busy machine it takes ten times as long as otherwise.
     assert took < 30
+
+
+def test_inputs_that_number_rows_of_a_table_say_how_many_there_are(tmp_path: Path) -> None:
+    nodes = [
+        node("Gather", ["table", "ids"], ["found"]),
+        node("Gather", ["table", "columns"], ["other"], axis=1),
+        node("Gather", ["found", "mask"], ["third"]),
+    ]
+    content = model(
+        nodes,
+        [tensor("table", FLOAT, [11, 2], bytes(88))],
+        [value(name, INT64, ["batch"]) for name in ("ids", "columns", "mask")],
+        [value("found", FLOAT, ["batch", 2])],
+    )
+    read = read_onnx(write_onnx(tmp_path / "a.onnx", content))
+    assert [read.rows_numbered_by(name) for name in ("ids", "columns", "mask", "nothing")] == [11, None, None, None]
