@@ -18,6 +18,7 @@ from edgetui.core.token_rate import decode_tps, prefill_tps
 
 if TYPE_CHECKING:
     from edgetui.cli.run_options import Wanted
+    from edgetui.core.inspection import InspectedToken
     from edgetui.services.lab import Lab
     from edgetui.worker.protocol import Finished
 
@@ -30,6 +31,8 @@ class Question(NamedTuple):
     """Whether the text is continued as it is."""
     schema: str
     """JSON schema that the answer follows where the engine can hold it to one; empty for none."""
+    inspect: bool = False
+    """Whether to tell what else each token could have been."""
 
 
 async def answer(lab: Lab, model: str, question: Question, wanted: Wanted, *, quiet: bool, as_json: bool) -> int:
@@ -40,6 +43,7 @@ async def answer(lab: Lab, model: str, question: Question, wanted: Wanted, *, qu
     interrupted = False
     pieces: list[str] = []
     finished: Finished | None = None
+    tokens: tuple[InspectedToken, ...] = ()
 
     def interrupt() -> None:
         nonlocal interrupted
@@ -87,6 +91,8 @@ async def answer(lab: Lab, model: str, question: Question, wanted: Wanted, *, qu
                 elif isinstance(event, Finished):
                     finished = event
         resident = lab.inference.resident_bytes()
+        if question.inspect and not interrupted:
+            tokens = (await lab.inference.inspect()).tokens
     except EdgetuiError:
         if pieces and not as_json:
             # The sentence that follows stands on a line of its own.
@@ -99,9 +105,13 @@ async def answer(lab: Lab, model: str, question: Question, wanted: Wanted, *, qu
     if finished is None:
         raise AssertionError("an answer ends with Finished or an error")
     if as_json:
-        _print_json(entry.name, "".join(pieces), finished, resident)
+        _print_json(entry.name, "".join(pieces), finished, resident, tokens)
     else:
         _write("\n")
+        if tokens:
+            from edgetui.core.inspection_text import as_table, summary
+
+            print(f"\n{as_table(tokens)}\n\n{summary(tokens)}")
         if not quiet:
             print(_figures(finished, resident), file=sys.stderr)
     return 130 if interrupted else 0
@@ -147,8 +157,12 @@ def _figures(finished: Finished, resident: int | None) -> str:
     return " | ".join(parts)
 
 
-def _print_json(model: str, text: str, finished: Finished, resident: int | None) -> None:
+def _print_json(
+    model: str, text: str, finished: Finished, resident: int | None, tokens: tuple[InspectedToken, ...]
+) -> None:
     import json
+
+    from edgetui.core.inspection_text import as_builtins
 
     figures = msgspec.structs.asdict(finished)
     del figures["turn"]
@@ -161,6 +175,7 @@ def _print_json(model: str, text: str, finished: Finished, resident: int | None)
                 "decode_tps": decode_tps(finished.generated_tokens, finished.decode_s),
                 "prefill_tps": prefill_tps(finished.prefill_tokens, finished.prefill_s),
                 "resident_bytes": resident,
+                **(as_builtins(tokens) if tokens else {}),
             },
             indent=2,
             ensure_ascii=False,

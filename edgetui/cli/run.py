@@ -59,6 +59,9 @@ def run(
     prompt_lookup: options.PromptLookup = None,
     draft_tokens: options.DraftTokens = None,
     prompt_cache: options.PromptCache = None,
+    inspect: Annotated[
+        bool, typer.Option("--inspect", help="Then list the answer's tokens with what each could have been.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No figures on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Text and figures as one JSON object.")] = False,
 ) -> None:
@@ -116,7 +119,7 @@ def run(
         draft=draft,
     )
     text, schema = _prompt(prompt, task)
-    question = Question(text=text, raw=raw, schema=schema)
+    question = Question(text=text, raw=raw, schema=schema, inspect=inspect)
     raise typer.Exit(asyncio.run(answer(Lab(), model, question, wanted, quiet=quiet, as_json=as_json)))
 
 

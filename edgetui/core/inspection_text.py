@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ from edgetui.core.plain_text import plain_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgetui.core.inspection import AnswerLikelihood, InspectedToken
+    from edgetui.core.inspection import InspectedToken
 
 _SHOWN_ALTERNATIVES = 4
 _MOST_TOKEN_CELLS = 24
@@ -87,18 +87,17 @@ def as_table(tokens: Sequence[InspectedToken]) -> str:
     return "\n".join(lines)
 
 
-def as_json(tokens: Sequence[InspectedToken], model: str) -> str:
+def as_builtins(tokens: Sequence[InspectedToken]) -> dict[str, Any]:
     """The whole answer with every alternative; probabilities as numbers from 0 to 1."""
-    whole: AnswerLikelihood | None = likelihood(tokens)
-    return json.dumps(
-        {
-            "model": model,
-            "likelihood": msgspec.to_builtins(whole),
-            "tokens": [{**msgspec.to_builtins(token), "log_probability": token.log_probability} for token in tokens],
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
+    return {
+        "likelihood": msgspec.to_builtins(likelihood(tokens)),
+        "tokens": [{**msgspec.to_builtins(token), "log_probability": token.log_probability} for token in tokens],
+    }
+
+
+def as_json(tokens: Sequence[InspectedToken], model: str) -> str:
+    """`as_builtins` with the model's name, as a file."""
+    return json.dumps({"model": model, **as_builtins(tokens)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_csv(tokens: Sequence[InspectedToken]) -> str:

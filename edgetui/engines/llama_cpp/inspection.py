@@ -56,6 +56,7 @@ def _inspected(
     count = min(alternatives, len(shares))
     likeliest = numpy.argpartition(shares, -count)[-count:] if count else []
     order = sorted((int(each) for each in likeliest), key=lambda each: (-shares[each], each))
+    possible = shares[shares > 0]
     smallest = numpy.finfo(numpy.float32).tiny
     return InspectedToken(
         text=_text(conversation, token),
@@ -64,6 +65,7 @@ def _inspected(
         alternatives=tuple(
             Alternative(_text(conversation, each), float(max(shares[each], smallest))) for each in order
         ),
+        entropy_bits=float(-(possible * numpy.log2(possible)).sum()),
     )
 
 
