@@ -14,26 +14,35 @@ if TYPE_CHECKING:
 TOKENIZER, TOKENIZER_CONFIG = "tokenizer.json", "tokenizer_config.json"
 
 
+def read_tokenizer(folder: Path) -> Any:
+    """The `tokenizers.Tokenizer` of a folder, which neither cuts nor fills up texts.
+
+    Raises `EdgetuiError("bad_file")` where there is no usable one.
+    """
+    from tokenizers import Tokenizer
+
+    path = folder / TOKENIZER
+    if not path.is_file():
+        raise EdgetuiError(
+            "bad_file", f"{folder.name} has no {TOKENIZER}: put the one of its repository into the folder."
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:
+        # The package raises bare exceptions from its native part.
+        raise EdgetuiError(
+            "bad_file", f"{TOKENIZER} in {folder.name} is not a tokenizer: get it again.", detail=str(error)
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 class Tokens:
     """Text to token ids; raises `EdgetuiError("bad_file")` where there is no usable tokenizer.json."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        from tokenizers import Tokenizer
-
-        path = folder / TOKENIZER
-        if not path.is_file():
-            raise EdgetuiError(
-                "bad_file", f"{folder.name} has no {TOKENIZER}: put the one of its repository into the folder."
-            )
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:
-            # The package raises bare exceptions from its native part.
-            raise EdgetuiError(
-                "bad_file", f"{TOKENIZER} in {folder.name} is not a tokenizer: get it again.", detail=str(error)
-            ) from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
+        self._tokenizer = read_tokenizer(folder)
         # A special token written out in a text is text like any other, as for llama-perplexity.
         self._tokenizer.encode_special_tokens = True
         self._bos = config.get("bos_token_id")

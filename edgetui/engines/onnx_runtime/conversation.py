@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines.alternatives import inspected_token
 from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.base import lacks
 from edgetui.engines.chat_template import ChatTemplate, render_plain
-from edgetui.engines.onnx_runtime import inspection
+from edgetui.engines.numpy_sampler import Sampler
 from edgetui.engines.onnx_runtime.failures import told
 from edgetui.engines.onnx_runtime.genai_library import Generator, Terminated
-from edgetui.engines.onnx_runtime.sampler import Sampler
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Conversation:
                 if stop.is_set or not self._compute(self._tokens[self._computed : end]):
                     raise EdgetuiError("cancelled", "Inspecting was stopped.")
                 logits = self._numbers(self._generator.logits())
-                found.append(inspection.token(logits, answer[len(found)], alternatives, self._vocabulary))
+                found.append(inspected_token(logits, answer[len(found)], alternatives, self._vocabulary))
         return tuple(found)
 
     # --- the prompt ---------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from edgetui.engines.onnx_runtime import graph
 from edgetui.engines.onnx_runtime.beside import configuration
 from edgetui.engines.onnx_runtime.failures import told
 from edgetui.engines.onnx_runtime.session import configured_provider, head_size, open_session, reads_tokens, token_feeds
-from edgetui.engines.onnx_runtime.tokens import first_token, read_tokenizer
+from edgetui.engines.onnx_runtime.tokens import read_tokenizer
+from edgetui.engines.token_spelling import first_token
 from edgetui.formats.model_folder import GENAI_CONFIG
 
 if TYPE_CHECKING:

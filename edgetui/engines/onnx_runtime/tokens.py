@@ -37,10 +37,3 @@ def read_tokenizer(path: Path) -> Any:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def first_token(tokenizer: Any) -> int | None:
-    """What the tokenizer puts before a text; None where it puts nothing."""
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    special = tokenizer.encode("a", add_special_tokens=True).ids
-    return special[0] if special[: len(plain)] != plain else None

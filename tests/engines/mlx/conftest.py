@@ -34,3 +34,11 @@ def small_4bit(toolchain: Toolchain, small: Path, tmp_path_factory: pytest.TempP
     folder = tmp_path_factory.mktemp("quantized") / "small-4bit"
     toolchain.make("mlx-quantize", small, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def short_mlx(toolchain: Toolchain, demo_safetensors: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo model in BF16 with its first three layers, which mlx can afford on a processor."""
+    folder = tmp_path_factory.mktemp("short") / "SmolLM2-short"
+    toolchain("first_layers", source=demo_safetensors, folder=folder, layers=3)
+    return folder

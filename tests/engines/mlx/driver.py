@@ -177,6 +177,67 @@ def measure(order: dict[str, Any]) -> Any:
     }
 
 
+def first_layers(order: dict[str, Any]) -> None:
+    """Write a copy of a model that ends after its first layers, its tokenizer and template as they are."""
+    import re
+    import shutil
+
+    import mlx.core as mx
+
+    source, folder, layers = Path(order["source"]), Path(order["folder"]), order["layers"]
+    folder.mkdir(parents=True)
+    weights = {
+        name: value
+        for name, value in mx.load(str(source / "model.safetensors")).items()
+        if (found := re.match(r"model\.layers\.(\d+)\.", name)) is None or int(found[1]) < layers
+    }
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, metadata={"format": "pt"})
+    config = json.loads((source / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": layers}))
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
+        shutil.copyfile(source / name, folder / name)
+
+
+def converse(order: dict[str, Any]) -> Any:
+    """Answers of a conversation, computed ahead as on a GPU or one token after another; and what the cache holds."""
+    import time
+    from contextlib import nullcontext
+
+    import msgspec
+
+    from edgetui.core.run_settings import SamplingSettings
+    from edgetui.engines.mlx.conversation import Conversation
+    from edgetui.engines.mlx.decoder import Decoder
+    from edgetui.engines.mlx.folder import load
+    from edgetui.engines.mlx.vocabulary import Vocabulary
+    from edgetui.engines.stopping import StopFlag
+    from edgetui.worker.protocol import Generate, Tokens
+
+    loaded = load(Path(order["folder"]) / "model.safetensors", "Loading")
+    conversation = Conversation(
+        "small",
+        Decoder(loaded.model),
+        Vocabulary(loaded.folder, loaded.config),
+        "",
+        context_tokens=order.get("context", 256),
+        batch_tokens=16,
+        vocabulary_size=VOCABULARY,
+        wired=nullcontext if order["ahead"] else None,
+    )
+    answers = []
+    for turn in order["turns"]:
+        said: list[str] = []
+        sampling = msgspec.convert(turn["sampling"], SamplingSettings)
+        command = Generate(turn=1, prompt=turn["prompt"], sampling=sampling)
+
+        def keep(event: Any, said: list[str] = said) -> None:
+            said.append(event.text if isinstance(event, Tokens) else "")
+
+        finished = conversation.generate(command, time.perf_counter_ns(), keep, StopFlag())
+        answers.append({"text": "".join(said), **msgspec.to_builtins(finished)})
+    return answers
+
+
 if __name__ == "__main__":
     # At the end, so that the toolchain's own packages come first.
     sys.path.append(sys.argv[1])

@@ -9,7 +9,7 @@ import numpy
 import pytest
 
 from edgetui.core.run_settings import SamplingSettings
-from edgetui.engines.onnx_runtime.sampler import Sampler
+from edgetui.engines.numpy_sampler import Sampler
 
 DRAWS = 200
 RNG = numpy.random.default_rng(7)

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
 
-    from edgetui.engines.onnx_runtime.vocabulary import Vocabulary
+    from edgetui.engines.token_spelling import Spelling
 
 
-def token(logits: NDArray[numpy.float32], chosen: int, alternatives: int, vocabulary: Vocabulary) -> InspectedToken:
+def inspected_token(
+    logits: NDArray[numpy.float32], chosen: int, alternatives: int, vocabulary: Spelling
+) -> InspectedToken:
     """The chosen token with its probability and rank, and the likeliest ones."""
     import numpy
 
