@@ -60,6 +60,7 @@ async def choose_alternative(app: App[Any], conversation: Conversation) -> int |
     """The number of a turn that stands beside one of the present path."""
     numbers: list[int] = []
     choices: list[Choice] = []
+    present = 0
     for turn in conversation.path:
         others = conversation.alternatives(turn.number)
         if len(others) < 2:
@@ -67,12 +68,14 @@ async def choose_alternative(app: App[Any], conversation: Conversation) -> int |
         for place, number in enumerate(others, start=1):
             other = conversation.turn(number)
             who = "you" if other.role == "user" else "answer"
-            mark = "*" if number == turn.number else " "
+            mark = " "
+            if number == turn.number:
+                mark, present = "*", len(choices)
             choices.append(Choice(f"{mark} {who} {place} of {len(others)}  {_beginning(other)}", other.content))
             numbers.append(number)
     if not choices:
         return None
-    chosen = await app.push_screen_wait(ChoicePicker("Alternatives (* is what stands there now)", choices))
+    chosen = await app.push_screen_wait(ChoicePicker("Alternatives (* is what stands there now)", choices, present))
     return None if chosen is None else numbers[chosen]
 
 
