@@ -20,9 +20,10 @@ _COLOURS = (("#2a7f62", "#5fd3a8"), ("#4a6fa5", "#8db4ee"), ("#a5533a", "#eea283
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
 _STYLE = (
     ".bg{fill:#ffffff}.ink{fill:#1d2328}.dim{fill:#5b656e}.grid{stroke:#dfe3e6}.axis{stroke:#5b656e}"
+    ".whisker{stroke:#1d2328;stroke-width:1.5}.bar{fill-opacity:0.6}"
     + "".join(f".f{n}{{fill:{light}}}.s{n}{{stroke:{light}}}" for n, (light, _) in enumerate(_COLOURS))
     + "@media (prefers-color-scheme: dark){.bg{fill:#14181b}.ink{fill:#e4e8eb}.dim{fill:#9aa5ae}.grid{stroke:#2b3238}"
-    ".axis{stroke:#9aa5ae}"
+    ".axis{stroke:#9aa5ae}.whisker{stroke:#e4e8eb}"
     + "".join(f".f{n}{{fill:{dark}}}.s{n}{{stroke:{dark}}}" for n, (_, dark) in enumerate(_COLOURS))
     + "}"
 )
@@ -62,14 +63,14 @@ def _bar(bar: Bar, top: float, scale: float) -> list[str]:
     label = bar.label if len(bar.label) <= 46 else f"{bar.label[:21]}...{bar.label[-21:]}"
     parts = [
         _text(_LABEL_WIDTH - 8, middle + 4, label, 12, anchor="end"),
-        f'<rect class="f0" x="{_LABEL_WIDTH}" y="{top}" width="{max(1.0, bar.value * scale):.1f}" height="22"/>',
+        f'<rect class="f0 bar" x="{_LABEL_WIDTH}" y="{top}" width="{max(1.0, bar.value * scale):.1f}" height="22"/>',
     ]
     end = bar.value
     if bar.low is not None and bar.high is not None:
         low, high = _LABEL_WIDTH + max(0.0, bar.low) * scale, _LABEL_WIDTH + bar.high * scale
         end = max(end, bar.high)
-        parts.append(_line(low, middle, high, middle, "axis"))
-        parts += [_line(at, middle - 6, at, middle + 6, "axis") for at in (low, high)]
+        parts.append(_line(low, middle, high, middle, "whisker"))
+        parts += [_line(at, middle - 6, at, middle + 6, "whisker") for at in (low, high)]
     return [*parts, _text(_LABEL_WIDTH + end * scale + 8, middle + 4, f"{bar.value:.2f}{bar.note}", 12)]
 
 

@@ -51,10 +51,10 @@ class BenchScreen(BenchRunning, BenchFiles):
         "pp N is prefill of N prompt tokens, tg N decode of N tokens one by one, as llama-bench measures them; t/s is"
         " mean and standard deviation. w chooses another workload. In the first column * is marked, ! was measured on"
         " a noisy machine, v is slower than the rows before it. Mark rows of one test with space and press c: the"
-        " interval says whether a difference is shown. d shows all that is kept of a row, t follows it over time and"
-        " then over engine versions, g draws the curve it belongs to (lengths, depths, threads), v lists soaks and"
-        " other studies. / filters by words, key:word, -word and >2026-11-01. i imports, o and p export and report"
-        " the marked rows, else those shown."
+        " interval says whether a difference is shown. d shows all that is kept of a row, y what repeats it,"
+        " t follows it over time and then over engine versions, g draws the curve it belongs to (lengths, depths,"
+        " threads), v lists soaks and other studies. / filters by words, key:word, -word and >2026-11-01. i imports, o"
+        " and p export and report the marked rows, else those shown."
     )
     AUTO_FOCUS = "BenchTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (150, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -89,6 +89,7 @@ class BenchScreen(BenchRunning, BenchFiles):
         Binding("t", "trend", "Trend", id="bench.trend"),
         Binding("g", "curve", "Curve", id="bench.curve"),
         Binding("v", "studies", "Studies", id="bench.studies"),
+        Binding("y,ctrl+e", "repeat", "Repeat", key_display="y", id="bench.repeat"),
         Binding("i", "import_rows", "Import", id="bench.import"),
         Binding("o", "export_rows", "Export", id="bench.export"),
         Binding("p", "report", "Report", id="bench.report"),
@@ -107,6 +108,8 @@ class BenchScreen(BenchRunning, BenchFiles):
         self._forms: dict[str, msgspec.Struct] = {}
         """Of the other workloads, as they were filled in last."""
         self._records: list[BenchRecord] = []
+        self._of_test: dict[str, list[BenchRecord]] = {}
+        """The same by the test's name, so that moving the cursor does not go through a long history."""
         self._slower: dict[int, Regression] = {}
         self._found: list[BenchRecord] = []
         """What the filter lets through."""
@@ -159,9 +162,9 @@ class BenchScreen(BenchRunning, BenchFiles):
     # --- what is chosen -----------------------------------------------------------------------------------
 
     @property
-    def chosen(self) -> Sequence[BenchRecord]:
-        """The marked rows; else those that the filter lets through."""
-        return self._marked_records or self._found
+    def found(self) -> Sequence[BenchRecord]:
+        """What the filter lets through."""
+        return self._found
 
     @property
     def chart(self) -> Chart | None:
@@ -169,13 +172,13 @@ class BenchScreen(BenchRunning, BenchFiles):
         return self._chart
 
     @property
-    def to_remove(self) -> Sequence[BenchRecord]:
-        """The marked rows; else the one under the cursor."""
-        current = self.query_one(BenchTable).current
-        return self._marked_records or ([current] if current else [])
+    def current(self) -> BenchRecord | None:
+        """The row under the cursor."""
+        return self.query_one(BenchTable).current
 
     @property
-    def _marked_records(self) -> list[BenchRecord]:
+    def marked(self) -> Sequence[BenchRecord]:
+        """Rows with a mark, the first marked first."""
         known = {record.record_id: record for record in self._records}
         return [known[mark] for mark in self._marked]
 
@@ -188,7 +191,7 @@ class BenchScreen(BenchRunning, BenchFiles):
             return not running
         if action == "cancel":
             return running
-        if action in ("mark", "remove", "details", "trend", "curve", "export_rows", "report"):
+        if action in ("mark", "remove", "details", "trend", "curve", "repeat", "export_rows", "report"):
             return bool(self._found)
         if action == "compare":
             return len(self._marked) >= 2
@@ -231,7 +234,7 @@ class BenchScreen(BenchRunning, BenchFiles):
 
     def action_mark(self) -> None:
         """Mark a row, for comparing, exporting, reporting or deleting."""
-        record = self.query_one(BenchTable).current
+        record = self.current
         if record is None:
             return
         if record.record_id in self._marked:
@@ -247,7 +250,7 @@ class BenchScreen(BenchRunning, BenchFiles):
     def action_compare(self) -> None:
         """Say what the marked rows show, each against the first."""
         try:
-            self._comparison = bench_view.comparison_of(self._marked_records)
+            self._comparison = bench_view.comparison_of(self.marked)
         except EdgetuiError as error:
             self.show_failure(error)
             return
@@ -334,6 +337,11 @@ class BenchScreen(BenchRunning, BenchFiles):
         except EdgetuiError as error:
             self.show_failure(error)
             return
+        if not self.has_widgets:
+            return
+        self._of_test = {}
+        for record in self._records:
+            self._of_test.setdefault(record.row.name, []).append(record)
         known = {record.record_id for record in self._records}
         self._marked = [mark for mark in self._marked if mark in known]
         self._fill()
@@ -376,7 +384,7 @@ class BenchScreen(BenchRunning, BenchFiles):
 
     def _show_current(self) -> None:
         """Details and charts of the row under the cursor, or of the marked rows."""
-        current = self.query_one(BenchTable).current
+        current = self.current
         panel = self.query_one(ChartPanel)
         if current is None:
             self.query_one(FactsPanel).show(())
@@ -386,11 +394,12 @@ class BenchScreen(BenchRunning, BenchFiles):
         told = [("slower", slower.sentence)] if slower is not None else []
         self.query_one(FactsPanel).show([*facts(current), *told])
         rows = max(8, self.app.size.height // 2 - 3)
+        same_test = self._of_test.get(current.row.name, [])
         if self._view in ("trend", "version"):
-            shown = bench_view.followed(current, self._records, "date" if self._view == "trend" else "version")
+            shown = bench_view.followed(current, same_test, "date" if self._view == "trend" else "version")
         elif self._view == "curve":
             shown = bench_view.curve(current, self._records)
         else:
-            shown = bench_view.bars(current, self._marked_records, self._records, self._comparison)
+            shown = bench_view.bars(current, self.marked, same_test, self._comparison)
         self._chart = shown.chart
         panel.show(shown.sentences, () if shown.chart is None else (shown.chart,), rows - len(shown.sentences))

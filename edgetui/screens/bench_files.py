@@ -22,8 +22,18 @@ class BenchFiles(LabScreen):
     """Base of the Bench screen, which says what is chosen and where a sentence goes."""
 
     @property
-    def chosen(self) -> Sequence[BenchRecord]:
-        """The marked rows; else those that the filter lets through."""
+    def current(self) -> BenchRecord | None:
+        """The row under the cursor."""
+        raise NotImplementedError
+
+    @property
+    def marked(self) -> Sequence[BenchRecord]:
+        """Rows with a mark."""
+        raise NotImplementedError
+
+    @property
+    def found(self) -> Sequence[BenchRecord]:
+        """What the filter lets through."""
         raise NotImplementedError
 
     @property
@@ -31,14 +41,18 @@ class BenchFiles(LabScreen):
         """What is drawn now."""
         raise NotImplementedError
 
-    @property
-    def to_remove(self) -> Sequence[BenchRecord]:
-        """The marked rows; else the one under the cursor."""
-        raise NotImplementedError
-
     def say(self, text: str) -> None:
         """Show a sentence that is no failure."""
         raise NotImplementedError
+
+    def action_repeat(self) -> None:
+        """The commands that repeat the row under the cursor elsewhere."""
+        from edgetui.core.repeat_commands import bench_commands
+        from edgetui.screens.repeat_dialog import RepeatDialog
+
+        if self.current is not None:
+            row = self.current.row
+            self.app.push_screen(RepeatDialog(f"{row.name} of {row.model_name}", bench_commands(row)))
 
     @work(exclusive=True, group="dialog")
     async def action_import_rows(self) -> None:
@@ -57,7 +71,7 @@ class BenchFiles(LabScreen):
     @work(exclusive=True, group="dialog")
     async def action_export_rows(self) -> None:
         """Write rows in one of llama-bench's forms; the ending says which."""
-        records = self.chosen
+        records = self.marked or self.found
         title = f"Export {_counted(records)}: end the name in .json .jsonl .csv .md or .sql"
         written = await self._ask_path(str(Path.cwd() / "edgetui-rows.json"), title)
         if written is None:
@@ -73,7 +87,7 @@ class BenchFiles(LabScreen):
     @work(exclusive=True, group="dialog")
     async def action_report(self) -> None:
         """Write a report to hand on; the ending says as what."""
-        records = self.chosen
+        records = self.marked or self.found
         title = f"Report {_counted(records)}: end the name in .html or .md, or in .svg for the chart"
         written = await self._ask_path(str(Path.cwd() / "edgetui-report.html"), title)
         if written is None:
@@ -91,7 +105,7 @@ class BenchFiles(LabScreen):
         """Forget rows, once they are confirmed."""
         from edgetui.screens.confirm import ConfirmDialog
 
-        records = self.to_remove
+        records = self.marked or ([self.current] if self.current else [])
         if not records:
             return
         row = records[0].row

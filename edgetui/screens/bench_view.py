@@ -27,9 +27,9 @@ class Shown(NamedTuple):
     chart: Chart | None = None
 
 
-def followed(current: BenchRecord, records: Sequence[BenchRecord], over: bench_charts.Over) -> Shown:
+def followed(current: BenchRecord, same_test: Sequence[BenchRecord], over: bench_charts.Over) -> Shown:
     """The row over time, and whether the newest of its kind is slower."""
-    trend = trend_of(current, records)
+    trend = trend_of(current, same_test)
     judged = judge(trend)
     sentence = "This is the only row of its kind." if judged is None else judged.sentence
     return Shown((sentence,), bench_charts.trend(trend, over))
@@ -44,16 +44,15 @@ def curve(current: BenchRecord, records: Sequence[BenchRecord]) -> Shown:
 
 
 def bars(
-    current: BenchRecord, marked: Sequence[BenchRecord], records: Sequence[BenchRecord], comparison: Sequence[str]
+    current: BenchRecord, marked: Sequence[BenchRecord], same_test: Sequence[BenchRecord], comparison: Sequence[str]
 ) -> Shown:
     """The marked rows where they compare; else the newest row of each model for the test under the cursor."""
     if len(marked) > 1 and len({record.row.name for record in marked}) == 1:
         hint = f"{marked[0].row.name}: press c to compare the {len(marked)} marked rows."
         return Shown(tuple(comparison) or (hint,), bench_charts.compared(marked[:MOST_BARS]))
     newest: dict[str, BenchRecord] = {}
-    for record in records:
-        if record.row.name == current.row.name:
-            newest.setdefault(record.row.model_name, record)
+    for record in same_test:
+        newest.setdefault(record.row.model_name, record)
     title = f"{current.row.name}, newest row of each model, tok/s"
     return Shown((title,), bench_charts.compared(list(newest.values())[:MOST_BARS]))
 

@@ -292,3 +292,13 @@ async def test_a_matrix_of_lists_is_measured(lab: Lab, demo_entry: ModelEntry) -
         await pilot.press("enter")
         await shown(pilot, lambda: len(rows(app)) == 4)
         assert {(row[2], row[6]) for row in rows(app)} == {(t, kv) for t in ("tg2", "tg4") for kv in ("f16", "q8_0")}
+
+
+async def test_the_commands_that_repeat_a_row_are_one_key_away(lab: Lab) -> None:
+    keep_row(lab, [500, 505])
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 1)
+        await pilot.press("y")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        assert "edgetui bench" in line(app, "#command")

@@ -1,0 +1,48 @@
+"""Settings that come of the Bench screen's dialogs, and studies as lines and charts."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgetui.core.bench import BenchSettings, BenchTest, Machine
+from edgetui.core.bench_forms import AbForm, MatrixForm, SoakForm
+from edgetui.core.charts import BarChart
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.studies import AbResult, BenchSide, LoadTime, LoadTimesResult, Study
+from edgetui.core.study_text import models_of, study_charts, study_line
+from tests.core.test_charts import soak_result
+
+SIDE = BenchSide(model_path="/m", model_name="m", model_format="gguf", label="A")
+
+
+def test_lists_become_every_combination() -> None:
+    form = MatrixForm(prompt_tokens="0", generated_tokens="8 16", threads="1,2", kv_cache_type="f16, q8_0")
+    cells = form.matrix().cells()
+    assert {(cell.threads, cell.kv_cache_type) for cell in cells} == {(n, kv) for n in (1, 2) for kv in ("f16", "q8_0")}
+    assert all(cell.tests == (BenchTest(0, 8), BenchTest(0, 16)) for cell in cells)
+
+
+def test_a_word_that_no_setting_has_is_named() -> None:
+    with pytest.raises(EdgetuiError, match="values for kv cache type cannot be used"):
+        MatrixForm(kv_cache_type="f16 q9").matrix()
+
+
+def test_sides_are_named_by_what_differs() -> None:
+    form = AbForm(threads_a=1, threads_b=2, kv_cache_type_b="q8_0")
+    assert (form.differing("a"), form.differing("b")) == ("1 threads, KV f16", "2 threads, KV q8_0")
+    assert form.side("b") == BenchSettings(threads=2, kv_cache_type="q8_0")
+    assert SoakForm(threads=3).settings.settings.threads == 3
+
+
+def test_studies_have_a_line_and_charts() -> None:
+    study = Study(study_id=1, job_id=None, measured_at=0.0, machine=Machine(), result=soak_result())
+    assert "soak 120 s  m: It fell." in study_line(study)
+    ab = AbResult(
+        a=SIDE, b=SIDE, test=BenchTest(0, 10), a_ns=(10**9, 10**9), b_ns=(2 * 10**9,) * 2, ratio=None, seed=0,
+        reloaded=False, conditions=None, sentence="",
+    )  # fmt: skip
+    (chart,) = study_charts(ab)
+    assert isinstance(chart, BarChart) and [bar.value for bar in chart.bars] == [10.0, 5.0] and models_of(ab) == ("m",)
+    load = LoadTimesResult(side=SIDE, size_bytes=1, cold=(), warm=(LoadTime(1.0, 0.5, None),), sentence="")
+    (chart,) = study_charts(load)
+    assert isinstance(chart, BarChart) and [(bar.label, bar.value) for bar in chart.bars] == [("warm", 1.5)]
