@@ -130,6 +130,12 @@ class Bench:
         """Raise `EdgetuiError` for what can never be measured: `bad_file`, `unsupported`, `bad_request`."""
         if entry.problem:
             raise EdgetuiError("bad_file", entry.problem)
+        if entry.format == "server":
+            raise EdgetuiError(
+                "unsupported",
+                f"{entry.name} runs on a server, and these tests feed an engine its tokens: measure the server with"
+                " edgetui server bench.",
+            )
         if entry.format == "safetensors":
             raise EdgetuiError(
                 "unsupported",

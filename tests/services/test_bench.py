@@ -77,6 +77,8 @@ async def test_a_model_with_a_problem_is_refused_with_its_sentence(lab: Lab, dem
         await lab.bench.start(msgspec.structs.replace(demo_entry, problem="It is cut short."), SMALL)
     with pytest.raises(EdgetuiError, match="safetensors"):
         await lab.bench.start(msgspec.structs.replace(demo_entry, format="safetensors"), SMALL)
+    with pytest.raises(EdgetuiError, match="edgetui server bench"):
+        await lab.bench.start(msgspec.structs.replace(demo_entry, format="server"), SMALL)
 
 
 def test_a_clear_difference_is_told_with_its_interval() -> None:

@@ -25,7 +25,7 @@ from edgetui.core.studies import (
 )
 from edgetui.services.bench import side_of
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobFailed, JobStudy, JobSucceeded
+from edgetui.worker.protocol import JobBenchRow, JobFailed, JobStudy, JobSucceeded
 
 ONE = BenchSettings(threads=1)
 
@@ -80,6 +80,24 @@ async def test_a_cell_that_fails_does_not_stop_the_others(lab: Lab, short_entry:
     # A pg test's rate is over both parts.
     both = rows[3]
     assert both.samples_tps[0] == pytest.approx(6e9 / both.samples_ns[0])
+
+
+async def test_a_cancelled_matrix_goes_on_where_it_was(
+    lab: Lab, demo_entry: ModelEntry, short_entry: ModelEntry
+) -> None:
+    matrix = Matrix(prompt_tokens=(), generated_tokens=(24,), threads=(1,), repetitions=8)
+    job = await lab.bench.start_matrix([short_entry, demo_entry], matrix)
+    async for event in lab.jobs.watch(job.job_id):
+        if isinstance(event, JobBenchRow):
+            await lab.jobs.cancel(job.job_id)
+            break
+    (first,) = await rows_of(lab, job)
+    assert first.model_name == short_entry.name
+    await lab.jobs.restart(job.job_id)
+    last = await lab.bench.follow(job.job_id)
+    assert isinstance(last, JobSucceeded) and "2 of 2 settings measured" in last.summary
+    rows = await rows_of(lab, job)
+    assert [row.model_name for row in rows] == [short_entry.name, demo_entry.name] and rows[0] == first
 
 
 async def test_a_matrix_of_which_nothing_can_be_measured_fails(lab: Lab, short_entry: ModelEntry) -> None:
