@@ -141,6 +141,7 @@ def print_study(result: StudyResult, as_json: bool) -> None:
 
 def _lines(result: StudyResult) -> list[str]:
     """The figures before the sentence."""
+    from edgetui.core.bench_noise import conditions_text
     from edgetui.core.studies import AbResult, LoadTimesResult, SoakResult, TuneResult
 
     if isinstance(result, SoakResult):
@@ -167,6 +168,8 @@ def _lines(result: StudyResult) -> list[str]:
         return lines
     if not isinstance(result, AbResult):
         return []
+    if result.conditions is not None:
+        print(f"edgetui: Meanwhile {conditions_text(result.conditions)}.", file=sys.stderr)
     tokens = result.test.computed_tokens
     return [
         f"{side.label}: {tokens * len(samples) * 1e9 / sum(samples):.2f} tok/s, {result.test.name},"

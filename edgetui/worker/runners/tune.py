@@ -188,11 +188,21 @@ class _Tuning:
         if best is not None:
             saved = f"; saved as the profile {profile!r}" if profile else ""
             return f"{best.label} is the fastest of {tried} settings for {goal}: {interval} of the defaults{saved}."
+        if measured[0].problem and chosen is not None:
+            return (
+                f"The defaults cannot be measured ({measured[0].problem}); of {tried} settings {chosen.label} is the"
+                f" fastest for {goal}, with nothing to compare it with."
+            )
+        if tried < 2:
+            return f"Nothing but the defaults could be tried for {goal}: give it a longer budget."
         if final is None or chosen is None:
-            return f"The defaults are best for {goal}: none of the other {tried - 1} settings was faster."
-        return (
-            f"The defaults are best for {goal}: {chosen.label} came closest, and is not shown to be faster, {interval}."
+            return f"The defaults are best for {goal}: none of {tried - 1} other settings was faster."
+        told = (
+            f"The defaults are best for {goal}: {chosen.label} came closest and is not shown to be faster, {interval}"
         )
+        if ratio is not None and ratio.high > WIDE:
+            told += "; that interval is wide, and a longer budget or a quieter machine would narrow it"
+        return f"{told}."
 
     def _is_over(self, share: float) -> bool:
         return time.perf_counter() - self._began >= share * self._settings.budget_s
