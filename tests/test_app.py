@@ -102,7 +102,7 @@ async def test_keys_that_mean_nothing_do_nothing(lab: Lab) -> None:
     app = EdgetuiApp(lab, mode="run")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("escape")
-        await pilot.press("z", "ctrl+g", "f11", "tab", "shift+tab", "insert", "ctrl+right", "é")
+        await pilot.press("z", "ctrl+w", "f11", "tab", "shift+tab", "insert", "ctrl+right", "é")
         await pilot.pause()
         assert app.current_mode == "run" and app.is_running
         assert not app.screen.query_one(FailureBar).message

@@ -44,7 +44,7 @@ class RunSettingsDialog(FieldsDialog):
         self._profiles = profiles
         self._profile = profile
         self._profile_settings: RunSettings | None = settings if profile else None
-        title = "Settings" if entry is None else f"Settings for {entry.name}"
+        title = "Settings of this run" if entry is None else f"Settings for {entry.name}"
         super().__init__(title, self._fields_of(settings), "ctrl+l profiles  ctrl+f presets  pgup/pgdn groups")
 
     def chosen(self, values: dict[str, object]) -> Chosen:
