@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from edgetui.core import ink
 from edgetui.core.code_colours import coloured_code, language_of
-from edgetui.core.ink import Row, inked, row_cells, row_text
+from edgetui.core.ink import Row, inked, row_cells
 from edgetui.core.markdown_inline import load_parser
 from edgetui.core.markdown_layout import code_of, lay_out_code
 from edgetui.core.plain_text import plain_text
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _MOST_LAID = 400
 """Units whose rows are kept; more are laid out again when they come into view."""
+_MOST_UNPACKED = 8
+"""Blocks whose units are kept beside those in view; of older ones only the text is."""
 
 
 class _Place(NamedTuple):
@@ -75,6 +77,8 @@ class Transcript(ScrollView, can_focus=True):
         self._painted: dict[int, Row] = {}
         """What stands in each row of the view."""
         self._laid: list[Unit] = []
+        self._unpacked: list[Block] = []
+        """Blocks that have units, the one that was looked at last at the end."""
         self._styles = InkStyles(self)
         self._uncoloured: list[tuple[Block, Unit]] = []
         self._colouring = False
@@ -120,10 +124,12 @@ class Transcript(ScrollView, can_focus=True):
         block = Block(kind, plain_text(text), self._look)
         block.first_line = first_line
         self._blocks.append(block)
+        self._unpacked.append(block)
         if kind == "user":
             self._following = True
         self._want_parser()
         self._grow()
+        self._forget_far()
 
     def append(self, text: str, tokens: int = 0) -> None:
         """Add text to the last block; `tokens`, how many it is, is told of thinking."""
@@ -140,6 +146,7 @@ class Transcript(ScrollView, can_focus=True):
         """Begin anew."""
         self._blocks.clear()
         self._laid.clear()
+        self._unpacked.clear()
         self._uncoloured.clear()
         self._following = True
         self._set_height(0)
@@ -154,10 +161,6 @@ class Transcript(ScrollView, can_focus=True):
     def last_answer(self) -> str:
         """The last answer as it was written, without its thinking; empty when there is none."""
         return next((block.answer for block in reversed(self._blocks) if block.kind == "answer"), "")
-
-    def line(self, number: int) -> str:
-        """What one line shows."""
-        return row_text(self._row_at(number))
 
     def show_raw_text(self, raw: bool) -> None:
         """Show answers as they were written, or as Markdown."""
@@ -246,16 +249,27 @@ class Transcript(ScrollView, can_focus=True):
             self._want_colours(block, unit)
         return laid.rows
 
-    def _in_view(self, top: int) -> Iterator[tuple[int, Unit]]:
-        """Units that have a row in the view, with the index of their block."""
+    def _unpack(self, block: Block) -> bool:
+        unpacked = block.unpack(self._look)
+        if unpacked:
+            self._unpacked.append(block)
+        return unpacked
+
+    def _blocks_in_view(self, top: int) -> Iterator[int]:
+        """Indices of blocks that have a row in the view."""
         index = max(0, bisect_right(self._blocks, top, key=lambda block: block.first_line) - 1)
         while index < len(self._blocks) and self._blocks[index].first_line < top + self._rows:
+            yield index
+            index += 1
+
+    def _in_view(self, top: int) -> Iterator[tuple[int, Unit]]:
+        """Units that have a row in the view, with the index of their block."""
+        for index in self._blocks_in_view(top):
             block = self._blocks[index]
             place = max(0, block.unit_at(max(0, top - block.first_line)))
             while place < len(block.units) and block.first_line + block.units[place].first < top + self._rows:
                 yield index, block.units[place]
                 place += 1
-            index += 1
 
     def _place_blocks(self, index: int) -> int:
         """Count anew where blocks begin, from one on; returns the line after the last."""
@@ -272,7 +286,13 @@ class Transcript(ScrollView, can_focus=True):
         while not known:
             known, shift, first_index = True, 0, len(self._blocks)
             top = self._top
-            for index, unit in self._in_view(top):
+            for index in self._blocks_in_view(top):
+                block = self._blocks[index]
+                height = block.height
+                if self._unpack(block):
+                    known, first_index = False, min(first_index, index)
+                    shift += block.height - height if block.first_line < top else 0
+            for index, unit in self._in_view(top) if known else ():
                 if unit.known:
                     continue
                 height = unit.height
@@ -297,6 +317,7 @@ class Transcript(ScrollView, can_focus=True):
         wanted = self._rows * 2
         for index in range(len(self._blocks) - 1, -1, -1):
             block = self._blocks[index]
+            self._unpack(block)
             for unit in reversed(block.units):
                 if not unit.known:
                     self._rows_of(block, unit)
@@ -308,7 +329,15 @@ class Transcript(ScrollView, can_focus=True):
         self._place_blocks(index)
 
     def _forget_far(self) -> None:
-        """Keep no more rows than may soon be looked at."""
+        """Keep no more rows and units than may soon be looked at."""
+        if len(self._unpacked) > 2 * _MOST_UNPACKED:
+            in_view = [self._blocks[index] for index in self._blocks_in_view(self._top)]
+            far = [block for block in self._unpacked[:-_MOST_UNPACKED] if block not in in_view]
+            self._unpacked = [block for block in self._unpacked if block not in far]
+            gone = {id(unit) for block in far for unit in block.units}
+            self._laid = [unit for unit in self._laid if id(unit) not in gone]
+            for block in far:
+                block.pack()
         if len(self._laid) > _MOST_LAID:
             seen = {id(unit) for _, unit in self._in_view(self._top)}
             near = [unit for unit in self._laid if id(unit) in seen]

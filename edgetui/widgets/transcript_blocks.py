@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,7 +12,7 @@ from edgetui.core.ink import Row, add_ink, inked
 from edgetui.core.markdown_layout import lay_out
 from edgetui.core.markdown_pieces import MarkdownPiece, MarkdownSplitter
 from edgetui.core.text_layout import Laid, lay_out_plain
-from edgetui.core.thinking import LONGEST_MARK, ThinkingSplitter, closing_without_opening, sections_of
+from edgetui.core.thinking import LONGEST_MARK, ThinkingSplitter, closing_without_opening, sections_of, without_thinking
 
 if TYPE_CHECKING:
     from edgetui.core.thinking import Section
@@ -138,9 +139,12 @@ class Block:
     def __init__(self, kind: BlockKind, text: str, look: Look) -> None:
         self.kind = kind
         self.units: list[Unit] = []
+        """In order; empty while it is packed."""
         self.first_line = 0
         self.height = 1
         """Rows; never 0."""
+        self._packed: bytes | None = None
+        """Its text, in place of units."""
         self._thinking = ThinkingSplitter()
         self._markdown: MarkdownSplitter | None = None
         """Of the section under way."""
@@ -177,11 +181,15 @@ class Block:
     @property
     def text(self) -> str:
         """All of it as it was written."""
+        if self._packed is not None:
+            return zlib.decompress(self._packed).decode()
         return "".join(unit.source for unit in self.units if unit.role not in ("fold", "size")) + self._thinking.held
 
     @property
     def answer(self) -> str:
         """What was written, without thinking."""
+        if self._packed is not None:
+            return without_thinking(self.text)
         written = "".join(unit.source for unit in self.units if unit.role == "text" and not unit.ink & ink.THOUGHT)
         return written if self._thinking.is_thinking else written + self._thinking.held
 
@@ -200,16 +208,44 @@ class Block:
 
     def finish(self, look: Look) -> None:
         """Nothing more comes: what was held back is shown, and what was growing is laid out for good."""
+        if self._is_finished:
+            return
+        self._is_finished = True
         if self.kind == "answer":
             self._take(self._thinking.finish(), look)
-            self._is_finished = self._is_over = True
+            self._is_over = True
             for unit in self.units[-1:]:
                 unit.estimate(look)
             self._say_thinking(look)
         self.place()
 
+    def pack(self) -> None:
+        """Keep nothing but the text of a finished block, and how many rows it had."""
+        if self._is_finished and self._packed is None:
+            self._packed = zlib.compress(self.text.encode(), 1)
+            self.units = []
+            self._fold, self._markdown, self._section = None, None, ""
+
+    def unpack(self, look: Look) -> bool:
+        """Have units again, their rows estimated; says whether it had none."""
+        if self._packed is None:
+            return False
+        text, self._packed = self.text, None
+        if self.kind == "answer":
+            was_over, self._thought_characters = self._is_over, 0
+            self._take(sections_of(text), look)
+            self._is_over = was_over
+            self._say_thinking(look)
+        else:
+            self._add_plain(text, look)
+        self.place()
+        return True
+
     def change_look(self, look: Look) -> None:
         """Everything is shown otherwise from now on."""
+        if self.unpack(look):
+            self.pack()
+            return
         self._say_thinking(look)
         for unit in self.units:
             if unit.role == "size":
@@ -220,6 +256,8 @@ class Block:
 
     def place(self) -> None:
         """Count where each unit begins."""
+        if self._packed is not None:
+            return
         first = 0
         for unit in self.units:
             unit.first = first
