@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from edgetui.core import bench_charts
-from edgetui.core.charts import Bar, BarChart
+from edgetui.core.charts import Bar, BarChart, LineChart, Series
 from edgetui.core.plain_text import plain_line
 from edgetui.core.statistics import interval_share, mean
 from edgetui.core.studies import AbResult, LoadTimesResult, SoakResult, TuneResult
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgetui.core.charts import Chart
+    from edgetui.core.server_load import ServerLoadResult
     from edgetui.core.studies import Study, StudyResult
 
 
@@ -45,7 +46,7 @@ def study_line(study: Study) -> str:
 
 
 def study_charts(result: StudyResult) -> list[Chart]:
-    """Charts of a result, the most telling first; none for a server's load, which is a table."""
+    """Charts of a result, the most telling first."""
     if isinstance(result, SoakResult):
         return bench_charts.soak(result)
     if isinstance(result, AbResult):
@@ -63,7 +64,22 @@ def study_charts(result: StudyResult) -> list[Chart]:
         parts = (("cold", result.cold), ("warm", result.warm))
         bars = [_bar(name, [load.seconds + load.first_token_s for load in loads]) for name, loads in parts if loads]
         return [BarChart("Load up to the first token", "s", tuple(bars))]
-    return []
+    return _server_charts(result)
+
+
+def _server_charts(result: ServerLoadResult) -> list[Chart]:
+    """Rates and the time to the first token against the number of conversations at once."""
+    together = tuple((float(row.concurrency), row.output_tps) for row in result.rows if row.output_tps)
+    each = tuple((float(row.concurrency), row.decode_tps) for row in result.rows if row.decode_tps)
+    first = tuple((float(row.concurrency), 1000 * row.ttft_s.p50) for row in result.rows if row.ttft_s)
+    last = tuple((float(row.concurrency), 1000 * row.ttft_s.p95) for row in result.rows if row.ttft_s)
+    x_label = "conversations at once"
+    rates = (Series("all together", together), Series("each", each))
+    times = (Series("p50", first), Series("p95", last))
+    return [
+        LineChart(f"{result.model} on a server: rate", x_label, "tok/s", rates),
+        LineChart("time to the first token", x_label, "ms", times),
+    ]
 
 
 def _bar(label: str, values: Sequence[float]) -> Bar:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from edgetui.core import bench_charts, bench_filter, bench_trend, chart_svg, llama_bench_forms
 from edgetui.core.bench import BenchRecord, Comparison
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.llama_bench_columns import is_same, place
 from edgetui.core.llama_bench_readers import FORMS
+from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.study_text import models_of
 from edgetui.services.bench import compare
 from edgetui.services.new_file import write_new
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow, Machine
     from edgetui.core.bench_trend import Regression
     from edgetui.core.charts import Chart
+    from edgetui.core.studies import Study
     from edgetui.services.bench import Bench
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.store.database import Database
@@ -158,7 +161,7 @@ class BenchHistory:
             records,
             studies,
             [slower[record.record_id] for record in records if record.record_id in slower],
-            await self._hardware.private_words(),
+            (*await self._hardware.private_words(), *_hosts(studies)),
             time.time(),
         )
         return bench_html.as_html(told) if kind == "html" else bench_report.as_markdown(told)
@@ -185,6 +188,12 @@ class BenchHistory:
             self._history.add_all(new, replaced)
         improved = len(replaced)
         return Taken(imported.form, len(new) - improved, improved, len(imported.rows) - len(new), imported.remarks)
+
+
+def _hosts(studies: Sequence[Study]) -> list[str]:
+    """Names of the servers that were measured: they may be known in one network alone."""
+    servers = [study.result for study in studies if isinstance(study.result, ServerLoadResult)]
+    return [host for server in servers if (host := urlsplit(server.endpoint.url).hostname)]
 
 
 def compare_all(records: Sequence[BenchRecord]) -> list[Comparison]:

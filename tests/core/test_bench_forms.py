@@ -6,8 +6,10 @@ import pytest
 
 from edgetui.core.bench import BenchSettings, BenchTest, Machine
 from edgetui.core.bench_forms import AbForm, MatrixForm, SoakForm
-from edgetui.core.charts import BarChart
+from edgetui.core.charts import BarChart, LineChart
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.server_load import Percentiles, ServerBenchSettings, ServerLoadResult, ServerLoadRow
+from edgetui.core.servers import ServerEndpoint
 from edgetui.core.studies import AbResult, BenchSide, LoadTime, LoadTimesResult, Study
 from edgetui.core.study_text import models_of, study_charts, study_line
 from tests.core.test_charts import soak_result
@@ -46,3 +48,23 @@ def test_studies_have_a_line_and_charts() -> None:
     load = LoadTimesResult(side=SIDE, size_bytes=1, cold=(), warm=(LoadTime(1.0, 0.5, None),), sentence="")
     (chart,) = study_charts(load)
     assert isinstance(chart, BarChart) and [(bar.label, bar.value) for bar in chart.bars] == [("warm", 1.5)]
+
+
+def test_the_load_of_a_server_is_drawn_over_the_conversations_at_once() -> None:
+    levels = [
+        ServerLoadRow(
+            concurrency=count, requests=2, failed=0, problem="", prompt_tokens=64, generated_tokens=100 * count,
+            is_counted_here=False, wall_s=2.0, ttft_s=Percentiles(0.1 * count, 0.2, 0.3), itl_s=None,
+            decode_tps=50.0, network_s=None,
+        )
+        for count in (1, 2, 4)
+    ]  # fmt: skip
+    endpoint = ServerEndpoint(name="s", url="http://secret-host:8080")
+    load = ServerLoadResult(
+        endpoint=endpoint, server="", model="m", settings=ServerBenchSettings(), rows=tuple(levels), load_average=None,
+        sentence="",
+    )  # fmt: skip
+    rates, times = study_charts(load)
+    assert isinstance(rates, LineChart) and isinstance(times, LineChart)
+    assert rates.series[0].points == ((1.0, 50.0), (2.0, 100.0), (4.0, 200.0))
+    assert times.series[0].points[0] == (1.0, 100.0) and times.y_label == "ms"

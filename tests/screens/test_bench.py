@@ -302,3 +302,11 @@ async def test_the_commands_that_repeat_a_row_are_one_key_away(lab: Lab) -> None
         await pilot.press("y")
         await shown(pilot, lambda: len(app.screen_stack) == 2)
         assert "edgetui bench" in line(app, "#command")
+
+
+async def test_energy_has_a_column_where_it_was_measured(lab: Lab) -> None:
+    keep_row(lab, [1000, 1000], energy_j=40.0, energy_meter="package-0")
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 1)
+        assert rows(app)[0][4] == "0.2 (package-0)"
