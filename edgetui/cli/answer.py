@@ -57,7 +57,7 @@ async def answer(lab: Lab, model: str, question: Question, wanted: Wanted, *, qu
         interrupted = True
 
     try:
-        entry = await lab.catalog.find(model)
+        entry = await lab.find_model(model)
         settings = await run_with(lab, entry, wanted)
         loading = asyncio.create_task(lab.inference.load(entry, settings.load))
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupt)
@@ -114,6 +114,8 @@ async def answer(lab: Lab, model: str, question: Question, wanted: Wanted, *, qu
             print(f"\n{as_table(tokens)}\n\n{summary(tokens)}")
         if not quiet:
             print(_figures(finished, resident), file=sys.stderr)
+            for remark in finished.remarks:
+                print(f"edgetui: {plain_line(remark)}", file=sys.stderr)
     return 130 if interrupted else 0
 
 
@@ -122,7 +124,7 @@ async def use_profile(lab: Lab, model: str, profile: str) -> None:
     from edgetui.services.profiles import model_key
 
     try:
-        await lab.profiles.use(model_key(await lab.catalog.find(model)), profile)
+        await lab.profiles.use(model_key(await lab.find_model(model)), profile)
     finally:
         await lab.close()
 

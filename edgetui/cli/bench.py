@@ -130,7 +130,7 @@ async def _measure(names: Sequence[str], matrix: Matrix, as_json: bool, *, with_
     loop.add_signal_handler(signal.SIGINT, interrupted.set)
     try:
         # All are looked at first: a wrong one must not show after an hour of measuring.
-        entries = [await lab.catalog.find(name) for name in names]
+        entries = [await lab.find_model(name) for name in names]
         cells = matrix.cells()
         for entry in entries:
             lab.bench.check(entry, cells[0])

@@ -62,7 +62,7 @@ async def _run(
             text = await kept.export(show, "json" if as_json else "markdown")
             sys.stdout.write(plain_text(text) if sys.stdout.isatty() else text)
         else:
-            key = model_key(await lab.catalog.find(model)) if model is not None else ""
+            key = model_key(await lab.find_model(model)) if model is not None else ""
             _print_rows(await kept.find(search, key, limit), as_json)
     finally:
         await lab.close()

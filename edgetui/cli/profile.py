@@ -97,7 +97,7 @@ async def _delete(lab: Lab, model: str, name: str) -> None:
 async def _key(lab: Lab, model: str) -> str:
     from edgetui.services.profiles import model_key
 
-    return model_key(await lab.catalog.find(model))
+    return model_key(await lab.find_model(model))
 
 
 def _print_json(value: Any) -> None:
