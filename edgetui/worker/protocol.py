@@ -242,6 +242,8 @@ class Finished(_Tagged, frozen=True, kw_only=True):
     """How many of those the model agreed with."""
     network_s: float | None = None
     """Of a server that tells its own times: the part of `ttft_s` that it does not account for."""
+    server_decode_s: float | None = None
+    """Of a server that tells its own times: from its first token to its last, by its clock."""
     remarks: tuple[str, ...] = ()
     """What of the figures is not as exact as usual, one sentence each."""
 

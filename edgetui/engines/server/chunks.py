@@ -37,6 +37,7 @@ class Timings(msgspec.Struct, frozen=True):
     prompt_ms: float = 0.0
     predicted_n: int = 0
     predicted_ms: float = 0.0
+    """Since the first one."""
     cache_n: int = 0
     """Prompt tokens that were in its cache."""
 
@@ -102,7 +103,8 @@ def read_chunk(event: Event) -> Chunk | None:
     if (usage := chunk.usage) is not None and min(usage.prompt_tokens, usage.completion_tokens) < 0:
         raise NoChunk("it counts fewer than no tokens")
     if (times := chunk.timings) is not None and not (
-        math.isfinite(times.prompt_ms) and times.prompt_ms >= 0 and min(times.prompt_n, times.predicted_n) >= 0
+        math.isfinite(times.prompt_ms + times.predicted_ms)
+        and min(times.prompt_ms, times.predicted_ms, times.prompt_n, times.predicted_n, times.cache_n) >= 0
     ):
         raise NoChunk("its times are none")
     return chunk

@@ -216,5 +216,6 @@ class Generation:
             seed=self._seed,
             stop_text=answer.stop_text,
             network_s=max(ttft_s - prefill_s, 0.0) if ttft_s is not None and timings is not None else None,
+            server_decode_s=timings.predicted_ms / 1e3 if timings is not None else None,
             remarks=tuple(remarks),
         )

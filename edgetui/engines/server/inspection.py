@@ -1,8 +1,9 @@
 """What else each token of an answer could have been, by llama-server.
 
-It could tell that while it generates, at a cost: `logprobs` sorts the whole vocabulary for every token. Asked
-afterwards it costs nothing before anyone wants to know: the answer's tokens are taken one after another, each forced by
-a bias that does not enter the probabilities told, which are those of the model before any sampler.
+It could tell that while it generates: `logprobs` then sorts the whole vocabulary for every token, which took 2 % of the
+processor time of a token of a 135M model, and sends ten times as much. Asked afterwards it costs nothing before anyone
+wants to know: the answer's tokens are taken one after another, each forced by a bias that does not enter the
+probabilities told, which are those of the model before any sampler.
 """
 
 from __future__ import annotations
