@@ -26,7 +26,8 @@ class RunDialogs:
         from edgetui.screens.model_picker import ModelPicker
 
         try:
-            entries = await self._screen.lab.catalog.scan()
+            lab = self._screen.lab
+            entries = [*await lab.servers.entries(), *await lab.catalog.scan()]
         except EdgetuiError as error:
             self._screen.show_failure(error)
             return
