@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.llama_bench_columns import BOOL, COLUMNS, FLOAT, INT, TEXT, carries, columns_of, row_of
 from edgetui.core.llama_bench_readers import FORMS, Form, Unreadable, form_of, rows_in
+from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ def read(text: str, name: str, otherwise_at: float) -> Imported:
 
     Raises `EdgetuiError("bad_file")` with the line of what cannot be read: then nothing is taken.
     """
+    text = text.replace("\r\n", "\n")
     found = form_of(text)
     if found is None:
         raise EdgetuiError(
@@ -185,7 +187,7 @@ def _table(records: Sequence[BenchRecord]) -> str:
     for record, row in zip(records, rows, strict=True):
         lines.append(
             [
-                row["model_type"].replace("|", "\\|"),
+                plain_line(row["model_type"]).replace("|", "\\|"),
                 _size(int(row["model_size"])),
                 _count(int(row["model_n_params"])),
                 row["backends"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from typing import TYPE_CHECKING, Literal
@@ -64,7 +65,7 @@ class Unreadable(ValueError):
 
 def form_of(text: str) -> tuple[Form, int] | None:
     """The form and the line (from 1) where it begins: notes of backends may stand before it. None for another file."""
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         for form, sign in _SIGNS:
             if sign.match(line):
                 return form, number
@@ -76,8 +77,8 @@ def rows_in(text: str, form: Form, first_line: int) -> Iterator[Given]:
     readers: dict[Form, Callable[[str, int], Iterator[Given]]] = {
         "json": _json, "jsonl": _jsonl, "csv": _csv, "md": _markdown, "sql": _sql,
     }  # fmt: skip
-    lines = text.splitlines(keepends=True)
-    yield from readers[form]("".join(lines[first_line - 1 :]), first_line)
+    # Only line ends end a line: str.splitlines would also break names at what Unicode calls a line separator.
+    yield from readers[form]("\n".join(text.split("\n")[first_line - 1 :]), first_line)
 
 
 def _json(text: str, first_line: int) -> Iterator[Given]:
@@ -100,7 +101,7 @@ def _json(text: str, first_line: int) -> Iterator[Given]:
 
 
 def _jsonl(text: str, first_line: int) -> Iterator[Given]:
-    for number, line in enumerate(text.splitlines(), start=first_line):
+    for number, line in enumerate(text.split("\n"), start=first_line):
         if not line.strip():
             continue
         try:
@@ -126,7 +127,7 @@ def _from_object(value: object, line: int) -> Given:
 
 
 def _csv(text: str, first_line: int) -> Iterator[Given]:
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         names = [name.strip() for name in next(reader)]
         for cells in reader:
@@ -146,7 +147,7 @@ def _sql(text: str, first_line: int) -> Iterator[Given]:
     """Only the rows are looked at: nothing of the text is run."""
     declared: list[str] = []
     in_table = False
-    for number, line in enumerate(text.splitlines(), start=first_line):
+    for number, line in enumerate(text.split("\n"), start=first_line):
         word = line.strip()
         if re.match(r"CREATE\s+TABLE", word, re.IGNORECASE):
             declared, in_table = [], True
@@ -185,7 +186,7 @@ def _sql_values(text: str, count: int) -> list[str] | None:
 def _markdown(text: str, first_line: int) -> Iterator[Given]:
     names: list[str] = []
     waiting: list[tuple[int, dict[str, str]]] = []
-    for number, line in enumerate(text.splitlines(), start=first_line):
+    for number, line in enumerate(text.split("\n"), start=first_line):
         word = line.strip()
         if match := _BUILD.match(word):
             build = {"build_commit": match["commit"], "build_number": match["number"] or ""}

@@ -39,7 +39,7 @@ def own_record(**changes: object) -> BenchRecord:
         threads=2,
         batch_tokens=512,
         kv_cache_type="q8_0",
-        model_name='O\'Brien, "the" | model',
+        model_name='O\'Brien, "the" | \u2028 \x85 model',
         model_path="/home/someone/models/O'Brien.gguf",
         model_size_bytes=96_576_768,
         model_parameter_count=134_515_008,
@@ -230,3 +230,9 @@ def test_the_real_program_still_writes_these_columns(demo_model: Path) -> None:
     assert list(json.loads(ran.stdout)[0])[:-2] == list(COLUMNS)
     of_json, of_csv = read(ran.stdout, "it", 1.0).rows, read(ran.stderr, "it", 1.0).rows
     assert is_same(of_json[0][0], of_csv[0][0])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_line_ends_of_windows_are_read(form: str) -> None:
+    text = recorded(f"llama-bench.{form}").replace("\n", "\r\n")
+    assert [row.name for row, _ in read(text, "it", 1.0).rows] == ["pp16", "tg4", "pp8+tg4"]
