@@ -64,6 +64,9 @@ def run(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No figures on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Text and figures as one JSON object.")] = False,
+    print_command: Annotated[
+        bool, typer.Option("--print-command", help="Run nothing: print what asks the same elsewhere.")
+    ] = False,
 ) -> None:
     """Ask a model and stream its answer to stdout; the figures follow on stderr."""
     from edgetui.cli.answer import Question, answer, use_profile
@@ -120,6 +123,11 @@ def run(
     )
     text, schema = _prompt(prompt, task)
     question = Question(text=text, raw=raw, schema=schema, inspect=inspect)
+    if print_command:
+        from edgetui.cli.print_command import print_commands
+
+        asyncio.run(print_commands(Lab(), model, question, wanted))
+        return
     raise typer.Exit(asyncio.run(answer(Lab(), model, question, wanted, quiet=quiet, as_json=as_json)))
 
 

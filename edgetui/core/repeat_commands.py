@@ -57,6 +57,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine really took; 0 where it is not known."""
     threads: int = 0
     """As above."""
+    engine_version: str = ""
+    """Of a server: which program it is, and its version."""
     usual_load: LoadSettings = LoadSettings()
     """What `edgetui run` takes on this machine without options, by the settings file."""
     usual_sampling: SamplingSettings = SamplingSettings()
@@ -93,6 +95,7 @@ def facts_of(
     seed: int | None = None,
     context_tokens: int = 0,
     threads: int = 0,
+    engine_version: str = "",
     usual_load: LoadSettings | None = None,
     usual_sampling: SamplingSettings | None = None,
     usual_system: str = "",
@@ -106,13 +109,14 @@ def facts_of(
         format=entry.format,
         folder="" if entry.folder is None else _absolute(entry.folder),
         repo=entry.repo or "",
-        endpoint=entry.endpoint,
+        endpoint=_without_login(entry.endpoint),
         load=load,
         sampling=sampling,
         messages=tuple(messages),
         prompt=prompt,
         context_tokens=context_tokens or load.context_tokens or min(entry.context_length or 8192, 8192),
         threads=threads or load.threads,
+        engine_version=engine_version,
         usual_load=usual_load or LoadSettings(),
         usual_sampling=usual_sampling or SamplingSettings(),
         usual_system=usual_system,
@@ -170,6 +174,16 @@ def as_text(commands: Sequence[RepeatCommand]) -> str:
         notes = [f"# {line}" for line in command.note.splitlines()]
         parts.append("\n".join([f"# --- {command.tool}", *notes, command.text.rstrip("\n")]))
     return "\n\n".join(parts) + "\n"
+
+
+def _without_login(endpoint: ServerEndpoint | None) -> ServerEndpoint | None:
+    """What is kept and exported holds no password."""
+    from urllib.parse import urlsplit, urlunsplit
+
+    if endpoint is None or "@" not in (parts := urlsplit(endpoint.url)).netloc:
+        return endpoint
+    host = parts.netloc.rpartition("@")[2]
+    return msgspec.structs.replace(endpoint, url=urlunsplit(parts._replace(netloc=f"***@{host}")))
 
 
 def _absolute(path: Path) -> str:

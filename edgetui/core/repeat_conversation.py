@@ -45,6 +45,7 @@ def last_answer_facts(
         seed=answer.seed,
         context_tokens=answer.context_tokens or 0,
         threads=threads,
+        engine_version=answer.engine_version,
         usual_load=usual_load,
         usual_sampling=usual_sampling,
         usual_system=usual_system,

@@ -83,24 +83,49 @@ def _body(facts: RunFacts) -> dict[str, object]:
     else:
         body["messages"] = [{"role": each.role, "content": each.content} for each in facts.messages]
     body |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    body |= {"top_k": sampling.top_k, "min_p": sampling.min_p}
-    if sampling.repeat_penalty != 1:
-        body |= {"repeat_penalty": sampling.repeat_penalty, "repeat_last_n": sampling.repeat_last_tokens}
-    for name in ("presence_penalty", "frequency_penalty", "seed"):
+    for name in ("presence_penalty", "frequency_penalty", "max_tokens"):
         if value := getattr(sampling, name):
             body[name] = value
-    if sampling.max_tokens:
-        body["max_tokens"] = sampling.max_tokens
+    if sampling.seed is not None:
+        body["seed"] = sampling.seed
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.grammar:
         body["grammar"] = sampling.grammar
-    elif sampling.json_schema:
-        schema = json.loads(sampling.json_schema)
+    elif (schema := _schema(sampling.json_schema)) is not None:
         body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    if sampling.ignore_eos:
-        body["ignore_eos"] = True
-    return body
+    return body | _beyond_the_protocol(facts)
+
+
+def _beyond_the_protocol(facts: RunFacts) -> dict[str, object]:
+    """What only some programs take; a cloud refuses words that it does not know."""
+    sampling, server = facts.sampling, facts.engine_version
+    if server.startswith("llama.cpp"):
+        return {
+            "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
+            "repeat_penalty": sampling.repeat_penalty,
+            "repeat_last_n": sampling.repeat_last_tokens,
+            "ignore_eos": sampling.ignore_eos,
+        }
+    if server.startswith("vLLM"):
+        return {
+            "top_k": sampling.top_k or -1,
+            "min_p": sampling.min_p,
+            "repetition_penalty": sampling.repeat_penalty,
+            "ignore_eos": sampling.ignore_eos,
+        }
+    if server.startswith("LM Studio"):
+        return {"top_k": sampling.top_k, "repeat_penalty": sampling.repeat_penalty}
+    return {}
+
+
+def _schema(text: str) -> object:
+    """The schema, None where there is none or it is no JSON: that run failed too."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None
 
 
 def _body_text(facts: RunFacts) -> str:
@@ -111,6 +136,8 @@ def _notes(endpoint: ServerEndpoint) -> str:
     notes = []
     if "@" in urlsplit(endpoint.url).netloc:
         notes.append("The login in the server's address is left out.")
+    if not endpoint.model:
+        notes.append("The server chooses the model; where it wants a name, add it as model.")
     if endpoint.key_variable:
         notes.append(f"It reads the key from ${endpoint.key_variable}.")
     else:

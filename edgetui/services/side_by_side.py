@@ -245,6 +245,7 @@ class SideBySide:
                 seed=column.figures.seed if column.figures is not None else None,
                 context_tokens=loaded.context_tokens if loaded is not None else 0,
                 threads=loaded.threads if loaded is not None else 0,
+                engine_version=loaded.engine_version if loaded is not None else "",
                 usual_load=self.usual.load,
                 usual_sampling=self.usual.sampling,
                 usual_system=self.usual.system,

@@ -56,3 +56,13 @@ async def test_a_wrong_request_is_one_sentence(arguments: list[str], sentence: s
     status, out, err = await edgetui("compare", *arguments)
     assert status in (1, 2) and not out
     assert err.startswith("edgetui: ") and err.count("\n") == 1 and sentence in err
+
+
+async def test_run_prints_what_asks_the_same_elsewhere_and_runs_nothing() -> None:
+    status, out, err = await edgetui(
+        "run", MODEL, "What's rain?", "--print-command", "--seed", "3", "--kv", "q8_0", "--no-mmap"
+    )
+    assert (status, err) == (0, "")
+    # The settings file of this test's home says one thread, and elsewhere it does not.
+    assert "-t 1 --kv q8_0 --no-mmap --seed 3 'What'\"'\"'s rain?'" in out
+    assert "# --- llama-cli\nllama-cli -m " in out and "use_mmap=False" in out

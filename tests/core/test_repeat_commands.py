@@ -60,9 +60,17 @@ def test_edgetui_and_the_python_program_repeat_a_greedy_answer_to_the_letter(
     assert answer.strip() and answer == _output(_of("Python", commands), tmp_path)
 
 
-def test_no_setting_is_forgotten() -> None:
+def test_every_setting_has_an_option_that_edgetui_run_knows() -> None:
+    import typer.main
+
+    from edgetui.cli.run import run
+
     assert set(LOAD_OPTIONS) == set(LoadSettings.__struct_fields__)
     assert set(SAMPLING_OPTIONS) == set(SamplingSettings.__struct_fields__)
+    app = typer.Typer()
+    app.command()(run)
+    known = {name for parameter in typer.main.get_command(app).params for name in parameter.opts}
+    assert set(LOAD_OPTIONS.values()) | set(SAMPLING_OPTIONS.values()) <= known
 
 
 def test_only_what_a_plain_command_would_not_take_is_written(demo_entry: ModelEntry) -> None:
@@ -121,7 +129,7 @@ def test_a_text_that_no_command_takes_leaves_the_program(demo_entry: ModelEntry)
     compile(commands[0].text, "repeat.py", "exec")
 
 
-def test_a_key_is_named_and_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_named_and_never_written(demo_entry: ModelEntry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_KEY", "sk-secret")
     endpoint = ServerEndpoint(name="lab", url="https://me:word@host.example/v1/", model="m", key_variable="LAB_KEY")
     facts = RunFacts(
@@ -137,6 +145,11 @@ def test_a_key_is_named_and_never_written(monkeypatch: pytest.MonkeyPatch) -> No
     assert "https://host.example/v1/chat/completions" in curl.text and '"Authorization: Bearer $LAB_KEY"' in curl.text
     shown = as_text(commands)
     assert "sk-secret" not in shown and "word@" not in shown
+    assert "top_k" not in shown
+    entry = msgspec.structs.replace(demo_entry, format="server", source="server", endpoint=endpoint)
+    assert b"word@" not in msgspec.json.encode(facts_of(entry, LoadSettings(), GREEDY, prompt="x"))
+    of_llama_cpp = msgspec.structs.replace(facts, engine_version="llama.cpp b7", prompt="x", messages=())
+    assert '"top_k": 40' in _of("curl", run_commands(of_llama_cpp)).text
     compile(_of("Python", commands).text, "repeat.py", "exec")
 
 
