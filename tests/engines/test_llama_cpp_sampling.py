@@ -6,17 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy
 import pytest
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
-from edgetui.engines.llama_cpp import library
-from edgetui.engines.llama_cpp.kv_cache import KvCache
-from edgetui.engines.llama_cpp.logit_rows import LogitRows
-from edgetui.engines.llama_cpp.model import LoadedModel
-from edgetui.engines.llama_cpp.sampler import Sampler
-from edgetui.engines.llama_cpp.tokens import Vocabulary
+from edgetui.core.run_settings import ChatMessage
 from tests.engines.llama_cpp_driver import Driven, driven
 
 if TYPE_CHECKING:
@@ -31,45 +24,6 @@ def model(demo_model: Path) -> Iterator[Driven]:
     """One engine for all of them."""
     with driven(demo_model) as loaded:
         yield loaded
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"temperature": 1.5, "top_k": 200, "min_p": 0.0},
-        {"repeat_penalty": 1.3, "temperature": 1.0},
-        {"presence_penalty": 0.8, "frequency_penalty": 0.5, "top_p": 1.0},
-        {"frequency_penalty": -0.5},
-        {"top_k": 0},
-        {"temperature": 0.0, "repeat_penalty": 1.5},
-        {"temperature": 0.0},
-    ],
-    ids=str,
-)
-def test_few_candidates_give_what_the_whole_vocabulary_gives(demo_model: Path, settings: dict[str, Any]) -> None:
-    lib = library.load()
-    model = LoadedModel.load(demo_model, LoadSettings(context_tokens=256, threads=1))
-    try:
-        vocabulary, cache = Vocabulary(lib, model.vocab), KvCache(lib, model)
-        rows = LogitRows(lib, model.context, vocabulary.size)
-        sampling = SamplingSettings(**settings)
-        few = Sampler(lib, model.vocab, rows, sampling, seed=3)
-        whole = Sampler(lib, model.vocab, rows, sampling, seed=3)
-        tokens = vocabulary.tokenize("The man said that the man said that the", add_special=True)
-        for sampler in (few, whole):
-            for token in tokens[-sampler.remembers :] if sampler.remembers else ():
-                sampler.accept(token)
-        assert cache.decode(tokens)
-        for _ in range(16):
-            # llama.cpp's own way, which builds a candidate of every token.
-            expected = lib.llama_sampler_sample(whole._chain, model.context, -1)
-            assert few.sample() == expected
-            assert cache.decode([expected])
-        few.close()
-        whole.close()
-    finally:
-        model.close()
 
 
 def test_an_answer_follows_gbnf(model: Driven) -> None:
@@ -159,16 +113,3 @@ def test_penalties_keep_a_model_from_repeating_itself(model: Driven) -> None:
     assert model.say(prompt, max_tokens=12, ignore_eos=True)[0] == " 1 2 3 1 2 3"
     for penalty in ({"presence_penalty": 2.0}, {"frequency_penalty": 2.0}, {"repeat_penalty": 3.0}):
         assert "1 2 3" not in model.say(prompt, max_tokens=12, ignore_eos=True, **penalty)[0]
-
-
-def test_logits_that_lie_close_together_are_all_candidates(demo_model: Path) -> None:
-    class Flat:
-        def row(self, number: int) -> numpy.ndarray[Any, Any]:
-            return numpy.zeros(49152, numpy.float32)
-
-    lib = library.load()
-    model = LoadedModel.load(demo_model, LoadSettings(context_tokens=256, threads=1))
-    sampler = Sampler(lib, model.vocab, Flat(), SamplingSettings(top_p=1.0, min_p=0.0), seed=1)  # type: ignore[arg-type]
-    assert len({sampler.sample() for _ in range(20)}) > 5
-    sampler.close()
-    model.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,8 +124,6 @@ def estimate_memory(path: Path, settings: Sequence[LoadSettings]) -> MemoryEstim
     """
     from edgetui.formats.gguf import check_loadable
 
-    # What answers is part of the process that is asked about.
-    import_module("edgetui.engines.llama_cpp.conversation")
     lib, header = library.load(), check_loadable(path)
     found: list[MemoryParts | None] = []
     with Simulation.of(lib, header) as simulation:

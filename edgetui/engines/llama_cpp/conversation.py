@@ -11,8 +11,7 @@ from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.chat_template import ChatTemplate, render_plain
 from edgetui.engines.llama_cpp.decoding import Decoding
 from edgetui.engines.llama_cpp.kv_cache import KvCache
-from edgetui.engines.llama_cpp.logit_rows import LogitRows
-from edgetui.engines.llama_cpp.sampler import Sampler
+from edgetui.engines.llama_cpp.sampler import make_sampler
 from edgetui.engines.llama_cpp.tokens import Vocabulary, common_prefix
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
@@ -46,7 +45,6 @@ class Conversation:
         self._template: ChatTemplate | None = None
         self.vocabulary = Vocabulary(lib, model.vocab)
         self.cache = KvCache(lib, model)
-        self.rows = LogitRows(lib, model.context, self.vocabulary.size)
         self.text = ""
         """What the tokens say, as text: the next prompt usually begins with it. Empty when that is not known."""
         self.tokens: list[int] = []
@@ -77,7 +75,7 @@ class Conversation:
                 " or load the model with a larger context.",
             )
         seed = command.sampling.seed if command.sampling.seed is not None else random.getrandbits(32)
-        sampler = Sampler(self._lib, self._model.vocab, self.rows, command.sampling, seed)
+        sampler = make_sampler(self._lib, self._model, command.sampling, seed)
         # At least one token must be computed to have logits to sample from.
         reused = self.cache.keep(min(common_prefix(self.cache.tokens, prompt), prompt_tokens - 1))
         emit(PromptReady(turn=command.turn, prompt_tokens=prompt_tokens, reused_tokens=reused, seed=seed))

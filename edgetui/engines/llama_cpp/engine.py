@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.base import NOTHING_LOADED
 from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.conversation import Conversation
 from edgetui.engines.llama_cpp.model import LoadedModel
 from edgetui.engines.llama_cpp.native_params import draft_settings
+from edgetui.engines.llama_cpp.prompt_cache import PromptCache
+from edgetui.engines.llama_cpp.speculation import DraftModel, PromptLookup, can_take_back, require_same_vocabulary
 from edgetui.worker.protocol import Loaded, Tokenized, TokenPiece
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from edgetui.core.engines import Ability
     from edgetui.core.run_settings import LoadSettings
-    from edgetui.engines.llama_cpp.conversation import Conversation
     from edgetui.engines.llama_cpp.speculation import Proposer
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import Embedded, Finished, Generate, Inspected, Load, SessionEvent
@@ -40,12 +41,8 @@ class LlamaCppEngine:
         """Load and warm up; the model loaded before is freed first, so that both never share the memory."""
         started = time.perf_counter()
         self.unload()
-        # It takes as long as reading a small model, which computes in native code meanwhile.
-        importing = Thread(target=_import_numpy, daemon=True)
-        importing.start()
         try:
             model = self._read(command, on_progress, stop)
-            importing.join()
             self._conversation = self._begin(model, command)
         except BaseException:
             self.unload()
@@ -137,9 +134,6 @@ class LlamaCppEngine:
         return model
 
     def _begin(self, model: LoadedModel, command: Load) -> Conversation:
-        from edgetui.engines.llama_cpp.conversation import Conversation
-        from edgetui.engines.llama_cpp.prompt_cache import PromptCache
-
         settings = command.settings
         keeps = settings.prompt_cache and command.cache_dir
         return Conversation(
@@ -151,13 +145,6 @@ class LlamaCppEngine:
         )
 
     def _proposer(self, model: LoadedModel, settings: LoadSettings) -> Proposer | None:
-        from edgetui.engines.llama_cpp.speculation import (
-            DraftModel,
-            PromptLookup,
-            can_take_back,
-            require_same_vocabulary,
-        )
-
         lib = library.load()
         if self._draft is not None:
             require_same_vocabulary(lib, model, self._draft)
@@ -169,8 +156,6 @@ class LlamaCppEngine:
 
     def _abilities(self, model: LoadedModel) -> tuple[Ability, ...]:
         abilities: tuple[Ability, ...] = ("tokenize", "inspect", "embed", "grammar", "adapters", "prompt_cache")
-        from edgetui.engines.llama_cpp.speculation import can_take_back
-
         return (*abilities, "speculation") if can_take_back(library.load(), model) else abilities
 
     def _remarks(self, model: LoadedModel, settings: LoadSettings) -> tuple[str, ...]:
@@ -182,7 +167,3 @@ class LlamaCppEngine:
         if settings.draft_model and settings.prompt_lookup and self._conversation.speculates:
             found += ("The draft model guesses, and prompt lookup does not: one of them can.",)
         return found
-
-
-def _import_numpy() -> None:
-    import numpy  # noqa: F401

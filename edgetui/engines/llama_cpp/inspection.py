@@ -8,7 +8,8 @@ import numpy
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.inspection import Alternative, InspectedToken
-from edgetui.engines.llama_cpp.logit_rows import probabilities
+from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.logit_rows import LogitRows, probabilities
 from edgetui.engines.llama_cpp.native_params import OUTPUT_ROWS
 from edgetui.worker.protocol import Inspected
 
@@ -34,6 +35,7 @@ def inspect_answer(conversation: Conversation, model: LoadedModel, alternatives:
     cache.keep(start - 1)
     inputs = tokens[: len(tokens) - 1]
     step = min(OUTPUT_ROWS, model.batch_tokens)
+    rows = LogitRows(library.load(), model)
     found: list[InspectedToken] = []
     while len(cache.tokens) < len(inputs):
         place = len(cache.tokens)
@@ -45,7 +47,7 @@ def inspect_answer(conversation: Conversation, model: LoadedModel, alternatives:
             raise EdgetuiError("cancelled", "Looking into the answer was stopped.")
         if not is_prompt:
             for row, token in enumerate(tokens[place + 1 : end + 1]):
-                found.append(_inspected(conversation, conversation.rows.row(row), token, alternatives))
+                found.append(_inspected(conversation, rows.row(row), token, alternatives))
     return Inspected(tokens=tuple(found))
 
 

@@ -10,13 +10,17 @@ import numpy
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edgetui.engines.llama_cpp.model import LoadedModel
+
 
 class LogitRows:
     """Views, not copies: each holds until the next decode."""
 
-    def __init__(self, lib: Any, context: Any, vocabulary_size: int) -> None:
-        self._row_type = ctypes.c_float * vocabulary_size
-        self._context = context
+    def __init__(self, lib: Any, model: LoadedModel) -> None:
+        self.size = int(lib.llama_vocab_n_tokens(model.vocab))
+        """Of the vocabulary."""
+        self._row_type = ctypes.c_float * self.size
+        self._context = model.context
         # A prototype of our own, since the binding's makes a pointer object of each answer.
         prototype = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32)
         self._address_of = prototype(("llama_get_logits_ith", lib._lib))

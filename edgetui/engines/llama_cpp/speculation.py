@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp.kv_cache import KvCache
-from edgetui.engines.llama_cpp.logit_rows import LogitRows, probabilities
 from edgetui.engines.llama_cpp.tokens import Vocabulary, common_prefix
 
 if TYPE_CHECKING:
@@ -65,9 +64,12 @@ class DraftModel:
     """A small model of the same vocabulary that goes on greedily by itself."""
 
     def __init__(self, lib: Any, model: LoadedModel) -> None:
+        from edgetui.engines.llama_cpp.logit_rows import LogitRows, probabilities
+
         self._model = model
         self._cache = KvCache(lib, model)
-        self._rows = LogitRows(lib, model.context, int(lib.llama_vocab_n_tokens(model.vocab)))
+        self._rows = LogitRows(lib, model)
+        self._probabilities = probabilities
 
     def propose(self, tokens: Sequence[int], most: int, stop: StopFlag) -> list[int]:
         """Until it is not sure, its context ends or it is stopped."""
@@ -83,7 +85,7 @@ class DraftModel:
                 return []
         guesses: list[int] = []
         while True:
-            shares = probabilities(self._rows.row(-1))
+            shares = self._probabilities(self._rows.row(-1))
             token = int(shares.argmax())
             if shares[token] < LEAST_PROBABILITY:
                 return guesses
