@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from edgetui.core.bench import BenchSettings
+from edgetui.core.bench import BenchSettings, BenchTest
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import ModelEntry
+from edgetui.core.studies import AbResult, AbSettings
 from edgetui.core.workflows.onnx import Onnx4Bit, OnnxBuild, OnnxDynamicInt8
+from edgetui.services.bench import side_of
 from edgetui.services.lab import Lab
 from edgetui.worker.protocol import JobFailed, JobProgress
 
@@ -65,6 +67,19 @@ async def test_a_measured_decoder_is_in_the_history(toolchain_lab: Lab, demo_onn
     rows = {each.row.test: each.row for each in await lab.bench.history()}
     assert rows["pp"].engine == rows["tg"].engine == "onnxruntime-genai"
     assert rows["tg"].load_s and rows["tg"].memory_bytes and rows["tg"].memory_bytes > rows["tg"].model_size_bytes
+
+
+async def test_two_engines_are_measured_by_turns(
+    toolchain_lab: Lab, demo_onnx: Path, demo_entry: ModelEntry, onnx_toolchain: Path
+) -> None:
+    lab = toolchain_lab
+    sides = [side_of(entry, SMALL) for entry in (demo_entry, await lab.catalog.find(str(demo_onnx)))]
+    record = await lab.bench.start_ab(*sides, AbSettings(test=BenchTest(generated_tokens=2), blocks=2))
+    assert await ended(lab, record.job_id) == "succeeded"
+    (study,) = await lab.bench.studies()
+    assert isinstance(study.result, AbResult) and study.result.ratio is not None
+    assert len(study.result.a_ns) == len(study.result.b_ns) == 4
+    assert [each.row.engine for each in await lab.bench.history()] == ["onnxruntime-genai", "llama.cpp"]
 
 
 async def test_a_graph_that_is_no_decoder_is_not_measured(lab: Lab, tmp_path: Path) -> None:
