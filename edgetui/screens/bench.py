@@ -93,6 +93,7 @@ class BenchScreen(BenchRunning, BenchFiles):
         Binding("i", "import_rows", "Import", id="bench.import"),
         Binding("o", "export_rows", "Export", id="bench.export"),
         Binding("p", "report", "Report", id="bench.report"),
+        Binding("P", "picture", "Picture", show=False, id="bench.picture"),
         Binding("x", "remove", "Delete", id="bench.remove"),
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +12,15 @@ from textual import work
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.screens.base import LabScreen
+from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgetui.core.bench import BenchRecord
     from edgetui.core.charts import Chart
+
+_FONT = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
 
 
 class BenchFiles(LabScreen):
@@ -95,6 +100,22 @@ class BenchFiles(LabScreen):
         self.clear_failure()
         try:
             path = await self.lab.bench_history.report(Path(written), records, self.chart)
+        except EdgetuiError as error:
+            self.show_failure(error)
+        else:
+            self.say(f"Written: {path}")
+
+    @work(exclusive=True, group="dialog")
+    async def action_picture(self) -> None:
+        """Write the screen as it stands as an SVG."""
+        # Textual's picture asks for a font from a web server; a picture to hand on asks nobody.
+        picture = _FONT.sub("", self.app.export_screenshot(title="edgetui", simplify=True))
+        written = await self._ask_path(str(Path.cwd() / "edgetui-bench.svg"), "Picture of this screen as .svg")
+        if written is None:
+            return
+        self.clear_failure()
+        try:
+            path = await asyncio.to_thread(write_new, Path(written), picture)
         except EdgetuiError as error:
             self.show_failure(error)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 from textual.pilot import Pilot
@@ -310,3 +311,18 @@ async def test_energy_has_a_column_where_it_was_measured(lab: Lab) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await shown(pilot, lambda: len(rows(app)) == 1)
         assert rows(app)[0][4] == "0.2 (package-0)"
+
+
+async def test_a_picture_of_the_screen_asks_nobody_for_a_font(lab: Lab, tmp_path: Path) -> None:
+    keep_row(lab, [500, 505])
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 1)
+        await pilot.press("P")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        app.screen.query_one(Input).value = str(tmp_path / "bench.svg")
+        await pilot.press("enter")
+        await shown(pilot, lambda: "Written" in line(app, "#progress"))
+        picture = (tmp_path / "bench.svg").read_text()
+        ElementTree.fromstring(picture)
+        assert "tg100" in picture and "url(http" not in picture and "Name the file" not in picture
