@@ -10,9 +10,23 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.engines.base import lacks
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from edgetui.core.run_settings import SamplingSettings
     from edgetui.engines.server.kinds import ServerModel
     from edgetui.worker.protocol import Generate
+
+
+DISPENSABLE = frozenset({"temperature", "top_p", "seed", "max_tokens", "presence_penalty", "frequency_penalty"})
+"""What an answer can do without where a server refuses it, as OpenAI's reasoning models refuse most."""
+
+
+def without(body: dict[str, Any], refused: Set[str]) -> dict[str, Any]:
+    """The request in the words that are left; a limit of tokens has a newer word."""
+    left = {name: value for name, value in body.items() if name not in refused}
+    if "max_tokens" in refused and "max_tokens" in body:
+        left["max_completion_tokens"] = body["max_tokens"]
+    return left
 
 
 def generation_body(command: Generate, model: ServerModel, seed: int) -> dict[str, Any]:

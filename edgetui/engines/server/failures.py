@@ -21,6 +21,12 @@ _MOST_SAID = 300
 _CONTEXT_WORDS = ("exceed_context_size", "context_length_exceeded", "maximum context length", "context size")
 
 
+class RefusedSetting(EdgetuiError):
+    """A server refuses one word of a request, and names it as OpenAI's own does."""
+
+    name = ""
+
+
 class Sentences:
     """Failures of one server; what it said is shown without the key, in case it repeats it."""
 
@@ -87,7 +93,7 @@ class Sentences:
         """For an answer that is no success; `models` are those that it lists, where it was asked for one."""
         said, code = _words_of(body)
         words = f" ({self.said(said)})" if said else ""
-        detail = f"status {status}: {body[:2000].decode('utf-8', 'replace')}"
+        detail = self.hide(f"status {status}: {body[:2000].decode('utf-8', 'replace')}")
         if 300 <= status < 400:
             return self.failure(
                 "network",
@@ -118,6 +124,10 @@ class Sentences:
                 f"has no room for the prompt{words}: shorten it, or begin a new conversation.",
                 detail,
             )
+        if status == 400 and (name := _refused_word(body)):
+            refusal = RefusedSetting("bad_request", f"{self.name} ({self._host}) refuses {name}{words}.", detail)
+            refusal.name = name
+            return refusal
         if status in (400, 405, 413, 415, 422):
             return self.failure("bad_request", f"refuses the request (status {status}){words}.", detail)
         if status == 501:
@@ -169,6 +179,19 @@ def _words_of(body: bytes) -> tuple[str, str]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         text = body[:2000].decode("utf-8", "replace").strip()
         return ("", "") if text.startswith("<") else (text, "")
+
+
+def _refused_word(body: bytes) -> str:
+    """The setting that a failure is about; empty where it names none."""
+    try:
+        told = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    error = told.get("error") if isinstance(told, dict) else None
+    if not isinstance(error, dict) or not str(error.get("code", "")).startswith("unsupported"):
+        return ""
+    name = error.get("param")
+    return name if isinstance(name, str) and name.isidentifier() else ""
 
 
 def _words_in(said: Any) -> tuple[str, str]:

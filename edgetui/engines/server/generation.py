@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.answer_stream import AnswerStream
+from edgetui.engines.server.bodies import DISPENSABLE, without
 from edgetui.engines.server.chunks import Choice, Chunk, NoChunk, Timings, Usage, read_chunk
+from edgetui.engines.server.failures import RefusedSetting
 from edgetui.engines.server.sse import EventReader, TooLargeEvent
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
@@ -61,8 +63,20 @@ class Generation:
         return self.finished("stopped" if is_stopped else "")
 
     async def read(self, body: dict[str, Any]) -> None:
-        """Read the stream to its end; `close` and `finished` come after it."""
-        await self._read("completions" if self._command.prompt is not None else "chat/completions", body)
+        """Read the stream to its end; `close` and `finished` come after it.
+
+        A server that refuses a setting that an answer can do without is asked again in other words.
+        """
+        path = "completions" if self._command.prompt is not None else "chat/completions"
+        while True:
+            asked = without(body, self._link.refused)
+            try:
+                await self._read(path, asked)
+                return
+            except RefusedSetting as error:
+                if error.name not in DISPENSABLE or error.name not in asked:
+                    raise
+                self._link.refused.add(error.name)
 
     def close(self) -> None:
         """Send what is left of the answer."""
@@ -174,6 +188,11 @@ class Generation:
         return self._usage.completion_tokens if self._usage is not None else 0
 
     @property
+    def is_counted_here(self) -> bool:
+        """Whether the server counted nothing, so that each piece of text was taken for a token."""
+        return bool(self._counted) and not self._counted_by_server()
+
+    @property
     def _context_used(self) -> int:
         return self._prompt_tokens + self._counted
 
@@ -195,8 +214,10 @@ class Generation:
             if told != self._counted and not self._model.counts_on:
                 remarks.append(f"The server counts {told} tokens, which came in {self._counted} pieces.")
             generated = told
-        elif not self._counted_by_server() and generated:
+        elif self.is_counted_here:
             remarks.append("The server did not count its tokens: each piece of text is taken for one.")
+        if refused := self._link.refused - {"max_tokens"}:
+            remarks.append(f"The server refuses {', '.join(sorted(refused))}, which is therefore its own.")
         if self._finish_reason == "content_filter":
             remarks.append("The server's filter ended the answer.")
         prefill_s = timings.prompt_ms / 1e3 if timings is not None else 0.0

@@ -50,6 +50,8 @@ class Link:
         self.sentences = Sentences(endpoint.name, self.host, key)
         self.is_open_to_all = bool(key) and split.scheme == "http" and split.hostname not in _LOOPBACK
         """Whether the key travels in clear over a network."""
+        self.refused: set[str] = set()
+        """Words of a request that the server has refused."""
         self._loop = asyncio.new_event_loop()
         self._client = httpx2.AsyncClient(
             # An answer that unpacks to something huge cannot come when nothing packed is taken.

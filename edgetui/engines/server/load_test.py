@@ -93,7 +93,7 @@ class LoadTest:
             problem=problems[0] if problems else "",
             prompt_tokens=sum(each.prompt_tokens for each in finished),
             generated_tokens=sum(each.generated_tokens for each in finished),
-            is_counted_here=any(each.remarks for each in finished) and not self._model.counts_on,
+            is_counted_here=any(each.is_counted_here for each in answers),
             wall_s=wall_s,
             ttft_s=Percentiles.of([each.ttft_s for each in finished if each.ttft_s is not None]),
             itl_s=Percentiles.of([gap for answer in answers for gap in answer.gaps_s]),
@@ -122,7 +122,7 @@ class LoadTest:
             await generation.read(body)
         finally:
             generation.close()
-        return _Timed(generation.finished(), times)
+        return _Timed(generation.finished(), times, is_counted_here=generation.is_counted_here)
 
     def _question(self) -> str:
         """About so many tokens as were asked for, the first of which no other question has."""
@@ -134,7 +134,8 @@ class LoadTest:
 class _Timed:
     """One answer and the times between its pieces."""
 
-    def __init__(self, finished: Finished, times_ns: list[int]) -> None:
+    def __init__(self, finished: Finished, times_ns: list[int], *, is_counted_here: bool) -> None:
         self.finished = finished
+        self.is_counted_here = is_counted_here
         # Tokens that came in one piece have one time: what lies between pieces is what a reader waits for.
         self.gaps_s = [(later - earlier) / 1e9 for earlier, later in pairwise(sorted(set(times_ns)))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import socket
 import threading
 import time
@@ -342,12 +343,29 @@ def test_a_load_is_stopped_while_the_server_is_silent(engine: ServerEngine) -> N
         assert caught.value.failure.kind == "cancelled"
 
 
+def test_a_setting_that_is_refused_is_left_out_and_told(engine: ServerEngine) -> None:
+    def refusal(name: str) -> bytes:
+        said_there = {"message": f"Unsupported: {name}", "param": name, "code": "unsupported_parameter"}
+        return whole({"error": said_there}, 400)
+
+    answers = [refusal("max_tokens"), refusal("temperature"), stream("Hi", finish(), usage(3, 1)), refusal("model")]
+    with RawServer({CHAT: answers}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine, max_tokens=5, temperature=0.3)
+        assert (text, finished.remarks) == ("Hi", ("The server refuses temperature, which is therefore its own.",))
+        bodies = [json.loads(body) for path, _, body in server.requests if path == CHAT]
+        assert [("max_tokens" in each, "temperature" in each) for each in bodies] == [(1, 1), (0, 1), (0, 0)]
+        assert bodies[-1]["max_completion_tokens"] == 5
+        with pytest.raises(EdgetuiError, match="refuses model"):
+            ask(engine, max_tokens=5)
+        again = json.loads(server.requests[-1][2])
+    assert "temperature" not in again and again["max_completion_tokens"] == 5
+
+
 # --- what a stranger is told ----------------------------------------------------------------------------
 
 
 def test_a_stranger_is_asked_in_the_protocols_words_alone(engine: ServerEngine) -> None:
-    import json
-
     with RawServer({CHAT: [stream("Hi", finish())]}, MODELS) as server:
         loaded = load(engine, f"{server.url}/v1")
         ask(engine, top_k=5, min_p=0.2, repeat_penalty=1.3, ignore_eos=True, seed=4, max_tokens=9, json_schema="{}")
