@@ -46,6 +46,19 @@ async def test_figures_agree_with_the_tokens_that_came(lab: Lab, demo_entry: Mod
     assert resident is not None and resident > demo_entry.size_bytes
 
 
+async def test_a_kept_prompt_cache_outlives_the_worker(lab: Lab, demo_entry: ModelEntry) -> None:
+    settings = msgspec.structs.replace(SMALL, context_tokens=512, prompt_cache=True)
+    conversation = [ChatMessage("user", "Name three colours, and say of each which fruit has it, in short sentences.")]
+    await lab.inference.load(demo_entry, settings)
+    text, first, _ = await answer(lab.inference, conversation, SamplingSettings(seed=1, max_tokens=6))
+    await lab.inference.unload()
+    assert len(list(lab.paths.prompt_cache_dir.iterdir())) == 1
+    await lab.inference.load(demo_entry, settings)
+    conversation += [ChatMessage("assistant", text), ChatMessage("user", "More.")]
+    _, second, _ = await answer(lab.inference, conversation, SamplingSettings(seed=1, max_tokens=2))
+    assert second.reused_tokens == first.context_used
+
+
 async def test_the_second_turn_prefills_only_what_is_new(lab: Lab, demo_entry: ModelEntry) -> None:
     await lab.inference.load(demo_entry, SMALL)
     conversation = [ChatMessage("user", "Name three colours.")]
