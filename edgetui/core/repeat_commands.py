@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
 
 
+REPETITIONS = 5
+"""Where a row does not say how many it had: what both edgetui and llama-bench take."""
+
+
 class RepeatCommand(msgspec.Struct, frozen=True, kw_only=True):
     """One way to repeat it."""
 

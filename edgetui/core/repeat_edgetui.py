@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.repeat_commands import RepeatCommand
+from edgetui.core.repeat_commands import REPETITIONS, RepeatCommand
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.core.shell_words import fits_argument, number, piped, shell_command
 
@@ -88,7 +88,7 @@ def edgetui_bench(row: BenchRow) -> RepeatCommand:
         words += ["-p", str(prompt), "-n", str(generated)]
     if row.depth_tokens:
         words += ["-d", str(row.depth_tokens)]
-    words += ["-r", str(max(1, len(row.samples_ns))), "-t", str(row.threads), "-b", str(row.batch_tokens)]
+    words += ["-r", str(len(row.samples_ns) or REPETITIONS), "-t", str(row.threads), "-b", str(row.batch_tokens)]
     if row.engine == "llama.cpp":
         words += ["--kv", row.kv_cache_type]
         if row.kv_cache_type_v and row.kv_cache_type_v != row.kv_cache_type:
@@ -96,9 +96,11 @@ def edgetui_bench(row: BenchRow) -> RepeatCommand:
         if row.physical_batch_tokens not in (0, PHYSICAL_BATCH_TOKENS):
             words += ["--ubatch", str(row.physical_batch_tokens)]
         if row.flash_attention not in ("", "auto"):
-            words += ["--flash-attention", row.flash_attention]
+            words += ["--flash-attn", row.flash_attention]
         if row.gpu_layers not in (None, -1):
             words += ["--gpu-layers", str(row.gpu_layers)]
+        if row.use_mmap is False:
+            words += ["--mmap", "off"]
     return RepeatCommand(tool="edgetui", text=shell_command(words))
 
 

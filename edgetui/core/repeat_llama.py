@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.repeat_commands import RepeatCommand
+from edgetui.core.repeat_commands import REPETITIONS, RepeatCommand
 from edgetui.core.repeat_python import call, literal, message_list, program
 from edgetui.core.shell_words import fits_argument, number, piped, shell_command
 
@@ -57,14 +57,18 @@ def llama_bench(row: BenchRow) -> RepeatCommand:
         "tg": ["-p", "0", "-n", str(row.tokens)],
         "pg": ["-p", "0", "-n", "0", "-pg", pair],
     }[row.test]
-    words += ["-d", str(row.depth_tokens), "-r", str(max(1, len(row.samples_ns))), "-t", str(row.threads)]
+    words += ["-d", str(row.depth_tokens), "-r", str(len(row.samples_ns) or REPETITIONS), "-t", str(row.threads)]
     words += ["-b", str(row.batch_tokens), "-ub", str(row.physical_batch_tokens or 512)]
     words += ["-ctk", row.kv_cache_type, "-ctv", row.kv_cache_type_v or row.kv_cache_type]
     if row.flash_attention:
         words += ["-fa", row.flash_attention]
     if row.gpu_layers is not None:
         words += ["-ngl", str(row.gpu_layers)]
-    return RepeatCommand(tool="llama-bench", text=shell_command(words))
+    if row.use_mmap is not None:
+        words += ["-lm", "mmap" if row.use_mmap else "none"]
+    # It takes a list of models.
+    note = "llama-bench takes a comma in the path for the end of it: link the file under another name."
+    return RepeatCommand(tool="llama-bench", text=shell_command(words), note=note if "," in row.model_path else "")
 
 
 def llama_python(facts: RunFacts) -> RepeatCommand:

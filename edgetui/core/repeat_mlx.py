@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.repeat_commands import RepeatCommand
+from edgetui.core.repeat_commands import REPETITIONS, RepeatCommand
 from edgetui.core.repeat_python import literal, message_list, program
 from edgetui.core.shell_words import fits_argument, number, piped, shell_command
 
@@ -85,7 +85,7 @@ def mlx_bench(row: BenchRow) -> RepeatCommand:
     prompt = {"pp": row.tokens, "tg": max(1, row.depth_tokens), "pg": row.prompt_tokens}[row.test]
     generated = 1 if row.test == "pp" else row.tokens
     words = ["python", "-m", "mlx_lm", "benchmark", "--model", folder]
-    words += ["-p", str(prompt), "-g", str(generated), "-n", str(max(1, len(row.samples_ns)))]
+    words += ["-p", str(prompt), "-g", str(generated), "-n", str(len(row.samples_ns) or REPETITIONS)]
     words += ["--prefill-step-size", str(row.batch_tokens)]
     which = "prompt_tps" if row.test == "pp" else "generation_tps"
     notes = [f"The row's rate stands there as {which}."]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from edgetui.core.repeat_commands import REPETITIONS
 from edgetui.core.repeat_python import literal, message_list, program
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def genai_bench(row: BenchRow) -> RepeatCommand:
         "",
         "append(DEPTH, BATCH)",
         "run()",
-        f"rates = [run() for _ in range({max(1, len(row.samples_ns))})]",
+        f"rates = [run() for _ in range({len(row.samples_ns) or REPETITIONS})]",
         f'print("{row.name}", [round(rate, 2) for rate in rates], "mean", round(statistics.mean(rates), 2), "tok/s")',
     ]
     return program("Python (onnxruntime-genai)", lines, _NEEDS)

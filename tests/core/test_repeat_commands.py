@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from benchmarks.llama_tools import llama_bench
 from edgetui.core.bench import BenchRow
 from edgetui.core.repeat_commands import RepeatCommand, RunFacts, as_text, bench_commands, facts_of, run_commands
 from edgetui.core.repeat_edgetui import LOAD_OPTIONS, SAMPLING_OPTIONS
@@ -29,11 +30,12 @@ def _of(tool: str, commands: tuple[RepeatCommand, ...]) -> RepeatCommand:
     return next(command for command in commands if command.tool.startswith(tool))
 
 
-def _output(command: RepeatCommand, folder: Path) -> str:
+def _output(command: RepeatCommand, folder: Path, *tools: Path) -> str:
     """What the command prints, the way a person runs it."""
     script = folder / ("repeat.py" if command.language == "python" else "repeat.sh")
     script.write_text(command.text)
-    environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+    here = [os.path.dirname(sys.executable), *map(str, tools), os.environ["PATH"]]
+    environment = {**os.environ, "PATH": ":".join(here)}
     program = sys.executable if command.language == "python" else "sh"
     done = subprocess.run([program, script], env=environment, capture_output=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr.decode()
@@ -153,6 +155,16 @@ def test_a_key_is_named_and_never_written(demo_entry: ModelEntry, monkeypatch: p
     compile(_of("Python", commands).text, "repeat.py", "exec")
 
 
+@pytest.mark.usefixtures("home")
+def test_edgetui_and_llama_bench_measure_a_row_again(demo_model: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "it's a $model ü.gguf"
+    odd.symlink_to(demo_model)
+    row = _row("llama.cpp", "pg", model_path=str(odd), prompt_tokens=8, tokens=2, depth_tokens=4, use_mmap=True)
+    ours, theirs = bench_commands(row)
+    assert "pp8+tg2 @ d4" in _output(ours, tmp_path) and not theirs.note
+    assert "pp8+tg2 @ d4" in _output(theirs, tmp_path, llama_bench().parent)
+
+
 def _row(engine: str, test: str, **values: object) -> BenchRow:
     return msgspec.convert(
         {
@@ -178,15 +190,17 @@ def _row(engine: str, test: str, **values: object) -> BenchRow:
 
 
 def test_a_row_is_repeated_by_each_engines_own_benchmark() -> None:
-    row = _row("llama.cpp", "tg", depth_tokens=64, flash_attention="on", physical_batch_tokens=256)
+    row = _row("llama.cpp", "tg", depth_tokens=64, flash_attention="on", physical_batch_tokens=256, use_mmap=False)
     ours, theirs = bench_commands(row)
     assert ours.text == (
         "edgetui bench '/models/it'\"'\"'s/m.gguf' -p 0 -n 8 -d 64 -r 2 -t 1 -b 2048 --kv f16 --ubatch 256"
-        " --flash-attention on"
+        " --flash-attn on --mmap off"
     )
     assert theirs.text == (
         "llama-bench -m '/models/it'\"'\"'s/m.gguf' -p 0 -n 8 -d 64 -r 2 -t 1 -b 2048 -ub 256 -ctk f16 -ctv f16 -fa on"
+        " -lm none"
     )
+    assert "comma" in bench_commands(_row("llama.cpp", "pp", model_path="/a,b.gguf"))[1].note
     mlx = bench_commands(_row("mlx", "pp"))[1]
     assert mlx.text.startswith("python -m mlx_lm benchmark --model '/models/it'\"'\"'s' -p 8 -g 1 -n 2")
     compile(bench_commands(_row("onnxruntime-genai", "pg", prompt_tokens=4))[1].text, "repeat.py", "exec")
