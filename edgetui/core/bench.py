@@ -332,5 +332,6 @@ def _traits(record: BenchRecord) -> tuple[str, ...]:
         f"batch {row.batch_tokens}",
         f"{row.engine} {row.engine_version}",
         row.backend or "backend not told",
+        f"by {row.source or 'edgetui'}",
         machine.cpu or machine.architecture or "another machine",
     )
