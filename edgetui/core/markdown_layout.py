@@ -97,6 +97,8 @@ def lay_out_all(source: str, width: int, growing: bool = False, depth: int = 0) 
     """Rows of a whole text of Markdown."""
     splitter = MarkdownSplitter()
     splitter.feed(source)
+    if not growing:
+        splitter.finish()
     rows: list[Row] = []
     starts: list[int] = []
     before = 0

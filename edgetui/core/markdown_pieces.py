@@ -25,6 +25,8 @@ _HEADING = re.compile(r"#{1,6}(?:[ \t]|$)")
 _RULE = re.compile(r"(?:-[ \t]*){3,}$|(?:\*[ \t]*){3,}$|(?:_[ \t]*){3,}$")
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*$")
 _ITEM = re.compile(r"( *)([-*+]|\d{1,9}[.)])(?:[ \t]+|$)")
+_BEGINS_EARLY = re.compile(r" *(?:[-*+]|\d{1,9}[.)])[ \t]+\S|#{1,6}[ \t]+\S|>")
+"""Lines of which it is known before their end what they begin."""
 _DELIMITER_ROW = re.compile(r" *\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
 
 
@@ -62,6 +64,8 @@ class MarkdownSplitter:
         """The line that has no end yet; the last piece ends with it."""
         self._placed = False
         """Whether that line has begun a piece."""
+        self._begun_early = False
+        """Whether it was looked at before its end."""
         self._previous = ""
         """The line before, when it belongs to the same piece."""
         self._after_blank = False
@@ -82,6 +86,11 @@ class MarkdownSplitter:
             start = end + 1
         self._add(text[start:])
 
+    def finish(self) -> None:
+        """Nothing more comes: a last line without end is a line too."""
+        if self._line.strip() and (self.pieces[-1].kind != "code" or self._closed):
+            self._classify(self._line, self._placed)
+
     # --- inside -------------------------------------------------------------------------------------------
 
     def _add(self, text: str) -> None:
@@ -99,6 +108,9 @@ class MarkdownSplitter:
         begins = self._closed or (self._after_blank and self._line[0] not in " \t")
         if begins and not self._placed and self._line.strip():
             self._cut_before_line()
+        if not self._begun_early and _BEGINS_EARLY.match(self._line):
+            self._begun_early = True
+            self._classify(self._line, self._placed)
         piece = self.pieces[-1]
         limit = MOST_TABLE if piece.kind == "table" else MOST_CHARACTERS
         if len(piece.source) > limit and len(self._line) > 1 and not self._closed:
@@ -119,7 +131,7 @@ class MarkdownSplitter:
             self._after_blank, self._previous = False, line
             self._lines += 1
             self._closed = piece.kind in ("heading", "rule")
-        self._line, self._placed = "", False
+        self._line, self._placed, self._begun_early = "", False, False
 
     def _end_code_line(self, piece: MarkdownPiece, line: str) -> None:
         piece.source += "\n"
@@ -221,7 +233,7 @@ class MarkdownSplitter:
         indent = piece.indent
         self._begin(rest, "paragraph" if kind in ("item", "heading", "rule") else kind, indent)
         self._line = rest[max(0, line_start - cut) :]
-        self._placed = True
+        self._placed = self._begun_early = True
 
 
 def is_delimiter_row(line: str) -> bool:

@@ -110,7 +110,7 @@ class Unit:
         elif self.role == "end" and not look.raw:
             laid = Laid([], []) if is_last else Laid([()], [0])
         else:
-            prefix = self.prefixes
+            prefix = ("", "") if look.raw and self.ink & ink.THOUGHT else self.prefixes
             width = max(1, look.width - len(prefix[0]))
             if self.piece is not None and not look.raw:
                 laid = lay_out(self.piece, width, grows)
@@ -213,6 +213,7 @@ class Block:
         self._is_finished = True
         if self.kind == "answer":
             self._take(self._thinking.finish(), look)
+            self._end_section(look)
             self._is_over = True
             for unit in self.units[-1:]:
                 unit.estimate(look)
@@ -234,6 +235,7 @@ class Block:
         if self.kind == "answer":
             was_over, self._thought_characters = self._is_over, 0
             self._take(sections_of(text), look)
+            self._end_section(look)
             self._is_over = was_over
             self._say_thinking(look)
         else:
@@ -303,8 +305,12 @@ class Block:
                 self._say_thinking(look)
 
     def _grow(self, markdown: MarkdownSplitter, text: str, look: Look, is_thinking: bool) -> None:
+        """Take more of a section, or its end when there is no more text."""
         before = len(markdown.pieces)
-        markdown.feed(text)
+        if text:
+            markdown.feed(text)
+        else:
+            markdown.finish()
         # The piece that was the last one changed too, if only by no longer being it.
         if before and self.units and self.units[-1].piece is markdown.pieces[before - 1]:
             self.units[-1].estimate(look)
@@ -320,7 +326,7 @@ class Block:
 
     def _end_section(self, look: Look) -> None:
         if self._markdown is not None and self.units:
-            self.units[-1].estimate(look)
+            self._grow(self._markdown, "", look, is_thinking=self._section == "thinking")
         self._markdown, self._section = None, ""
 
     def _find_late_thinking(self, text: str, look: Look) -> None:

@@ -74,3 +74,33 @@ async def test_the_same_prompt_twice_stands_once_in_the_history() -> None:
             app.prompt.remember(text)
         await pilot.press("up", "up")
         assert app.prompt.text == "one"
+
+
+async def test_a_large_paste_stands_there_as_its_size_and_is_sent_whole() -> None:
+    app = OnePrompt()
+    pasted = "word " * 20_480
+    async with app.run_test(size=(60, 10)) as pilot:
+        await pilot.press(*"see ")
+        app.prompt.post_message(events.Paste(pasted))
+        await pilot.pause()
+        assert app.prompt.text == "see [pasted 102,400 characters]"
+        await pilot.press("!", "enter")
+        await pilot.pause()
+        assert app.sent == [f"see {pasted}!"]
+        app.prompt.remember(app.sent[0])
+        await pilot.press("up")
+        assert app.prompt.text == "[pasted 102,405 characters]"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.sent[1] == app.sent[0]
+
+
+async def test_a_key_takes_a_label_whole_or_leaves_it_whole() -> None:
+    app = OnePrompt()
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.prompt.post_message(events.Paste("x" * 3000))
+        await pilot.pause()
+        await pilot.press("left", "left", "a")
+        assert app.prompt.text == "[pasted 3,000 characters]a"
+        await pilot.press("left", "backspace")
+        assert app.prompt.text == "a"

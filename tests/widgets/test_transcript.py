@@ -11,11 +11,13 @@ import pytest
 from rich.cells import set_cell_size
 from textual.app import App, ComposeResult
 
+from edgetui.core import ink
 from edgetui.core.ink import row_text
 from edgetui.core.markdown_layout import lay_out_all
 from edgetui.core.text_wrap import WrappedText
 from edgetui.widgets.transcript import Transcript
 from tests.e2e.terminal import Terminal
+from tests.waiting import until
 from tests.widgets import transcript_app
 
 LOREM = "Rain on the tin roof, small drums for a sleeping town. Morning: the road shines. "
@@ -177,6 +179,110 @@ async def test_controls_in_the_text_are_shown_and_not_sent() -> None:
         app.transcript.add_block("answer", "\x1b[2J\x1b]0;pwned\x07 and [bold]markup[/]")
         await pilot.pause()
         assert app.shown[0] == "␛[2J␛]0;pwned␇ and [bold]markup[/]"
+
+
+THOUGHT = "<think>\nWho asks?\n\nA **person**.\n</think>\n\nHello *there*."
+
+
+async def test_thinking_is_one_row_until_it_is_unfolded() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(40, 12)) as pilot:
+        app.transcript.add_block("answer")
+        for start in range(0, 24, 6):
+            app.transcript.append(THOUGHT[start : start + 6], tokens=2)
+        await pilot.pause()
+        assert app.shown[0].startswith("[+] thinking... 6 tokens") and app.shown[1] == ""
+        app.transcript.append(THOUGHT[24:], tokens=9)
+        app.transcript.finish_block()
+        await pilot.pause()
+        assert app.shown[0].startswith("[+] thought 15 tokens")
+        assert app.shown[1:4] == ["", "Hello there.", ""]
+        app.transcript.unfold(True)
+        await pilot.pause()
+        assert app.shown[0].startswith("[-] thought 15 tokens")
+        assert app.shown[1:6] == ["│ Who asks?", "│", "│ A person.", "", "Hello there."]
+        assert app.transcript.text_of("answer") == [THOUGHT]
+        assert app.transcript.last_answer == "Hello *there*."
+
+
+async def test_thinking_that_the_template_opened_is_folded_once_it_ends() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.transcript.add_block("answer")
+        app.transcript.append("Who asks?\n</th")
+        await pilot.pause()
+        assert app.shown[0] == "Who asks?"
+        app.transcript.append("ink>\n\nHello.")
+        await pilot.pause()
+        assert app.shown[0].startswith("[+] thought") and app.shown[2] == "Hello."
+        assert app.transcript.last_answer == "Hello."
+
+
+async def test_raw_text_is_what_was_written_and_the_place_is_kept() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.transcript.add_block("answer", THOUGHT)
+        app.transcript.show_raw_text(True)
+        await pilot.pause()
+        assert app.shown[:7] == ["<think>", "Who asks?", "", "A **person**.", "</think>", "", "Hello *there*."]
+        app.transcript.show_raw_text(False)
+        app.transcript.add_block("answer", "\n\n".join(f"Part **{number}** of it" for number in range(60)))
+        await pilot.pause()
+        app.transcript.scroll_to(y=44, animate=False)
+        await pilot.pause()
+        first = app.shown[0][:-1].rstrip()
+        assert first.startswith("Part ")
+        app.transcript.show_raw_text(True)
+        await pilot.pause()
+        assert app.shown[0][:-1].replace("*", "").rstrip() == first
+
+
+async def test_a_huge_prompt_is_folded_behind_its_size() -> None:
+    app = OneTranscript()
+    prompt = "word " * 20_480
+    async with app.run_test(size=(60, 16)) as pilot:
+        app.transcript.add_block("user", prompt)
+        app.transcript.add_block("answer", "Yes.")
+        await pilot.pause()
+        assert app.shown[0].startswith("> word word")
+        assert "  [+] 102,400 characters, 1 line in all" in app.shown and "Yes." in app.shown
+        app.transcript.unfold(True)
+        await pilot.pause()
+        assert app.transcript.line_count > 1_500 and "Yes." in app.shown
+        assert app.transcript.text_of("user") == [prompt]
+
+
+async def test_old_turns_are_packed_and_come_back_as_they_were() -> None:
+    app = OneTranscript()
+    answers = [f"# Turn {number}\n\n- one *{number}*\n- two\n\n```\ncode\n```" for number in range(60)]
+    async with app.run_test(size=(40, 12)) as pilot:
+        for answer in answers:
+            app.transcript.add_block("user", "Go on.")
+            app.transcript.add_block("answer", answer)
+            app.transcript.finish_block()
+        await pilot.pause()
+        kept = sum(bool(block.units) for block in app.transcript._blocks)
+        assert kept <= 20
+        assert app.transcript.text_of("answer") == answers
+        seen: list[str] = []
+        app.transcript.scroll_home(animate=False)
+        await pilot.pause()
+        while not app.transcript.following:
+            seen.append(app.shown[0][:-1].rstrip())
+            app.transcript.scroll_to(y=app.transcript.scroll_y + 1, animate=False)
+            await pilot.pause()
+        turns = [row for row in seen if row.startswith("# Turn")]
+        assert len(turns) >= 57 and turns == [f"# Turn {number}" for number in range(len(turns))]
+        assert seen[:9] == ["> Go on.", "", "# Turn 0", "", "• one 0", "• two", "", "```", "code"]
+
+
+async def test_code_gets_its_colours_once_it_is_complete() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(40, 8)) as pilot:
+        app.transcript.add_block("answer", "```python\nreturn 1\n```\n\nafter")
+        await until(lambda: any(own & ink.KEYWORD for row in app.transcript._painted.values() for _, own in row),
+                    pilot.pause)  # fmt: skip
+        assert app.shown[:5] == ["```python", "return 1", "```", "", "after"]
 
 
 @pytest.mark.parametrize("seed", [1])
