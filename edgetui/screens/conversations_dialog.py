@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from edgetui.core.conversations import ConversationRow
     from edgetui.services.conversations import Conversations
+
+_PAUSE_S = 0.15
 
 
 class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
@@ -87,8 +90,8 @@ class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
         self._show_rows()
 
     def on_input_changed(self, _event: Input.Changed) -> None:
-        """Search as the person types."""
-        self._look()
+        """Search when the person stops typing: a look goes through everything that was ever said."""
+        self._look(_PAUSE_S)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a row."""
@@ -121,10 +124,11 @@ class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
         marked = self.query_one(OptionList).highlighted
         return self._rows[marked] if marked is not None and marked < len(self._rows) else None
 
-    def _look(self) -> None:
-        self.run_worker(self._find(), group="find", exclusive=True)
+    def _look(self, pause_s: float = 0.0) -> None:
+        self.run_worker(self._find(pause_s), group="find", exclusive=True)
 
-    async def _find(self) -> None:
+    async def _find(self, pause_s: float = 0.0) -> None:
+        await asyncio.sleep(pause_s)
         try:
             rows = await self._conversations.find(self.query_one(Input).value, self._model if self._only_model else "")
         except EdgetuiError as error:

@@ -27,10 +27,12 @@ class RunDialogs:
 
         try:
             lab = self._screen.lab
-            entries = [*await lab.servers.entries(), *await lab.catalog.scan()]
+            found = [*await lab.servers.entries(), *await lab.catalog.scan()]
         except EdgetuiError as error:
             self._screen.show_failure(error)
             return
+        # What no engine runs, such as weights to convert, would only be refused; a damaged file tells its reason.
+        entries = [entry for entry in found if entry.can_run or entry.problem is not None]
         entry = await self._screen.app.push_screen_wait(ModelPicker(entries, "Run a model"))
         if entry is not None:
             await self._screen.open_model(entry)
