@@ -73,8 +73,8 @@ async def test_two_engines_are_measured_by_turns(
     toolchain_lab: Lab, demo_onnx: Path, demo_entry: ModelEntry, onnx_toolchain: Path
 ) -> None:
     lab = toolchain_lab
-    sides = [side_of(entry, SMALL) for entry in (demo_entry, await lab.catalog.find(str(demo_onnx)))]
-    record = await lab.bench.start_ab(*sides, AbSettings(test=BenchTest(generated_tokens=2), blocks=2))
+    a, b = (side_of(entry, SMALL) for entry in (demo_entry, await lab.catalog.find(str(demo_onnx))))
+    record = await lab.bench.start_ab(a, b, AbSettings(test=BenchTest(generated_tokens=2), blocks=2))
     assert await ended(lab, record.job_id) == "succeeded"
     (study,) = await lab.bench.studies()
     assert isinstance(study.result, AbResult) and study.result.ratio is not None
