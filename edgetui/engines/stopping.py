@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class StopFlag:
@@ -16,10 +21,31 @@ class StopFlag:
 
     def __init__(self) -> None:
         self._text = ctypes.create_string_buffer(2)
+        self._lock = threading.Lock()
+        self._tells: list[Callable[[], None]] = []
 
     def set(self) -> None:
-        """Ask whatever polls this flag to stop."""
-        self._text[0] = b"x"
+        """Ask whatever polls this flag to stop, and tell what is to be told."""
+        with self._lock:
+            self._text[0] = b"x"
+            for tell in self._tells:
+                tell()
+
+    @contextmanager
+    def telling(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Call `tell` when this is set, from the thread that does it, as long as the block lasts; at once if it is set.
+
+        For native code that polls nothing: a thread of ours that polled for it would take its processor at each look.
+        """
+        with self._lock:
+            if self.is_set:
+                tell()
+            self._tells.append(tell)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._tells.remove(tell)
 
     @property
     def is_set(self) -> bool:

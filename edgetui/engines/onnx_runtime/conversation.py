@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 _FEWEST_COMPUTED = 2
 """Of a prompt: ONNX Runtime multiplies a single row in int8, where several go in 32 bits, and logits then differ by
 tenths; the same prompt must give the same logits, however much of it is in the cache."""
-_WATCH_S = 0.02
-"""How often another thread looks whether the run under way shall end."""
 
 
 class Conversation:
@@ -231,21 +228,16 @@ class Conversation:
     @contextmanager
     def _watching(self, stop: StopFlag) -> Iterator[None]:
         """End a run under way as soon as `stop` is set."""
-        over = threading.Event()
 
-        def watch() -> None:
-            while not over.wait(_WATCH_S):
-                if stop.is_set:
-                    self._generator.terminate()
-                    return
+        def end() -> None:
+            # Whoever sets the flag can do nothing about a generator that does not end; the loops look at it too.
+            with suppress(RuntimeError):
+                self._generator.terminate()
 
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
         try:
-            yield
+            with stop.telling(end):
+                yield
         finally:
-            over.set()
-            watcher.join()
             self._generator.terminate(False)
 
     # --- computing ----------------------------------------------------------------------------------------
