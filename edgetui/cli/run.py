@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from edgetui.cli import run_options as options
+from edgetui.core.failures import EdgetuiError
 
 
 def run(
@@ -72,12 +73,6 @@ def run(
     from edgetui.cli.answer import Question, answer, use_profile
     from edgetui.services.lab import Lab
 
-    if prompt is None and task is None and sys.stdin.isatty() and sys.stdout.isatty():
-        from edgetui.open_app import open_app
-
-        if profile is not None:
-            asyncio.run(use_profile(Lab(), model, profile))
-        raise typer.Exit(open_app(model))
     wanted = options.Wanted(
         load={
             "context_tokens": context,
@@ -121,6 +116,18 @@ def run(
         preset=preset,
         draft=draft,
     )
+    if prompt is None and task is None and sys.stdin.isatty() and sys.stdout.isatty():
+        from edgetui.open_app import open_app
+
+        if wanted.changes_settings or raw or quiet or as_json:
+            raise EdgetuiError(
+                "bad_request",
+                "Without a prompt this opens the app, which takes settings from a profile: give a prompt too, or save"
+                " the settings there (ctrl+s, then ctrl+l) and name them with --profile.",
+            )
+        if profile is not None:
+            asyncio.run(use_profile(Lab(), model, profile))
+        raise typer.Exit(open_app(model))
     text, schema = _prompt(prompt, task)
     question = Question(text=text, raw=raw, schema=schema, inspect=inspect)
     if print_command:

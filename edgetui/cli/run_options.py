@@ -79,6 +79,12 @@ class Wanted(NamedTuple):
     preset: str | None
     draft: str | None
 
+    @property
+    def changes_settings(self) -> bool:
+        """Whether anything but a profile was asked for."""
+        given = (*self.load.values(), *self.sampling.values(), self.system, self.preset, self.draft)
+        return any(value is not None for value in given)
+
 
 class RunWith(NamedTuple):
     """Settings as they are to be used."""

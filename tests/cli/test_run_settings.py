@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.services.conversations import new_conversation
 from edgetui.services.profiles import model_key
 from tests.cli.command import edgetui
+from tests.e2e.terminal import Terminal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,6 +161,16 @@ def test_a_constraint_is_itself_or_a_file(tmp_path: Path) -> None:
 async def test_a_wrong_option_is_one_line_on_stderr() -> None:
     status, out, err = await edgetui("run", MODEL, "x", "--task", "classify:7")
     assert (status, out) == (2, "") and err.startswith("edgetui: ") and err.count("\n") == 1 and "1 to 3" in err
+
+
+@pytest.mark.usefixtures("home")
+def test_options_of_an_answer_are_not_dropped_in_silence_when_the_app_would_open() -> None:
+    terminal = Terminal([sys.executable, "-m", "edgetui", "run", MODEL, "--top-k", "3"])
+    try:
+        terminal.wait_for("give a prompt too")
+        assert terminal.wait_for_exit() == 2
+    finally:
+        terminal.close()
 
 
 async def test_kept_conversations_are_listed_searched_shown_and_deleted(lab: Lab, tmp_path: Path) -> None:
