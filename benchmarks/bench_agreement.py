@@ -2,8 +2,8 @@
 
 The same library, model, threads and repetitions; a test at a time by both tools one right after the other, each in the
 lead in every other round. The figure of a test is how far its ratio is shown to be from 1: 0 while the bootstrap
-interval over the rounds' own ratios holds 1, else the distance of its nearer end. So that noise alone passes nothing, how
-wide that interval is has a bar too.
+interval over the rounds' own ratios holds 1, else the distance of its nearer end. How wide that interval
+is has a bar too, so that noise alone passes nothing.
 """
 
 from __future__ import annotations
