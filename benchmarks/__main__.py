@@ -25,6 +25,7 @@ from benchmarks import (
     quantize_ratio,
     resume_rounds,
     search_paint,
+    server_ratio,
     streaming_cost,
 )
 from benchmarks.machine import describe
@@ -34,6 +35,7 @@ PARTS = (
     decode_ratio,
     bench_agreement,
     genai_ratio,
+    server_ratio,
     first_frame,
     doctor_time,
     download_ratio,

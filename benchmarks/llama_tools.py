@@ -46,7 +46,7 @@ def llama_perplexity() -> Path:
 
 def _tool(program: str, folder: str) -> Path:
     target = CACHE / version("llama-cpp-python") / program
-    library = _library_folder()
+    library = library_folder()
     # A library that was built anew after the program may have other internals.
     if target.exists() and target.stat().st_mtime > (library / "llama_cpp").stat().st_mtime:
         return target
@@ -72,7 +72,7 @@ def _tool(program: str, folder: str) -> Path:
     return target
 
 
-def _library_folder() -> Path:
+def library_folder() -> Path:
     """Where the installed package's libraries lie, those for other programs among them."""
     spec = find_spec("llama_cpp")
     if spec is None or not spec.submodule_search_locations:
@@ -89,25 +89,32 @@ def _sources() -> Path:
     folder = CACHE / release / "src"
     if all((folder / "tools" / program).exists() for program in PROGRAMS):
         return folder
-    downloads = CACHE / release / "sdist"
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--build-constraint", str(CONSTRAINTS)]
-    requirement = ["--no-binary", "llama-cpp-python", f"llama-cpp-python=={release}", "--dest", str(downloads)]
-    subprocess.run([*pip, *requirement], check=True)
+    archive_path = download(CACHE / release / "sdist")
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    with tarfile.open(next(downloads.glob("*.tar.gz"))) as archive:
+    with tarfile.open(archive_path) as archive:
         for member in archive:
             inside = member.name.split("/", 1)[-1].removeprefix(f"{SOURCES}/")
             if member.isfile() and inside != member.name and inside.startswith(WANTED):
-                _extract(archive, member, partial / inside)
+                extract(archive, member, partial / inside)
     # One of an edgetui that knew fewer programs may be there.
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    shutil.rmtree(downloads)
+    shutil.rmtree(archive_path.parent)
     return folder
 
 
-def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+def download(folder: Path) -> Path:
+    """The sdist of the installed llama-cpp-python, in a folder of its own."""
+    release = version("llama-cpp-python")
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--build-constraint", str(CONSTRAINTS)]
+    requirement = ["--no-binary", "llama-cpp-python", f"llama-cpp-python=={release}", "--dest", str(folder)]
+    subprocess.run([*pip, *requirement], check=True)
+    return next(folder.glob("*.tar.gz"))
+
+
+def extract(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    """One file of an archive, under a name of ours."""
     target.parent.mkdir(parents=True, exist_ok=True)
     content: Any = archive.extractfile(member)
     with target.open("wb") as stream:
