@@ -153,7 +153,7 @@ def how_measured(compared: ComparedPrompt) -> str:
     """One sentence on what the figures are worth."""
     if compared.together:
         return "Measured beside each other: the columns shared the processor, the memory and its bandwidth."
-    return "Measured one after another: each column had the machine to itself."
+    return "Measured one after another: no column ran beside another."
 
 
 def commands_of(answer: ComparedAnswer) -> tuple[RepeatCommand, ...]:

@@ -1,6 +1,6 @@
 """One prompt to several models or settings: each column has its own worker, settings and conversation.
 
-One after another each column has the machine to itself; together they share it, and their figures say so.
+One after another no column runs beside another; together they share the machine, and their figures say so.
 """
 
 from __future__ import annotations

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 import pytest
@@ -163,6 +167,52 @@ def test_edgetui_and_llama_bench_measure_a_row_again(demo_model: Path, tmp_path:
     ours, theirs = bench_commands(row)
     assert "pp8+tg2 @ d4" in _output(ours, tmp_path) and not theirs.note
     assert "pp8+tg2 @ d4" in _output(theirs, tmp_path, llama_bench().parent)
+
+
+class _Asked(BaseHTTPRequestHandler):
+    """Answers as a server would, and keeps what it was asked."""
+
+    asked: ClassVar[list[tuple[str, str, object]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, self.headers["Authorization"], body))
+        answer = json.dumps({"choices": [{"message": {"content": "wet"}}]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_curl_and_python_ask_a_server_the_same_thing_with_the_key_of_the_shell(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LAB_KEY", "sk-secret")
+    server = HTTPServer(("127.0.0.1", 0), _Asked)
+    Thread(target=server.serve_forever, daemon=True).start()
+    endpoint = ServerEndpoint(
+        name="lab", url=f"http://127.0.0.1:{server.server_port}", model="m", key_variable="LAB_KEY"
+    )
+    facts = RunFacts(
+        name="lab",
+        path="",
+        format="server",
+        endpoint=endpoint,
+        sampling=GREEDY,
+        messages=(ChatMessage("user", QUESTION),),
+    )
+    commands = run_commands(facts)
+    assert "wet" in _output(_of("curl", commands), tmp_path)
+    assert _output(_of("Python", commands), tmp_path) == "wet\n"
+    server.shutdown()
+    server.server_close()
+    by_curl, by_python = _Asked.asked
+    assert by_curl == by_python and by_curl[:2] == ("/v1/chat/completions", "Bearer sk-secret")
+    assert msgspec.convert(by_curl[2], dict[str, object])["messages"] == [{"role": "user", "content": QUESTION}]
 
 
 def _row(engine: str, test: str, **values: object) -> BenchRow:
