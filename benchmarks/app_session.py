@@ -59,12 +59,12 @@ def demo_model() -> Path:
     return Path(spec.submodule_search_locations[0]) / f"{MODEL}.gguf"
 
 
-def ask_once(tokens: int, threads: int) -> Answer:
-    """Open the app on the demo model, let it answer with exactly `tokens` tokens, quit."""
-    with open_app(tokens, threads) as (terminal, record):
+def ask_once(tokens: int, threads: int, model: str | Path = MODEL, prompt: str = PROMPT) -> Answer:
+    """Open the app on a model, let it answer with exactly `tokens` tokens, quit."""
+    with open_app(tokens, threads, model) as (terminal, record):
         process = psutil.Process(terminal.process.pid)
-        terminal.type(PROMPT)
-        terminal.wait_for("and the sea.")
+        terminal.type(prompt)
+        terminal.wait_for(prompt[-len("the sea.") :])
         bytes_before, cpu_before = len(terminal.output), _cpu_seconds(process)
         terminal.press("enter")
         # Drained, not drawn: an emulator here would take the decode's own cores, as no terminal at the far end does.
@@ -85,14 +85,14 @@ def ask_once(tokens: int, threads: int) -> Answer:
 
 
 @contextmanager
-def open_app(tokens: int, threads: int) -> Iterator[tuple[Terminal, Path]]:
-    """The app with the demo model loaded, and the file where it records its figures."""
+def open_app(tokens: int, threads: int, model: str | Path = MODEL) -> Iterator[tuple[Terminal, Path]]:
+    """The app with a model loaded, and the file where it records its figures."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         (home / "settings.toml").write_text(SETTINGS.format(tokens=tokens, threads=threads))
         record = home / "finished.jsonl"
         environment = {"EDGETUI_HOME": folder, "EDGETUI_RECORD": str(record), "HF_HOME": f"{folder}/hub"}
-        terminal = Terminal([EDGETUI, "--model", MODEL], environment=environment)
+        terminal = Terminal([EDGETUI, "--model", model], environment=environment)
         try:
             terminal.wait_for("KV F16")
             yield terminal, record
