@@ -125,11 +125,13 @@ def summary_of(rows: Sequence[ServerLoadRow]) -> str:
     usable = [row for row in rows if row.generated_tokens]
     if not usable:
         return "No question was answered."
+    failed, asked = sum(row.failed for row in rows), sum(row.requests for row in rows)
+    but = f" {failed} of {asked} questions failed." if failed else ""
     best = max(usable, key=lambda row: row.output_tps)
     first = usable[0]
     if best is first or first.output_tps <= 0:
-        return f"{first.concurrency} at once gives {first.output_tps:.2f} tok/s, and no other level more."
+        return f"{first.concurrency} at once gives {first.output_tps:.2f} tok/s, and no other level more.{but}"
     return (
         f"{best.concurrency} at once give the most, {best.output_tps:.2f} tok/s together,"
-        f" {best.output_tps / first.output_tps:.2f} times that of {first.concurrency}."
+        f" {best.output_tps / first.output_tps:.2f} times that of {first.concurrency}.{but}"
     )

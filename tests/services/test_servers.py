@@ -149,6 +149,7 @@ async def test_load_is_measured_in_a_job_whose_result_is_kept(lab: Lab, monkeypa
     assert (alone.requests, alone.failed, alone.prompt_tokens, alone.generated_tokens) == (2, 0, 40, 6)
     assert (together.requests, together.failed, together.generated_tokens) == (6, 2, 12)
     assert "too many" in together.problem and alone.output_tps == pytest.approx(6 / alone.wall_s)
+    assert result.sentence.endswith("2 of 8 questions failed.")
     for row in result.rows:
         assert row.ttft_s and row.itl_s and 0 < row.ttft_s.p50 <= row.ttft_s.p95 <= row.ttft_s.p99 <= row.wall_s
         assert row.network_s is None and row.decode_tps
