@@ -15,6 +15,7 @@ from textual.binding import Binding
 from textual.reactive import reactive
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.heap import give_memory_back
 from edgetui.core.terminal import terminal_is_gone
 from edgetui.crash_log import log_crash, log_text
 from edgetui.screens.base import LabScreen
@@ -218,6 +219,7 @@ class EdgetuiApp(App[None]):
             self._crash_log = log_crash(self.lab.paths.log_dir, error)
 
     def _begin(self) -> None:
+        give_memory_back()
         # Not a worker of Textual's: it never completes, and who waits for the workers means those that do.
         self._following = asyncio.create_task(self._follow_jobs())
         self._following.add_done_callback(self._report)
