@@ -53,8 +53,8 @@ class SideBySideScreen(LabScreen):
     HELP = (
         "The same prompt to two to four models, or to one model under other settings. One after another no column runs"
         " beside another; together they share the machine, and their figures say so. tab moves between the columns;"
-        " keys such as ctrl+o and ctrl+s speak to the marked one. Every column keeps its own conversation, and every prompt"
-        " goes to the history (ctrl+l). Out of the prompt (esc), 1 to 4 note which answer is best."
+        " keys such as ctrl+o and ctrl+s speak to the marked one. Every column keeps its own conversation, and every"
+        " prompt goes to the history (ctrl+l). Out of the prompt (esc), 1 to 4 note which answer is best."
     )
     AUTO_FOCUS = "PromptInput"
     DEFAULT_CSS = """
