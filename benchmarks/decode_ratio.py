@@ -32,8 +32,8 @@ LARGE_BAR = 0.98
 """Of a vocabulary of 151,936 tokens, where a token's own work is larger and ours is not."""
 PREFILL_ROUNDS = 9
 PREFILL_BAR = 0.97
-LONG_PROMPT = " ".join(f"Ship number {number} sailed on to the sea." for number in range(1, 46))
-"""About 480 tokens: one batch, which computes them together."""
+LONG_PROMPT = " ".join(f"Ship number {number} sailed on to the sea." for number in range(1, 42))
+"""Within one batch of 512 tokens, template included."""
 
 Rates = tuple[list[float], list[float]]
 
