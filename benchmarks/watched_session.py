@@ -93,7 +93,7 @@ def watched_session(tokens: int, threads: int, url: str | None = None) -> Iterat
             (home / "servers.toml").write_text(_SERVERS.format(url=url))
         finished, lateness = home / "finished.jsonl", home / "lateness.json"
         environment = {"EDGETUI_HOME": folder, "EDGETUI_RECORD": str(finished), "HF_HOME": f"{folder}/hub"}
-        command = [sys.executable, "-m", "benchmarks.watched_app", lateness, MODEL if url is None else "paced"]
+        command = [sys.executable, "-m", "benchmarks.watched_app", str(lateness), MODEL if url is None else "paced"]
         terminal = Terminal(command, environment=environment, folder=Path(__file__).resolve().parent.parent)
         try:
             terminal.wait_for("ready")

@@ -26,7 +26,7 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     context_tokens: Annotated[int, Meta(ge=0, le=16_777_216)] = 0
     """Context in tokens; 0 takes the smaller of the model's own and 8192."""
     batch_tokens: Annotated[int, Meta(ge=1, le=65_536)] = 512
-    """Most tokens of a prompt handed to one decode call (also the physical batch)."""
+    """Most tokens of a prompt handed to one decode call."""
     threads: Annotated[int, Meta(ge=0, le=1024)] = 0
     """CPU threads; 0 takes one a physical core that this process may use."""
     kv_cache_type: KvCacheType = "f16"
