@@ -22,5 +22,5 @@ def why_no_chat(entry: ModelEntry) -> str:
         return f"{entry.name} is a safetensors model, a source for others: q makes GGUF, ONNX or MLX of it to run."
     return (
         f"{entry.name} is an ONNX graph without genai_config.json, by which onnxruntime-genai feeds a decoder: build"
-        " one with onnx-build; b measures this one."
+        " one with onnx-build; l measures its latency."
     )

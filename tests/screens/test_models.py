@@ -206,10 +206,10 @@ async def test_a_folder_goes_on_to_the_workflows_that_take_it(lab: Lab) -> None:
 
 
 async def test_what_run_does_not_take_says_in_one_sentence_what_can_be_done(lab: Lab) -> None:
-    fill(lab.paths.models_dir / "A-graph", "model.onnx", "genai_config.json")
+    fill(lab.paths.models_dir / "A-graph", "model.onnx", "config.json")
     app = EdgetuiApp(lab, mode="models")
     async with app.run_test() as pilot:
         await shown(pilot, lambda: rows(app)[:1] == ["A-graph"])
         await pilot.press("home", "enter")
-        await shown(pilot, lambda: "b measures its speed" in app.screen.query_one(FailureBar).message)
+        await shown(pilot, lambda: "l measures its latency" in app.screen.query_one(FailureBar).message)
         assert app.current_mode == "models"
