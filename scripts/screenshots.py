@@ -97,6 +97,7 @@ async def play() -> None:
         await scene.quantize()
         await scene.models()
         await scene.run()
+        await scene.side_by_side()
         await scene.bench()
         await scene.jobs()
         await scene.frontier()
@@ -151,6 +152,24 @@ class Scene:
             await self._shows("decoding")
             await self._shows(" ready")
         self._draw("run")
+        await self._press("ctrl+t")
+        await self._shows("perplexity")
+        await self._press("n")
+        self._draw("tokens")
+        await self._press("escape")
+        await self._shows("STATE")
+
+    async def side_by_side(self) -> None:
+        """The demo and the small one on one prompt, one after another."""
+        await self._press("ctrl+k")
+        await self._shows("Which model for column 2")
+        await self._press(*SMALL, "enter")
+        await self._shows("2 columns")
+        question = "Name three fruits as a list."
+        await self._pilot.press(*("space" if char == " " else char for char in question), "enter")
+        await self._until(lambda: self._text().count(" ready") == 2, "both answers")
+        self._draw("side-by-side")
+        await self._press("escape", "escape")
 
     async def bench(self) -> None:
         """Decode and prefill of the demo and of the small one, compared; on Hardware one sees the machine at work."""

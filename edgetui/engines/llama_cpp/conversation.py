@@ -6,13 +6,12 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from edgetui.core.failures import EdgetuiError
 from edgetui.engines.answer_stream import AnswerStream
-from edgetui.engines.chat_template import ChatTemplate, render_plain
 from edgetui.engines.llama_cpp.decoding import Decoding
 from edgetui.engines.llama_cpp.kv_cache import KvCache
 from edgetui.engines.llama_cpp.sampler import make_sampler
 from edgetui.engines.llama_cpp.tokens import Vocabulary, common_prefix
+from edgetui.engines.prompt_writer import PromptWriter
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
 if TYPE_CHECKING:
@@ -42,8 +41,8 @@ class Conversation:
         self._proposer = proposer
         self._draft_tokens = draft_tokens
         self._prompt_cache = prompt_cache
-        self._template: ChatTemplate | None = None
         self.vocabulary = Vocabulary(lib, model.vocab)
+        self._writer = PromptWriter(self.vocabulary, model.chat_template or "", model.context_tokens)
         self.cache = KvCache(lib, model)
         self.text = ""
         """What the tokens say, as text: the next prompt usually begins with it. Empty when that is not known."""
@@ -61,19 +60,12 @@ class Conversation:
         `internal`.
         """
         self._model.watch(stop)
-        text = command.prompt if command.prompt is not None else self._render(command)
-        prompt = self._prompt_tokens(text)
+        text = self._writer.text(command)
+        prompt = self._writer.tokens(text, self.text, self.tokens)
         if self._prompt_cache and not self.cache.tokens and self._prompt_cache.take_up(self, text, prompt):
-            prompt = self._prompt_tokens(text)
-        if not prompt:
-            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
+            prompt = self._writer.tokens(text, self.text, self.tokens)
+        self._writer.require_room(prompt)
         prompt_tokens, room = len(prompt), self._model.context_tokens
-        if prompt_tokens >= room:
-            raise EdgetuiError(
-                "context_overflow",
-                f"The prompt has {prompt_tokens} tokens and the context {room}: shorten it, begin a new conversation,"
-                " or load the model with a larger context.",
-            )
         seed = command.sampling.seed if command.sampling.seed is not None else random.getrandbits(32)
         sampler = make_sampler(self._lib, self._model, command.sampling, seed)
         # At least one token must be computed to have logits to sample from.
@@ -132,30 +124,6 @@ class Conversation:
     @property
     def _context_used(self) -> int:
         return len(self.cache.tokens)
-
-    def _render(self, command: Generate) -> str:
-        source = self._model.chat_template
-        if source is None:
-            return render_plain(command.messages)
-        if self._template is None:
-            self._template = ChatTemplate(
-                source, bos_token=self.vocabulary.bos_text, eos_token=self.vocabulary.eos_text
-            )
-        return self._template.render(command.messages)
-
-    def _prompt_tokens(self, text: str) -> list[int]:
-        """Tokens of `text`, continuing the ones already known where the text does.
-
-        Tokenising an answer anew need not give the tokens that the model chose, and each that differs would
-        throw the cache away from there on; so only the text after the known part is tokenised.
-        """
-        if self.text and text.startswith(self.text):
-            return [*self.tokens, *self.vocabulary.tokenize(text[len(self.text) :], add_special=False)]
-        bos = self.vocabulary.bos_text
-        if self.vocabulary.adds_bos and bos and text.startswith(bos):
-            # The template wrote it out and the tokenizer adds it too; one is right.
-            return self.vocabulary.tokenize(text.removeprefix(bos), add_special=True)
-        return self.vocabulary.tokenize(text, add_special=True)
 
     def _prefill(self, turn: int, reused: int, emit: Callable[[SessionEvent], None], stop: StopFlag) -> bool:
         """Compute what is not in the cache yet; False when stopped on the way."""

@@ -11,9 +11,9 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.engines.alternatives import inspected_token
 from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.base import lacks
-from edgetui.engines.chat_template import ChatTemplate, render_plain
 from edgetui.engines.mlx.failures import told
 from edgetui.engines.mlx.sampler import GpuSampler, ProcessorSampler
+from edgetui.engines.prompt_writer import PromptWriter
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
 if TYPE_CHECKING:
@@ -53,8 +53,7 @@ class Conversation:
         self._name = name
         self._decoder = decoder
         self._vocabulary = vocabulary
-        self._template_source = template
-        self._template: ChatTemplate | None = None
+        self._writer = PromptWriter(vocabulary, template, context_tokens)
         self._context_tokens = context_tokens
         self._vocabulary_size = vocabulary_size
         self._works_ahead = wired is not None
@@ -78,9 +77,9 @@ class Conversation:
         settings, turn = command.sampling, command.turn
         if settings.grammar or settings.json_schema:
             raise lacks("MLX", "hold an answer to a grammar or a schema")
-        text = command.prompt if command.prompt is not None else self._render(command)
-        prompt = self._prompt_tokens(text)
-        self._require_room(prompt)
+        text = self._writer.text(command)
+        prompt = self._writer.tokens(text, self._text, self._tokens)
+        self._writer.require_room(prompt)
         prompt_tokens = len(prompt)
         answer = AnswerStream(command, arrived_ns, emit)
         with told(self._name, "Running"), self._wired():
@@ -145,41 +144,6 @@ class Conversation:
                 row = numpy.asarray(logits[0].astype(mx.float32))
                 found.append(inspected_token(row, tokens[place], alternatives, self._vocabulary))
         return tuple(found)
-
-    # --- the prompt ---------------------------------------------------------------------------------------
-
-    def _render(self, command: Generate) -> str:
-        if not self._template_source:
-            return render_plain(command.messages)
-        if self._template is None:
-            self._template = ChatTemplate(
-                self._template_source, bos_token=self._vocabulary.bos_text, eos_token=self._vocabulary.eos_text
-            )
-        return self._template.render(command.messages)
-
-    def _prompt_tokens(self, text: str) -> list[int]:
-        """Tokens of `text`, continuing the ones already known where the text does.
-
-        Tokenising an answer anew need not give the tokens that the model chose, and each that differs would
-        throw the cache away from there on; so only the text after the known part is tokenised.
-        """
-        if self._text and text.startswith(self._text):
-            return [*self._tokens, *self._vocabulary.tokenize(text[len(self._text) :], add_special=False)]
-        bos = self._vocabulary.bos_text
-        if self._vocabulary.adds_bos and bos and text.startswith(bos):
-            # The template wrote it out and the tokenizer adds it too; one is right.
-            text = text.removeprefix(bos)
-        return self._vocabulary.tokenize(text, add_special=True)
-
-    def _require_room(self, prompt: Sequence[int]) -> None:
-        if not prompt:
-            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
-        if len(prompt) >= self._context_tokens:
-            raise EdgetuiError(
-                "context_overflow",
-                f"The prompt has {len(prompt)} tokens and the context {self._context_tokens}: shorten it, begin a new"
-                " conversation, or load the model with a larger context.",
-            )
 
     # --- computing ----------------------------------------------------------------------------------------
 

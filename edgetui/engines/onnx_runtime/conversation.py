@@ -11,10 +11,10 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.engines.alternatives import inspected_token
 from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.base import lacks
-from edgetui.engines.chat_template import ChatTemplate, render_plain
 from edgetui.engines.numpy_sampler import Sampler
 from edgetui.engines.onnx_runtime.failures import told
 from edgetui.engines.onnx_runtime.genai_library import Generator, Terminated
+from edgetui.engines.prompt_writer import PromptWriter
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ _FEWEST_COMPUTED = 2
 tenths; the same prompt must give the same logits, however much of it is in the cache."""
 
 
+_INSPECTION_STOPPED = "Inspecting was stopped."
+
+
 class Conversation:
     """Keeps what the KV cache holds, so that a turn computes only what is new."""
 
@@ -45,8 +48,7 @@ class Conversation:
         self._name = name
         self._model = model
         self._vocabulary = vocabulary
-        self._template_source = template
-        self._template: ChatTemplate | None = None
+        self._writer = PromptWriter(vocabulary, template, context_tokens)
         self._context_tokens = context_tokens
         self._batch_tokens = batch_tokens
         self._generator = Generator(model, context_tokens)
@@ -82,9 +84,9 @@ class Conversation:
         settings, turn = command.sampling, command.turn
         if settings.grammar or settings.json_schema:
             raise lacks("onnxruntime-genai", "hold an answer to a grammar or a schema here")
-        text = command.prompt if command.prompt is not None else self._render(command)
-        prompt = self._prompt_tokens(text)
-        self._require_room(prompt)
+        text = self._writer.text(command)
+        prompt = self._writer.tokens(text, self._text, self._tokens)
+        self._writer.require_room(prompt)
         prompt_tokens = len(prompt)
         with told(self._name, "Running"):
             reused = self._reuse(prompt)
@@ -136,45 +138,13 @@ class Conversation:
             self._cut_back(max(0, begins - _FEWEST_COMPUTED))
             for end in range(begins, len(self._tokens)):
                 if stop.is_set or not self._compute(self._tokens[self._computed : end]):
-                    raise EdgetuiError("cancelled", "Inspecting was stopped.")
-                logits = self._numbers(self._generator.logits())
+                    raise EdgetuiError("cancelled", _INSPECTION_STOPPED)
+                try:
+                    logits = self._numbers(self._generator.logits())
+                except Terminated as ended:
+                    raise EdgetuiError("cancelled", _INSPECTION_STOPPED) from ended
                 found.append(inspected_token(logits, answer[len(found)], alternatives, self._vocabulary))
         return tuple(found)
-
-    # --- the prompt ---------------------------------------------------------------------------------------
-
-    def _render(self, command: Generate) -> str:
-        if not self._template_source:
-            return render_plain(command.messages)
-        if self._template is None:
-            self._template = ChatTemplate(
-                self._template_source, bos_token=self._vocabulary.bos_text, eos_token=self._vocabulary.eos_text
-            )
-        return self._template.render(command.messages)
-
-    def _prompt_tokens(self, text: str) -> list[int]:
-        """Tokens of `text`, continuing the ones already known where the text does.
-
-        Tokenising an answer anew need not give the tokens that the model chose, and each that differs would
-        throw the cache away from there on; so only the text after the known part is tokenised.
-        """
-        if self._text and text.startswith(self._text):
-            return [*self._tokens, *self._vocabulary.tokenize(text[len(self._text) :], add_special=False)]
-        bos = self._vocabulary.bos_text
-        if self._vocabulary.adds_bos and bos and text.startswith(bos):
-            # The template wrote it out and the tokenizer adds it too; one is right.
-            text = text.removeprefix(bos)
-        return self._vocabulary.tokenize(text, add_special=True)
-
-    def _require_room(self, prompt: Sequence[int]) -> None:
-        if not prompt:
-            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
-        if len(prompt) >= self._context_tokens:
-            raise EdgetuiError(
-                "context_overflow",
-                f"The prompt has {len(prompt)} tokens and the context {self._context_tokens}: shorten it, begin a new"
-                " conversation, or load the model with a larger context.",
-            )
 
     # --- the cache ----------------------------------------------------------------------------------------
 
@@ -260,7 +230,10 @@ class Conversation:
         vocabulary, limit = self._vocabulary, settings.max_tokens or None
         self._answer_begins = len(self._tokens)
         while not stop.is_set:
-            token = sampler.sample(self._numbers(self._generator.logits()))
+            try:
+                token = sampler.sample(self._numbers(self._generator.logits()))
+            except Terminated:
+                break
             if vocabulary.ends_generation(token) and not settings.ignore_eos:
                 return "end"
             self._tokens.append(token)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _LIBRARY_NAMES = {"win32": "onnxruntime-genai.dll", "darwin": "libonnxruntime-genai.dylib"}
 _DTYPES = {1: "float32", 10: "float16"}
 """`ONNXTensorElementDataType` of what logits may be."""
-_TERMINATED = "terminate flag"
-"""In what ONNX Runtime says of a run that was ended."""
+_TERMINATED = ("terminate flag", "Terminated state")
+"""In what ONNX Runtime says of a run that was ended, and genai of any call until that is taken back."""
 
 _SIGNATURES: dict[str, list[Any]] = {
     "OgaCreateConfig": [c_char_p, c_void_p],
@@ -53,7 +53,7 @@ _DESTROYERS = (
 )  # fmt: skip
 
 
-class Terminated(Exception):
+class Terminated(RuntimeError):
     """A run was ended by `Generator.terminate`; the cache holds what it held before."""
 
 
@@ -112,12 +112,7 @@ class Generator:
         Raises `Terminated`, after which only `rewind` may follow.
         """
         array = (ctypes.c_int32 * len(tokens))(*tokens)
-        try:
-            _call("OgaGenerator_AppendTokens", self._handle, array, len(tokens))
-        except RuntimeError as error:
-            if _TERMINATED in str(error):
-                raise Terminated from error
-            raise
+        _call("OgaGenerator_AppendTokens", self._handle, array, len(tokens))
 
     def rewind(self, length: int) -> None:
         """Forget all tokens of the cache but so many, and that a run was ended."""
@@ -131,7 +126,7 @@ class Generator:
                 _call("OgaGenerator_SetRuntimeOption", self._handle, b"terminate_session", b"1" if wanted else b"0")
 
     def logits(self) -> NDArray[numpy.float32]:
-        """Of the token after the last one, by token: a copy."""
+        """Of the token after the last one, by token: a copy. Raises `Terminated`."""
         import numpy
 
         tensor = _new("OgaGenerator_GetLogits", self._handle)
@@ -177,7 +172,7 @@ def _call(function: str, *arguments: Any) -> None:
     if result:
         said = (lib.OgaResultGetError(result) or b"it gives no reason").decode("utf-8", "replace")
         lib.OgaDestroyResult(result)
-        raise RuntimeError(said)
+        raise Terminated(said) if any(words in said for words in _TERMINATED) else RuntimeError(said)
 
 
 @functools.cache

@@ -1,0 +1,81 @@
+"""What is asked becomes a model's tokens: by its chat template or as it is, going on from what is known already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.engines.chat_template import ChatTemplate, render_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgetui.worker.protocol import Generate
+
+
+class PromptVocabulary(Protocol):
+    """What of an engine's vocabulary a prompt needs."""
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether the tokenizer puts a token before each text."""
+
+    @property
+    def bos_text(self) -> str:
+        """Beginning of sequence, as a template writes it; empty when the model has none."""
+
+    @property
+    def eos_text(self) -> str:
+        """End of sequence, likewise."""
+
+    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
+        """Token ids of a text."""
+
+
+class PromptWriter:
+    """Writes the prompts of one loaded model."""
+
+    def __init__(self, vocabulary: PromptVocabulary, template: str, context_tokens: int) -> None:
+        """`template` is the model's chat template, empty for none."""
+        self._vocabulary = vocabulary
+        self._template_source = template
+        self._template: ChatTemplate | None = None
+        self._context_tokens = context_tokens
+
+    def text(self, command: Generate) -> str:
+        """What is asked, as the model reads it; raises `EdgetuiError`: `bad_file`, `unsupported` (chat template)."""
+        if command.prompt is not None:
+            return command.prompt
+        if not self._template_source:
+            return render_plain(command.messages)
+        if self._template is None:
+            self._template = ChatTemplate(
+                self._template_source, bos_token=self._vocabulary.bos_text, eos_token=self._vocabulary.eos_text
+            )
+        return self._template.render(command.messages)
+
+    def tokens(self, text: str, known_text: str, known_tokens: Sequence[int]) -> list[int]:
+        """Tokens of `text`, continuing `known_tokens` where the text begins with what they say.
+
+        Tokenising an answer anew need not give the tokens that the model chose, and each that differs would throw the
+        cache away from there on; so only the text after the known part is tokenised.
+        """
+        vocabulary = self._vocabulary
+        if known_text and text.startswith(known_text):
+            return [*known_tokens, *vocabulary.tokenize(text[len(known_text) :], add_special=False)]
+        bos = vocabulary.bos_text
+        if vocabulary.adds_bos and bos and text.startswith(bos):
+            # The template wrote it out and the tokenizer adds it too; one is right.
+            text = text.removeprefix(bos)
+        return vocabulary.tokenize(text, add_special=True)
+
+    def require_room(self, prompt: Sequence[int]) -> None:
+        """Raises `EdgetuiError`: `bad_request` for no tokens, `context_overflow` for too many."""
+        if not prompt:
+            raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
+        if len(prompt) >= self._context_tokens:
+            raise EdgetuiError(
+                "context_overflow",
+                f"The prompt has {len(prompt)} tokens and the context {self._context_tokens}: shorten it, begin a new"
+                " conversation, or load the model with a larger context.",
+            )
