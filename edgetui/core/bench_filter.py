@@ -87,9 +87,17 @@ def select(records: Iterable[BenchRecord], text: str, sort: str = "") -> list[Be
 
 
 def _word(word: str) -> Test:
-    if len(word) > 1 and (word[0] == "-" or word.startswith("not:")):
-        inner = _word(word[1:] if word[0] == "-" else word[4:])
-        return lambda record: not inner(record)
+    denied = False
+    while len(word) > 1 and (word[0] == "-" or word.startswith("not:")):
+        word, denied = word[1 if word[0] == "-" else 4 :], not denied
+    if not word:
+        raise EdgetuiError("bad_request", "'not:' denies nothing: write a word after it, such as not:noisy:yes.")
+    test = _plain_word(word)
+    # A key without its value lets all pass; denied, it would let none.
+    return (lambda record: not test(record)) if denied and not word.endswith(":") else test
+
+
+def _plain_word(word: str) -> Test:
     if word[0] in "<>":
         moment = _moment(word)
         if word[0] == ">":

@@ -66,6 +66,9 @@ def test_words_choose_rows(words: str, found: set[int]) -> None:
     ("words", "why"),
     [
         ("colour:red", "no 'colour' to filter by"),
+        ("not:", "write a word after it"),
+        ("not:not:", "write a word after it"),
+        ("-not:", "write a word after it"),
         (">yesterday", "2026-11-01"),
         (">2026-13-01", "no date"),
         ("<", "no date"),
@@ -74,6 +77,19 @@ def test_words_choose_rows(words: str, found: set[int]) -> None:
 def test_a_word_that_means_nothing_is_refused(words: str, why: str) -> None:
     with pytest.raises(EdgetuiError, match=why):
         select(RECORDS, words)
+
+
+@pytest.mark.parametrize("whole", ["not:noisy:yes", "-engine:onnx", "not:-test:tg", ">2026-11-01", "-<2026-12"])
+def test_a_word_on_its_way_hides_nothing_or_is_refused(whole: str) -> None:
+    """A key without its value lets all pass, and so it does when it is denied."""
+    for length in range(1, len(whole)):
+        try:
+            found = select(RECORDS, whole[:length])
+        except EdgetuiError:
+            continue
+        if whole[:length].endswith(":"):
+            assert found == RECORDS
+    assert select(RECORDS, 2000 * "-" + whole) == select(RECORDS, whole)
 
 
 def test_rows_are_sorted_both_ways() -> None:
