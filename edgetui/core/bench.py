@@ -23,6 +23,15 @@ from edgetui.core.statistics import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NO_SETTINGS = frozenset(
+    (
+        *("build_commit", "build_number", "test_time", "avg_ns", "stddev_ns", "avg_ts", "stddev_ts"),
+        *("model_type", "model_filename", "use_mmap"),
+    )
+)
+"""Columns of another program that say no setting, or one that a row has a field for."""
+_AS_USE_MMAP = {("load_mode", mode) for mode in ("auto", "mmap", "none")}
+"""`use_mmap` says as much; others, such as `dio`, say more."""
 TestKind = Literal["pp", "tg", "pg"]
 StoppedBy = Literal["", "repetitions", "interval", "budget"]
 MOST_REPETITIONS = 1000
@@ -201,6 +210,15 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
         """llama-bench's name of the test: `pp512`, `tg128`, `pp512+tg128`, `tg128 @ d4096`."""
         name = f"pp{self.prompt_tokens}+tg{self.tokens}" if self.test == "pg" else f"{self.test}{self.tokens}"
         return name + (f" @ d{self.depth_tokens}" if self.depth_tokens else "")
+
+    @property
+    def other_settings(self) -> dict[str, str]:
+        """Settings, and the accelerator, that another program states and no field has."""
+        return {
+            name: value
+            for name, value in self.other_columns
+            if name not in _NO_SETTINGS and (name, value) not in _AS_USE_MMAP
+        }
 
     @property
     def samples_tps(self) -> tuple[float, ...]:

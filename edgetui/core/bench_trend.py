@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from edgetui.core.bench_identity import belong
 from edgetui.core.bench_noise import noise_of
 from edgetui.core.statistics import Ratio, ratio_of_means
 
@@ -40,10 +41,7 @@ def belongs(first: BenchRecord, second: BenchRecord) -> bool:
         group(first) == group(second)
         and _alike(a.fingerprint, b.fingerprint)
         and _alike(a.model_size_bytes, b.model_size_bytes)
-        and _alike(a.kv_cache_type_v, b.kv_cache_type_v)
-        and _alike(a.physical_batch_tokens, b.physical_batch_tokens)
-        and _alike(a.flash_attention, b.flash_attention)
-        and (a.gpu_layers is None or b.gpu_layers is None or a.gpu_layers == b.gpu_layers)
+        and belong(a, b)
         and _alike(first.machine.physical_cores, second.machine.physical_cores)
         and _alike(first.machine.memory_bytes, second.machine.memory_bytes)
     )

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 LLAMA_BENCH = "llama-bench"
 """`BenchRow.source` of its rows."""
 LLAMA_CPP = "llama.cpp"
-_TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
+TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
+"""Of `test_time`, in UTC."""
+_ENGINES = (LLAMA_CPP, "onnxruntime-genai", "onnxruntime", "mlx", "server")
+"""What `build_commit` begins with in a row that edgetui wrote."""
 
 TEXT, BOOL, INT, FLOAT = "TEXT", "BOOL", "INT", "FLOAT"
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -101,10 +104,8 @@ def columns_of(row: BenchRow, machine: Machine) -> dict[str, str]:
         "build_commit": f"{row.engine} {row.engine_version}".strip(),
         "cpu_info": machine.cpu,
         "backends": row.backend,
-        "model_filename": file_name(row.model_path),
-        "model_type": row.model_name
-        if row.model_quant_type.lower() in row.model_name.lower()
-        else f"{row.model_name} {row.model_quant_type}",
+        "model_filename": _file_of(row),
+        "model_type": model_type_of(row),
         "model_size": str(row.model_size_bytes),
         "model_n_params": str(row.model_parameter_count),
         "n_batch": str(row.batch_tokens),
@@ -114,10 +115,11 @@ def columns_of(row: BenchRow, machine: Machine) -> dict[str, str]:
         "type_v": row.kv_cache_type_v or row.kv_cache_type,
         "n_gpu_layers": "-1" if row.gpu_layers is None else str(row.gpu_layers),
         "flash_attn": {"off": "0", "on": "1"}.get(row.flash_attention, "-1"),
+        "load_mode": {True: "mmap", False: "none", None: "auto"}[row.use_mmap],
         "n_prompt": str({"pp": row.tokens, "pg": row.prompt_tokens}.get(row.test, 0)),
         "n_gen": str(0 if row.test == "pp" else row.tokens),
         "n_depth": str(row.depth_tokens),
-        "test_time": time.strftime(_TIME_FORM, time.gmtime(row.measured_at)),
+        "test_time": time.strftime(TIME_FORM, time.gmtime(row.measured_at)),
         "avg_ts": f"{row.mean_tps:.6f}",
         "stddev_ts": f"{row.sd_tps or 0:.6f}",
     }
@@ -140,11 +142,13 @@ def row_of(given: Given, otherwise_at: float) -> tuple[BenchRow, Machine]:
     test, tokens = _test_of(prompt, generated)
     stated, stated_sd = _rate(columns, given.samples_ns, prompt + generated)
     told = columns.get("build_commit", "")
-    # A commit has no blank in it: such a row came from another edgetui.
-    engine, version = told.rsplit(" ", 1) if " " in told else (LLAMA_CPP, _build(columns))
+    engine, version, is_own = _engine_of(told, columns)
     model_type = columns.get("model_type", "")
     path = columns.get("model_filename", "")
-    depth = _whole(columns, "n_depth")
+    name = _name_of(path) or model_type or "unnamed"
+    quant_type = quant_type_of(model_type)
+    if is_own and model_type.startswith(f"{name} "):
+        quant_type = model_type[len(name) + 1 :]
     row = BenchRow(
         test=test,
         tokens=tokens,
@@ -157,18 +161,19 @@ def row_of(given: Given, otherwise_at: float) -> tuple[BenchRow, Machine]:
         kv_cache_type_v=columns.get("type_v") or "f16",
         flash_attention=_FLASH_ATTENTION.get(columns.get("flash_attn", "").lower(), ""),
         gpu_layers=_whole(columns, "n_gpu_layers", least=-1) if columns.get("n_gpu_layers") else None,
-        model_name=_stem(path) or model_type or "unnamed",
+        model_name=name,
         model_path=path,
         model_size_bytes=_whole(columns, "model_size"),
         model_parameter_count=_whole(columns, "model_n_params"),
-        model_quant_type=quant_type_of(model_type),
+        model_quant_type=quant_type,
         engine=engine,
         engine_version=version,
         backend=columns.get("backends", ""),
-        depth_tokens=depth,
+        depth_tokens=_whole(columns, "n_depth"),
         measured_at=_moment(columns.get("test_time", ""), otherwise_at),
         load_average=None,
-        source=LLAMA_BENCH if engine == LLAMA_CPP and " " not in told else "",
+        use_mmap=_is_mapped(columns),
+        source="" if is_own else LLAMA_BENCH,
         stated_tps=None if given.samples_ns else stated,
         stated_sd_tps=None if given.samples_ns else stated_sd,
         other_columns=tuple(
@@ -191,33 +196,15 @@ def quant_type_of(model_type: str) -> str:
     return quant
 
 
+def model_type_of(row: BenchRow) -> str:
+    """As llama-bench told it; of a row of ours its name and type."""
+    told = dict(row.other_columns).get("model_type", "")
+    return told or f"{row.model_name} {row.model_quant_type}".strip()
+
+
 def file_name(path: str) -> str:
     """The last part of a path of any system."""
     return PureWindowsPath(path).name if "\\" in path else PurePosixPath(path).name
-
-
-def place(row: BenchRow) -> tuple[str, int, str]:
-    """Rows of one measurement have one place, whichever form each came in; others may share it, see `is_same`."""
-    return row.name, row.threads, f"{row.mean_tps:.2f}"
-
-
-def is_same(first: BenchRow, second: BenchRow) -> bool:
-    """Whether two rows tell of one measurement, though one form rounds its figures and another leaves out the time."""
-    if place(first) != place(second) or first.kv_cache_type != second.kv_cache_type:
-        return False
-    if first.samples_ns and second.samples_ns:
-        return first.samples_ns == second.samples_ns
-    if f"{first.sd_tps or 0:.2f}" != f"{second.sd_tps or 0:.2f}":
-        return False
-    times = {told for row in (first, second) if (told := _told_time(row))}
-    return len(times) < 2
-
-
-def _told_time(row: BenchRow) -> str:
-    """When a row says that it was measured; empty for one that came without a time."""
-    if row.source or row.other_columns:
-        return dict(row.other_columns).get("test_time", "")
-    return time.strftime(_TIME_FORM, time.gmtime(row.measured_at))
 
 
 def _test_of(prompt: int, generated: int) -> tuple[Literal["pp", "tg", "pg"], int]:
@@ -256,7 +243,7 @@ def _moment(text: str, otherwise: float) -> float:
     if not text:
         return otherwise
     try:
-        return float(calendar.timegm(time.strptime(text, _TIME_FORM)))
+        return float(calendar.timegm(time.strptime(text, TIME_FORM)))
     except ValueError as error:
         raise ValueError(f"its test_time {text[:40]!r} is no time such as 2026-11-26T00:30:21Z") from error
 
@@ -266,6 +253,33 @@ def _build(columns: Mapping[str, str]) -> str:
     return f"b{number} ({commit})" if number and commit else commit or (f"b{number}" if number else "")
 
 
-def _stem(path: str) -> str:
-    name = file_name(path)
-    return name[:-5] if name.lower().endswith(".gguf") else name
+def _engine_of(told: str, columns: Mapping[str, str]) -> tuple[str, str, bool]:
+    """Engine and version out of `build_commit`, and whether edgetui wrote it: a commit has no blank in it."""
+    for engine in _ENGINES:
+        if told == engine or told.startswith(f"{engine} "):
+            return engine, told[len(engine) + 1 :], True
+    if " " in told:
+        engine, version = told.rsplit(" ", 1)
+        return engine, version, True
+    return LLAMA_CPP, _build(columns), False
+
+
+def _is_mapped(columns: Mapping[str, str]) -> bool | None:
+    """Out of `load_mode`, or `use_mmap` of an older llama-bench; None where that is left to the machine."""
+    mode = columns.get("load_mode", "")
+    if mode in ("", "auto"):
+        return {"1": True, "0": False}.get(columns.get("use_mmap", ""))
+    return "mmap" in mode
+
+
+def _file_of(row: BenchRow) -> str:
+    """The file's name; of a graph or weights, which are called the same in every folder, with the model's before it."""
+    file, name = file_name(row.model_path), file_name(row.model_name)
+    return file if not file or file == name or file.lower().endswith(".gguf") else f"{name}/{file}"
+
+
+def _name_of(path: str) -> str:
+    file = file_name(path)
+    if file.lower().endswith(".gguf"):
+        return file[:-5]
+    return file_name(path[: -len(file) - 1]) or file if file else ""

@@ -33,6 +33,7 @@ _OF_MARKDOWN: dict[str, tuple[str, int]] = {
     "type_k": ("type_k", 6),
     "type_v": ("type_v", 6),
     "flash_attn": ("fa", 3),
+    "load_mode": ("lm", 10),
 }
 """Columns that its Markdown has where a row differs from the default, with their headings and widths."""
 

@@ -24,6 +24,7 @@ _SHORT = {
     "nkvo": "no_kv_offload",
     "fa": "flash_attn",
     "lm": "load_mode",
+    "mmap": "use_mmap",
     "embd": "embeddings",
     "nopo": "no_op_offload",
     "noh": "no_host",

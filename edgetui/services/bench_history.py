@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from edgetui.core import bench_charts, bench_filter, bench_trend, chart_svg, llama_bench_forms
 from edgetui.core.bench import BenchRecord, Comparison
+from edgetui.core.bench_identity import is_same, place
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.llama_bench_columns import is_same, place
 from edgetui.core.llama_bench_readers import FORMS
 from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.study_text import models_of
@@ -169,21 +169,20 @@ class BenchHistory:
     def _import(self, path: Path) -> Taken:
         text, changed_at = _read(path.expanduser())
         imported = llama_bench_forms.read(text, path.name, changed_at)
-        known: dict[tuple[str, int, str], list[tuple[BenchRow, int | None]]] = {}
+        known: dict[tuple[str, str], list[BenchRecord]] = {}
         for record in self._history.records():
-            known.setdefault(place(record.row), []).append((record.row, record.record_id))
+            known.setdefault(place(record.row), []).append(record)
         new: list[tuple[BenchRow, Machine]] = []
         replaced: list[int] = []
         for row, machine in imported.rows:
-            beside = known.setdefault(place(row), [])
-            same = next((each for each in beside if is_same(each[0], row)), None)
-            if same is None:
+            beside = known.get(place(row), [])
+            same = next((record for record in beside if is_same(record.row, row)), None)
+            if same is not None:
+                # It stands for one row of the file: two equal rows of one file are two measurements.
+                beside.remove(same)
+            if same is None or (row.samples_ns and not same.row.samples_ns):
                 new.append((row, machine))
-                beside.append((row, None))
-            elif row.samples_ns and not same[0].samples_ns and same[1] is not None:
-                new.append((row, machine))
-                replaced.append(same[1])
-                beside[beside.index(same)] = (row, None)
+                replaced += [] if same is None else [same.record_id]
         if new:
             self._history.add_all(new, replaced)
         improved = len(replaced)

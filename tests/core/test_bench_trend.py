@@ -78,13 +78,22 @@ def test_rows_without_samples_say_nothing() -> None:
         {"flash_attention": "off"},
         {"gpu_layers": 0},
         {"model_size_bytes": 2},
+        {"use_mmap": False},
+        {"kv_cache_type_v": "q8_0"},
+        {"other_columns": (("no_kv_offload", "1"),)},
+        {"other_columns": (("n_cpu_moe", "99"),)},
+        {"other_columns": (("load_mode", "dio"),)},
+        {"other_columns": (("gpu_info", "GeForce RTX 3060"),)},
     ],
 )
 def test_another_measurement_is_another_trend(changes: dict[str, object]) -> None:
-    first = row(1, [1000], fingerprint="a", flash_attention="on", gpu_layers=-1)
-    base = {"fingerprint": "a", "flash_attention": "on", "gpu_layers": -1}
+    base: dict[str, object] = {"fingerprint": "a", "flash_attention": "on", "gpu_layers": -1, "use_mmap": True}
+    base["other_columns"] = (("gpu_info", "GeForce RTX 4090"), ("test_time", "2026-11-01T10:00:00Z"))
+    first = row(1, [1000], **base)
+    base["other_columns"] = (("n_cpu_moe", "0"), ("test_time", "2026-11-02T10:00:00Z"))
     assert belongs(first, row(2, [1000], engine_version="9", **base))
     assert not belongs(first, row(2, [1000], **{**base, **changes}))
+    assert not belongs(row(2, [1000], **{**base, **changes}), first)
 
 
 def test_a_row_that_does_not_say_belongs_all_the_same() -> None:

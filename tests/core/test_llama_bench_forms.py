@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from edgetui.core.bench import BenchRecord, BenchRow, Machine
+from edgetui.core.bench_identity import is_same
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.llama_bench_columns import COLUMNS, is_same, quant_type_of
+from edgetui.core.llama_bench_columns import COLUMNS, quant_type_of
 from edgetui.core.llama_bench_forms import Imported, read, write
 from edgetui.core.llama_bench_readers import FORMS
 
@@ -236,3 +237,38 @@ def test_the_real_program_still_writes_these_columns(demo_model: Path) -> None:
 def test_line_ends_of_windows_are_read(form: str) -> None:
     text = recorded(f"llama-bench.{form}").replace("\n", "\r\n")
     assert [row.name for row, _ in read(text, "it", 1.0).rows] == ["pp16", "tg4", "pp8+tg4"]
+
+
+@pytest.mark.parametrize("form", ("json", "jsonl", "csv", "sql"))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_name": "smol-int4", "model_path": "/home/anna/smol-int4/model.onnx", "model_quant_type": "int4"},
+        {"model_name": "smol-4bit", "model_path": "/home/anna/x/model.safetensors", "engine": "mlx",
+         "engine_version": "mlx 0.32.4, mlx-lm 0.32.2", "model_quant_type": "4-bit"},
+        {"model_name": "Smol-Q4_1", "model_path": "/anna/Smol-Q4_1.gguf", "engine": "llama.cpp", "use_mmap": False},
+        {"model_name": "Smol-Q4_1", "model_path": "/anna/Smol-Q4_1.gguf", "engine": "llama.cpp", "use_mmap": True},
+    ],
+)  # fmt: skip
+def test_a_row_of_ours_comes_back_with_its_model_engine_and_settings(form: str, changes: dict[str, object]) -> None:
+    mine = own_record(**changes).row
+    text = write(form, [own_record(**changes)]).text
+    assert "anna" not in text
+    ((row, _),) = read(text, "it", 1.0).rows
+    for name in ("model_name", "model_quant_type", "engine", "engine_version", "use_mmap", "source"):
+        assert getattr(row, name) == getattr(mine, name), name
+    assert is_same(row, mine) and is_same(mine, row)
+    again = write(form, records_of(read(text, "it", 1.0))).text
+    assert again == text
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "use_mmap"),
+    [("load_mode", "auto", None), ("load_mode", "mmap+mlock", True), ("load_mode", "dio", False),
+     ("use_mmap", True, True), ("use_mmap", False, False)],
+)  # fmt: skip
+def test_both_columns_of_llama_bench_on_mmap_are_known(column: str, value: object, use_mmap: bool | None) -> None:
+    value_of = json.loads(recorded("llama-bench.json"))[0]
+    del value_of["load_mode"]
+    ((row, _),) = read(json.dumps([value_of | {column: value}]), "it", 1.0).rows
+    assert row.use_mmap is use_mmap

@@ -112,3 +112,48 @@ async def test_trends_and_regressions_come_out_of_the_database(lab: Lab) -> None
     assert "slower than each of the 2 rows" in found[number].sentence
     with pytest.raises(EdgetuiError, match="There is no row 99"):
         await lab.bench_history.trend(99)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        """
+| model                  |     size |  params | backend | threads | fa |  test |         t/s |
+| ---------------------- | -------: | ------: | ------- | ------: | -: | ----: | ----------: |
+| qwen2 14B Q4_K - Medium | 8.37 GiB | 14.77 B | CPU     |       4 |  0 | tg128 | 1.42 ± 0.00 |
+| phi3 14B Q4_K - Medium | 7.98 GiB | 13.96 B | CPU     |       4 |  0 | tg128 | 1.42 ± 0.00 |
+| phi3 14B Q4_K - Medium | 7.98 GiB | 13.96 B | CPU     |       4 |  1 | tg128 | 1.42 ± 0.00 |
+""",
+        """
+| model       | backend | ngl | mmap |  test |           t/s |
+| ----------- | ------- | --: | ---: | ----: | ------------: |
+| qwen3 8B F16 | Vulkan  |  99 |    0 | pp512 | 104.41 ± 2.00 |
+| qwen3 8B F16 | Vulkan  |  99 |    1 | pp512 | 104.41 ± 2.00 |
+| qwen3 8B F16 | Vulkan  |  99 |    1 | pp512 | 104.41 ± 2.00 |
+""",
+    ],
+)
+async def test_no_row_is_lost_to_another_with_its_rate(lab: Lab, tmp_path: Path, table: str) -> None:
+    path = tmp_path / "rows.md"
+    path.write_text(table, encoding="utf-8")
+    first = await lab.bench_history.import_file(path)
+    assert (first.new, first.known) == (3, 0)
+    again = await lab.bench_history.import_file(path)
+    assert (again.new, again.known) == (0, 3)
+
+
+async def test_rows_of_another_model_or_setting_are_new_though_the_rate_is_known(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "rows.md"
+    head = "| model | size | params | backend | fa | test | t/s |\n|-|-|-|-|-|-|-|\n"
+    row = "| phi3 14B Q8_0 | 7.98 GiB | 13.96 B | CUDA | 0 | tg128 | 1.42 ± 0.00 |"
+    for old, new in (
+        ("", ""),
+        ("phi3", "qwen2"),
+        ("7.98", "7.97"),
+        ("13.96", "13.97"),
+        ("CUDA", "CPU"),
+        ("0 |", "1 |"),
+    ):
+        path.write_text(head + row.replace(old, new) if old else head + row, encoding="utf-8")
+        taken = await lab.bench_history.import_file(path)
+        assert (taken.new, taken.known) == (1, 0), new
