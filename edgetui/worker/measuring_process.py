@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -92,7 +93,9 @@ class MeasuringProcess:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                # Closing writes what could not be written to a process that died before.
+                with suppress(OSError):
+                    pipe.close()
 
     def _ask(self, command: SideCommand, wanted: type[_Answer]) -> _Answer:
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -50,9 +50,9 @@ class Alternation:
         """
         a, b = self._sides
         with ExitStack() as stack:
-            self._processes = [
-                stack.enter_context(MeasuringProcess(side.model_format, self._toolchains)) for side in self._sides
-            ]
+            stack.callback(self._end)
+            for side in (0, 1):
+                self._processes.append(self._start(side))
             say(0, "loading both sides and warming up")
             self._ready(0)
             self._ready(1)
@@ -104,9 +104,17 @@ class Alternation:
             self.reloads = True
             if not self._processes[side].is_alive:
                 self._processes[side].end()
-                self._processes[side] = MeasuringProcess(self._sides[side].model_format, self._toolchains)
+                self._processes[side] = self._start(side)
             self.facts[side] = self._processes[side].open(self._sides[side], self._settings.test)
         self._open.add(side)
+
+    def _start(self, side: int) -> MeasuringProcess:
+        return MeasuringProcess(self._sides[side].model_format, self._toolchains)
+
+    def _end(self) -> None:
+        # Those of now: one that was killed has been replaced.
+        for process in self._processes:
+            process.end()
 
     def _close_other(self, side: int) -> bool:
         """Free the other side's model; says whether there was one."""

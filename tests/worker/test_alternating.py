@@ -1,0 +1,45 @@
+"""Two sides by turns in processes that may die: all of them end with the comparison."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from edgetui.core.bench import BenchSettings, BenchTest
+from edgetui.core.models import ModelFormat
+from edgetui.core.studies import AbSettings, BenchSide
+from edgetui.worker.measuring_process import MeasuringProcess
+from edgetui.worker.runners import alternating
+
+
+def test_a_process_that_takes_a_killed_ones_place_ends_too(
+    demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[MeasuringProcess] = []
+
+    class SecondIsKilled(MeasuringProcess):
+        def __init__(self, model_format: ModelFormat, toolchains: Path) -> None:
+            super().__init__(model_format, toolchains)
+            started.append(self)
+            if len(started) == 2:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+
+    monkeypatch.setattr(alternating, "MeasuringProcess", SecondIsKilled)
+    a, b = (
+        BenchSide(
+            model_path=str(demo_model),
+            model_name="demo",
+            model_format="gguf",
+            settings=BenchSettings(threads=1),
+            label=label,
+        )
+        for label in "ab"
+    )
+    settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2)
+    result = alternating.Alternation(a, b, settings, tmp_path).run(lambda done, note: None)
+    assert result.reloaded and len(result.a_ns) == len(result.b_ns) == 4
+    assert len(started) == 3 and not any(process.is_alive for process in started)
