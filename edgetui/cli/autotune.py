@@ -25,7 +25,8 @@ def autotune(
 ) -> None:
     """Look for the fastest settings, and save them where an A/B shows them to be faster than the defaults."""
     from edgetui.cli.bench_modes import follow_study
-    from edgetui.cli.bench_options import converted, seconds
+    from edgetui.cli.bench_options import seconds
+    from edgetui.core.setting_values import converted
     from edgetui.core.studies import TuneSettings
 
     settings = converted(

@@ -86,14 +86,18 @@ def bench(
             "kv_cache_type_v": bench_options.words(kv_v) if kv_v else (None,),
             "flash_attention": bench_options.switches(flash_attention),
             "gpu_layers": bench_options.numbers(gpu_layers, "-ngl"),
-            "use_mmap": [word == "on" for word in bench_options.switches(mmap)],
+            "use_mmap": bench_options.on_or_off(mmap, "-mmp"),
             "repetitions": repetitions,
             "until_percent": bench_options.percent(until) if until else 0,
             "budget_s": bench_options.seconds(budget, "--budget") if budget else 0,
         }
     )
-    if sum((bool(soak), ab or bool(side_a or side_b), ttft, load_time)) > 1:
+    studies = {"--soak": bool(soak), "--ab": ab or bool(side_a or side_b), "--ttft": ttft, "--load-time": load_time}
+    chosen = [option for option, is_asked in studies.items() if is_asked]
+    if len(chosen) > 1:
         raise EdgetuiError("bad_request", "--soak, --ab, --ttft and --load-time are measured one at a time.")
+    if chosen:
+        bench_options.require_single(matrix, chosen[0])
     if soak or load_time:
         model = only(models, "--soak" if soak else "--load-time")
         start = matrix.cells()[0]

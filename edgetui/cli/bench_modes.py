@@ -45,22 +45,25 @@ def soak(
     model: str, duration_s: float, settings: BenchSettings, depth: int, as_json: bool
 ) -> Coroutine[None, None, int]:
     """`--soak 5m`."""
+    from edgetui.core.setting_values import converted
     from edgetui.core.studies import SoakSettings
 
+    wanted = converted({"duration_s": duration_s, "depth_tokens": depth, "settings": settings}, SoakSettings)
+
     async def start(lab: Lab) -> JobRecord:
-        entry = await lab.catalog.find(model)
-        wanted = SoakSettings(duration_s=duration_s, depth_tokens=depth, settings=settings)
-        return await lab.bench.start_soak(entry, wanted)
+        return await lab.bench.start_soak(await lab.catalog.find(model), wanted)
 
     return follow_study(start, as_json)
 
 
 def load_time(model: str, repetitions: int, settings: BenchSettings, as_json: bool) -> Coroutine[None, None, int]:
     """`--load-time`."""
+    from edgetui.core.setting_values import converted
     from edgetui.core.studies import LoadTimeSettings
 
+    wanted = converted({"repetitions": repetitions, "settings": settings}, LoadTimeSettings)
+
     async def start(lab: Lab) -> JobRecord:
-        wanted = LoadTimeSettings(repetitions=repetitions, settings=settings)
         return await lab.bench.start_load_times(await lab.catalog.find(model), wanted)
 
     return follow_study(start, as_json)
@@ -91,7 +94,7 @@ def ab(
 
 def ab_settings(matrix: Matrix) -> AbSettings:
     """The first test of the matrix that has tokens, a decode before a prefill; `-r` are the blocks, at least two."""
-    from edgetui.cli.bench_options import converted
+    from edgetui.core.setting_values import converted
     from edgetui.core.studies import AbSettings
 
     tests = sorted(matrix.tests(), key=lambda test: ("pg", "tg", "pp").index(test.kind))

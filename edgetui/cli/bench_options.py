@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from edgetui.core.bench import BenchSettings
     from edgetui.core.bench_matrix import Matrix
 
-_Struct = TypeVar("_Struct")
-_SWITCHES = {"0": "off", "1": "on", "false": "off", "true": "on", "disabled": "off", "enabled": "on"}
-"""llama-bench's spellings of on and off."""
+_SWITCHES = {
+    "0": "off", "1": "on", "false": "off", "true": "on", "disabled": "off", "enabled": "on", "no": "off", "yes": "on",
+}  # fmt: skip
+"""llama-bench's spellings of on and off, and everyone's."""
 _SIDE_NAMES = {
     "t": "threads",
     "b": "batch_tokens",
@@ -30,6 +31,13 @@ _SIDE_NAMES = {
     "mmap": "use_mmap",
 }
 """Short names beside the settings' own."""
+_TESTS_OF_A_STUDY = {
+    "--soak": ("depth_tokens",),
+    "--ab": ("prompt_tokens", "generated_tokens", "prompt_and_generated", "depth_tokens"),
+    "--load-time": (),
+    "--ttft": ("prompt_tokens",),
+}
+"""Lists of tests of which a study takes one; a load it has one of as well, but for the time to the first token."""
 _WHOLE = ("threads", "batch_tokens", "physical_batch_tokens", "gpu_layers")
 
 
@@ -51,6 +59,14 @@ def words(text: str) -> tuple[str, ...]:
 def switches(text: str) -> tuple[str, ...]:
     """`on`, `off`, `auto`, or llama-bench's 0 and 1."""
     return tuple(_SWITCHES.get(word.lower(), word.lower()) for word in words(text))
+
+
+def on_or_off(text: str, option: str) -> tuple[bool, ...]:
+    """`on`, `off`, or another spelling of them; raises `EdgetuiError("bad_request")`."""
+    found = switches(text)
+    if not set(found) <= {"on", "off"}:
+        raise EdgetuiError("bad_request", f"{option} takes on or off, or both with a comma, and not {text!r}.")
+    return tuple(word == "on" for word in found)
 
 
 def pair(text: str) -> tuple[int, int]:
@@ -76,8 +92,20 @@ def seconds(text: str, option: str) -> float:
 def matrix(values: dict[str, Any]) -> Matrix:
     """A matrix of these fields; raises `EdgetuiError("bad_request")` for what cannot be."""
     from edgetui.core.bench_matrix import Matrix
+    from edgetui.core.setting_values import converted
 
     return converted(values, Matrix)
+
+
+def require_single(matrix: Matrix, study: str) -> None:
+    """Raise `EdgetuiError("bad_request")` for several values of which a study would take one without a word."""
+    from edgetui.core.bench_matrix import VARIED
+
+    for name in (*_TESTS_OF_A_STUDY[study], *(() if study == "--ttft" else VARIED)):
+        if len(getattr(matrix, name)) > 1:
+            raise EdgetuiError(
+                "bad_request", f"{study} takes one value for {name.replace('_', ' ')}: give one of them at a time."
+            )
 
 
 def side_settings(words_: str, start: BenchSettings) -> BenchSettings:
@@ -86,6 +114,7 @@ def side_settings(words_: str, start: BenchSettings) -> BenchSettings:
 
     from edgetui.core.bench import BenchSettings
     from edgetui.core.bench_matrix import VARIED
+    from edgetui.core.setting_values import converted
 
     changes: dict[str, object] = {}
     for part in filter(None, (part.strip() for part in words_.split(","))):
@@ -100,24 +129,10 @@ def side_settings(words_: str, start: BenchSettings) -> BenchSettings:
         if field in _WHOLE:
             changes[field] = numbers(value, field.replace("_", " "))[0]
         elif field == "use_mmap":
-            changes[field] = switches(value)[0] == "on"
+            changes[field] = on_or_off(value, "mmap")[0]
         else:
             changes[field] = switches(value)[0] if field == "flash_attention" else value
     return converted({**msgspec.structs.asdict(start), **changes}, BenchSettings)
-
-
-def converted(values: dict[str, Any], kind: type[_Struct]) -> _Struct:
-    """The values as a struct; raises `EdgetuiError("bad_request")` naming the one that cannot be."""
-    import msgspec
-
-    try:
-        return msgspec.convert(values, kind)
-    except msgspec.ValidationError as error:
-        reason, _, where = str(error).replace("`", "").partition(" - at $.")
-        where = where.removesuffix("[...]").replace("_", "-")
-        raise EdgetuiError(
-            "bad_request", f"The value for {where} cannot be used: {reason[:1].lower()}{reason[1:]}."
-        ) from error
 
 
 def _number(text: str, rule: str, given: str) -> float:

@@ -11,9 +11,12 @@ from msgspec import Meta
 from edgetui.core.bench import PHYSICAL_BATCH_TOKENS, BenchSettings, BenchTest
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KvCacheType
+from edgetui.core.setting_values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from edgetui.core.models import ModelFormat
 
 MOST_CELLS = 1000
 """A larger matrix is a slip of the hand."""
@@ -67,23 +70,14 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         shared = {
             "prompt_tokens": 0,
             "generated_tokens": 0,
-            # As plain values, so that each number is held against its limits too.
-            "tests": msgspec.to_builtins(tests),
+            "tests": tests,
             "repetitions": self.repetitions,
             "until_percent": self.until_percent,
             "budget_s": self.budget_s,
         }
-        try:
-            return tuple(
-                msgspec.convert({**shared, **dict(zip(VARIED, values, strict=True))}, BenchSettings)
-                for values in chosen
-            )
-        except msgspec.ValidationError as error:
-            reason, _, where = str(error).replace("`", "").partition(" - at $.")
-            name = where.rpartition(".")[2].replace("_", "-")
-            raise EdgetuiError(
-                "bad_request", f"The value for {name} cannot be used: {reason[:1].lower()}{reason[1:]}."
-            ) from error
+        return tuple(
+            converted({**shared, **dict(zip(VARIED, values, strict=True))}, BenchSettings) for values in chosen
+        )
 
     def varying(self) -> tuple[str, ...]:
         """Names of the settings of which there is more than one value."""
@@ -95,6 +89,33 @@ VARIED = (
     "gpu_layers", "use_mmap",
 )  # fmt: skip
 """Settings of a load that a matrix combines; fields of `Matrix` and `BenchSettings` alike."""
+
+_APPLIED: dict[ModelFormat, tuple[str, ...]] = {"onnx": ("threads", "batch_tokens"), "mlx": ("batch_tokens",)}
+"""Of these what an engine of other files than GGUF does something with."""
+_ENGINES: dict[ModelFormat, str] = {"onnx": "onnxruntime-genai", "mlx": "mlx"}
+_DEFAULTS = BenchSettings()
+
+
+def require_applied(model_name: str, model_format: ModelFormat, settings: BenchSettings) -> None:
+    """Raise `EdgetuiError("unsupported")` for a setting that would be told of a row and change nothing in it."""
+    applied = _APPLIED.get(model_format, VARIED)
+    for name in VARIED:
+        value = getattr(settings, name)
+        # mlx has one thread on a processor, so that one is what it is asked for.
+        if name in applied or value == getattr(_DEFAULTS, name) or (name, value) == ("threads", 1):
+            continue
+        raise EdgetuiError(
+            "unsupported",
+            f"{_ENGINES[model_format]}, which measures {model_name}, does nothing with {told_setting(name, value)}:"
+            f" leave that setting at {_default_word(name)}.",
+        )
+
+
+def _default_word(name: str) -> str:
+    value = getattr(_DEFAULTS, name)
+    if value is None:
+        return "the K cache's"
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def ttft_lengths(longest: int) -> tuple[int, ...]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgetui.core.bench import BenchRecord, BenchSettings, BenchTest, Comparison, Machine, tests_of
+from edgetui.core.bench_matrix import require_applied
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.setting_values import checked
 from edgetui.core.statistics import ratio_of_means
 from edgetui.core.studies import BenchSide
 from edgetui.formats.model_folder import GENAI_CONFIG
@@ -36,11 +38,6 @@ if TYPE_CHECKING:
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
     from edgetui.worker.protocol import JobFailed, JobSucceeded
-    from edgetui.worker.requests import JobRequest
-
-
-SOMETHING = BenchSettings()
-"""Stands for any tests where only the model is checked."""
 
 
 class Bench:
@@ -61,15 +58,16 @@ class Bench:
         Raises `EdgetuiError` as `check` does, `busy`, and `engine_missing` without the toolchain of its format.
         """
         self.check(entry, settings)
-        return await self._start(_cell(entry, settings, await self.machine()))
+        return await self._jobs.start_alone(_cell(entry, settings, await self.machine()))
 
     async def start_matrix(self, entries: Sequence[ModelEntry], matrix: Matrix) -> JobRecord:
         """Measure every combination of the matrix's values on each of the models, in one job; fails as `start` does."""
         cells = matrix.cells()
         for entry in entries:
-            self.check(entry, cells[0])
+            for cell in cells:
+                self.check(entry, cell)
         machine = await self.machine()
-        return await self._start(
+        return await self._jobs.start_alone(
             MatrixRequest(cells=tuple(_cell(entry, settings, machine) for entry in entries for settings in cells))
         )
 
@@ -82,26 +80,30 @@ class Bench:
 
     async def start_soak(self, entry: ModelEntry, settings: SoakSettings) -> JobRecord:
         """Decode for minutes; fails as `start` does."""
-        self.check(entry, SOMETHING)
-        return await self._start(
-            SoakRequest(side=side_of(entry, settings.settings), settings=settings, machine=await self.machine())
+        side = side_of(entry, settings.settings)
+        return await self._jobs.start_alone(
+            SoakRequest(side=side, settings=checked(settings), machine=await self.machine())
         )
 
     async def start_ab(self, a: BenchSide, b: BenchSide, settings: AbSettings) -> JobRecord:
         """Measure two sides (`side_of`) alternately; fails as `start` does."""
         if not settings.test.computed_tokens:
             raise EdgetuiError("bad_request", "There is nothing to measure: ask for prompt tokens or generated tokens.")
+        for side in (a, b):
+            require_applied(side.model_name, side.model_format, checked(side.settings))
         if a == b:
             raise EdgetuiError("bad_request", "Both sides are the same: give another model or other settings to one.")
-        return await self._start(AbRequest(a=a, b=b, settings=settings, machine=await self.machine()))
+        return await self._jobs.start_alone(
+            AbRequest(a=a, b=b, settings=checked(settings), machine=await self.machine())
+        )
 
     async def start_tune(self, entry: ModelEntry, settings: TuneSettings) -> JobRecord:
         """Look for the fastest settings; what is shown to be faster becomes a profile. Fails as `start` does."""
-        self.check(entry, SOMETHING)
-        return await self._start(
+        side = side_of(entry, settings.start)
+        return await self._jobs.start_alone(
             TuneRequest(
-                side=side_of(entry, settings.start),
-                settings=settings,
+                side=side,
+                settings=checked(settings),
                 machine=await self.machine(),
                 profile_model=model_key(entry) if settings.save_profile else "",
                 profile_machine=await self._profiles.machine(),
@@ -110,20 +112,10 @@ class Bench:
 
     async def start_load_times(self, entry: ModelEntry, settings: LoadTimeSettings) -> JobRecord:
         """Load a model from the disk and from memory; fails as `start` does."""
-        self.check(entry, SOMETHING)
-        return await self._start(
-            LoadTimeRequest(side=side_of(entry, settings.settings), settings=settings, machine=await self.machine())
+        side = side_of(entry, settings.settings)
+        return await self._jobs.start_alone(
+            LoadTimeRequest(side=side, settings=checked(settings), machine=await self.machine())
         )
-
-    async def _start(self, request: JobRequest) -> JobRecord:
-        running = next((job for job in await self._jobs.list() if job.is_running), None)
-        if running is not None:
-            raise EdgetuiError(
-                "busy",
-                f"Job {running.job_id} ({running.kind} of {running.subject}) is running and would spoil the figures:"
-                " wait for it, or cancel it on the Jobs screen.",
-            )
-        return await self._jobs.start(request)
 
     @staticmethod
     def check(entry: ModelEntry, settings: BenchSettings) -> None:
@@ -148,6 +140,7 @@ class Bench:
                 f"{entry.name} is a graph without {GENAI_CONFIG}, and onnxruntime-genai measures decoders with it:"
                 " build one with onnx-build.",
             )
+        require_applied(entry.name, entry.format, checked(settings))
         tests_of(settings)
 
     async def follow(self, job_id: str) -> JobSucceeded | JobFailed:
@@ -188,7 +181,8 @@ class Bench:
 
 def side_of(entry: ModelEntry, settings: BenchSettings, label: str = "") -> BenchSide:
     """A model with settings, as a side of a comparison; raises `EdgetuiError` as `Bench.check` does."""
-    Bench.check(entry, SOMETHING)
+    # Whatever these settings say of tests is not looked at.
+    Bench.check(entry, msgspec.structs.replace(settings, prompt_tokens=1))
     return BenchSide(
         model_path=str(entry.path),
         model_name=entry.name,

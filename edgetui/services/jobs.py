@@ -57,6 +57,11 @@ class Jobs:
         await self._refresh()
         return record
 
+    async def start_alone(self, request: JobRequest) -> JobRecord:
+        """Run a request that measures; raises `EdgetuiError` as `start` does, and `busy` beside any other job."""
+        await self._require_quiet()
+        return await self.start(request)
+
     async def list(self) -> tuple[JobRecord, ...]:
         """All jobs, newest first; one whose process is gone is found to be interrupted here."""
         return await self._refresh()
@@ -143,7 +148,10 @@ class Jobs:
         if record.state == "succeeded" and record.kind != "sweep":
             raise EdgetuiError("bad_request", f"Job {record.job_id} has done its work: start a new one instead.")
         _refuse_running(record)
-        await asyncio.to_thread(self._restart, self._folder(record.job_id))
+        folder = self._folder(record.job_id)
+        if (await asyncio.to_thread(folder.order)).request.MEASURES:
+            await self._require_quiet()
+        await asyncio.to_thread(self._restart, folder)
         return await self.get(record.job_id)
 
     async def remove(self, job_id: str) -> None:
@@ -166,6 +174,15 @@ class Jobs:
             await asyncio.sleep(FOLLOW_INTERVAL_S if running else IDLE_INTERVAL_S)
 
     # --- how ----------------------------------------------------------------------------------------------
+
+    async def _require_quiet(self) -> None:
+        running = next((job for job in await self._refresh() if job.is_running), None)
+        if running is not None:
+            raise EdgetuiError(
+                "busy",
+                f"Job {running.job_id} ({running.kind} of {running.subject}) is running and would spoil the figures:"
+                " wait for it, or cancel it on the Jobs screen.",
+            )
 
     async def _refresh(self) -> tuple[JobRecord, ...]:
         records = await asyncio.to_thread(self._look)

@@ -99,10 +99,10 @@ class OnnxSessions:
         return tuple(name for name in names if name != _IN_A_CLOUD)
 
     async def start(self, entry: ModelEntry, settings: OnnxRunSettings) -> JobRecord:
-        """Measure a graph in a job; raises `EdgetuiError` as `check` does."""
+        """Measure a graph in a job; raises `EdgetuiError` as `check` does, and `busy` beside another job."""
         settings = await asyncio.to_thread(self.check, entry, settings)
         trace = self._trace_path(entry.name) if settings.profile else ""
-        return await self._jobs.start(
+        return await self._jobs.start_alone(
             OnnxLatencyRequest(
                 model=str(entry.path),
                 model_name=entry.name,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from edgetui.cli import bench_options
+from edgetui.cli import bench_modes, bench_options
 from edgetui.core.bench import BenchSettings
+from edgetui.core.bench_matrix import Matrix
 from edgetui.core.failures import EdgetuiError
 
 
 def test_lists_and_llama_benchs_spellings_are_understood() -> None:
     assert bench_options.numbers("128,512", "-p") == (128, 512)
     assert bench_options.switches("0,1,auto,ON") == ("off", "on", "auto", "on")
+    assert bench_options.on_or_off("yes,0,TRUE,no", "-mmp") == (True, False, True, False)
     assert bench_options.pair("512,128") == (512, 128)
     assert bench_options.percent("2%") == bench_options.percent("2") == 2.0
     assert [bench_options.seconds(text, "--soak") for text in ("90", "60s", "5m", "0.5h")] == [90, 60, 300, 1800]
@@ -30,6 +32,11 @@ def test_a_sides_settings_have_short_and_long_names() -> None:
     assert bench_options.side_settings("", side) == side
 
 
+def test_the_time_to_the_first_token_takes_lists_of_settings() -> None:
+    bench_options.require_single(Matrix(threads=(1, 2)), "--ttft")
+    bench_options.require_single(Matrix(), "--ab")
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -43,6 +50,15 @@ def test_a_sides_settings_have_short_and_long_names() -> None:
         (lambda: bench_options.side_settings("threads=x", BenchSettings()), "threads takes whole numbers"),
         (lambda: bench_options.side_settings("threads=-1", BenchSettings()), "value for threads"),
         (lambda: bench_options.side_settings("ctk=q9", BenchSettings()), "value for kv-cache-type"),
+        (lambda: bench_options.on_or_off("auto", "-mmp"), "-mmp takes on or off"),
+        (lambda: bench_options.side_settings("mmap=maybe", BenchSettings()), "mmap takes on or off"),
+        (lambda: bench_options.require_single(Matrix(threads=(1, 2)), "--load-time"), "one value for threads"),
+        (lambda: bench_options.require_single(Matrix(depth_tokens=(0, 8)), "--soak"), "one value for depth tokens"),
+        (lambda: bench_options.require_single(Matrix(generated_tokens=(1, 2)), "--ab"), "one value for generated"),
+        (lambda: bench_options.require_single(Matrix(prompt_tokens=(1, 2)), "--ttft"), "one value for prompt"),
+        (lambda: bench_modes.load_time("m", 500, BenchSettings(), False), "value for repetitions"),
+        (lambda: bench_modes.soak("m", 360_000, BenchSettings(), 0, False), "value for duration-s"),
+        (lambda: bench_modes.soak("m", 0.2, BenchSettings(), 0, False), "value for duration-s"),
         (lambda: bench_options.matrix({"flash_attention": ("maybe",)}), "value for flash-attention"),
     ],
 )

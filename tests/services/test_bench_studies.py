@@ -102,8 +102,9 @@ async def test_a_cancelled_matrix_goes_on_where_it_was(
 
 async def test_a_matrix_of_which_nothing_can_be_measured_fails(lab: Lab, short_entry: ModelEntry) -> None:
     matrix = Matrix(prompt_tokens=(4,), threads=(1,), kv_cache_type=("q8_0", "q4_0"), flash_attention=("off",))
-    last = await lab.bench.follow((await lab.bench.start_matrix([short_entry], matrix)).job_id)
-    assert isinstance(last, JobFailed) and "None of the 2 settings" in last.failure.message
+    # One model given twice has each label twice.
+    last = await lab.bench.follow((await lab.bench.start_matrix([short_entry, short_entry], matrix)).job_id)
+    assert isinstance(last, JobFailed) and "None of the 4 settings" in last.failure.message
 
 
 async def test_two_models_by_turns_tell_the_faster_one(
@@ -127,6 +128,35 @@ async def test_a_comparison_of_equals_is_refused(lab: Lab, demo_entry: ModelEntr
         await lab.bench.start_ab(side, side, AbSettings())
     with pytest.raises(EdgetuiError, match="nothing to measure"):
         await lab.bench.start_ab(side, side_of(demo_entry, BenchSettings(threads=2)), AbSettings(test=BenchTest()))
+
+
+async def test_what_a_form_would_refuse_the_service_refuses_too(lab: Lab, demo_entry: ModelEntry) -> None:
+    side, other = side_of(demo_entry, ONE), side_of(demo_entry, BenchSettings(threads=2))
+    for starting, name in (
+        (lab.bench.start_soak(demo_entry, SoakSettings(duration_s=0.2)), "duration-s"),
+        (lab.bench.start_load_times(demo_entry, LoadTimeSettings(repetitions=500)), "repetitions"),
+        (lab.bench.start_tune(demo_entry, TuneSettings(budget_s=1)), "budget-s"),
+        (lab.bench.start_ab(side, other, AbSettings(blocks=1000)), "blocks"),
+        (lab.bench.start(demo_entry, BenchSettings(threads=-1)), "threads"),
+    ):
+        with pytest.raises(EdgetuiError, match=f"value for {name} cannot be used"):
+            await starting
+    assert await lab.jobs.list() == ()
+
+
+async def test_settings_that_an_engine_does_not_apply_are_refused_by_name(lab: Lab, demo_entry: ModelEntry) -> None:
+    entry = msgspec.structs.replace(demo_entry, format="mlx")
+    with pytest.raises(EdgetuiError, match=r"mlx, which measures .* does nothing with KV q8_0"):
+        side_of(entry, BenchSettings(kv_cache_type="q8_0"))
+    with pytest.raises(EdgetuiError, match="does nothing with flash attention on: leave that setting at auto"):
+        await lab.bench.start_matrix([entry], Matrix(flash_attention=("auto", "on")))
+    side = msgspec.structs.replace(side_of(entry, BenchSettings()), model_format="onnx")
+    with pytest.raises(EdgetuiError, match=r"onnxruntime-genai, .* GPU layers 0"):
+        await lab.bench.start_ab(
+            side, msgspec.structs.replace(side, settings=BenchSettings(gpu_layers=0)), AbSettings()
+        )
+    side_of(entry, BenchSettings(threads=1, batch_tokens=64))
+    assert await lab.jobs.list() == ()
 
 
 async def test_a_soak_is_a_series_on_one_axis(lab: Lab, short_entry: ModelEntry) -> None:

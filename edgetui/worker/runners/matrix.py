@@ -26,7 +26,8 @@ def run(request: MatrixRequest, job: RunningJob) -> Outcome:
     """Measure every cell."""
     cells = request.cells
     labels = cell_labels([(cell.model_name, cell.settings) for cell in cells])
-    problems: dict[str, EdgetuiError] = {}
+    # By number: the same model given twice has one label.
+    problems: dict[int, EdgetuiError] = {}
     for number, (cell, label) in enumerate(zip(cells, labels, strict=True)):
 
         def take(event: JobEvent, number: int = number, label: str = label) -> None:
@@ -41,7 +42,7 @@ def run(request: MatrixRequest, job: RunningJob) -> Outcome:
         except EdgetuiError as error:
             if error.failure.kind in _NOT_A_CELLS_FAULT:
                 raise
-            problems[label] = error
+            problems[number] = error
     if len(problems) == len(cells):
         first = next(iter(problems.values()))
         if len(cells) == 1:
@@ -51,5 +52,5 @@ def run(request: MatrixRequest, job: RunningJob) -> Outcome:
         )
     told = f"{len(cells) - len(problems)} of {len(cells)} settings measured"
     if problems:
-        told += "; failed: " + "; ".join(f"{label} ({error})" for label, error in problems.items())
+        told += "; failed: " + "; ".join(f"{labels[number]} ({error})" for number, error in problems.items())
     return Outcome(summary=f"{request.subject}: {told}.")

@@ -1,0 +1,32 @@
+"""Values as the struct that they are of, held against its limits; what cannot be is named in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from edgetui.core.failures import EdgetuiError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+def converted(values: Mapping[str, Any], kind: type[_Struct]) -> _Struct:
+    """The values as a struct; raises `EdgetuiError("bad_request")` naming the one that cannot be."""
+    try:
+        # As plain values, so that those of structs within are held against their limits too.
+        return msgspec.convert(msgspec.to_builtins(values), kind)
+    except msgspec.ValidationError as error:
+        reason, _, where = str(error).replace("`", "").partition(" - at $.")
+        name = where.replace("[...]", "").rpartition(".")[2].replace("_", "-")
+        raise EdgetuiError(
+            "bad_request", f"The value for {name} cannot be used: {reason[:1].lower()}{reason[1:]}."
+        ) from error
+
+
+def checked(settings: _Struct) -> _Struct:
+    """Settings as they are; msgspec looks at limits only where it converts. Raises `EdgetuiError("bad_request")`."""
+    return converted(msgspec.structs.asdict(settings), type(settings))
