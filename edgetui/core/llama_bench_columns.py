@@ -78,6 +78,8 @@ _OWN = frozenset(
     )
 )
 """Columns that a row has fields for; the others are kept beside."""
+_MOST_NS = 366 * 86_400 * 10**9
+"""Of a sample."""
 _MODEL_TYPE = re.compile(r"^.+? (?:[\d.]+[KMBTx\d.]*|\?B)[A-Za-z]* (?:\(guessed\) )?(?:mostly |all )?(?P<quant>.+)$")
 _SIZES_OF_MIXES = {" - Extra Small": "_XS", " - Small": "_S", " - Medium": "_M", " - Large": "_L"}
 
@@ -218,6 +220,8 @@ def _rate(columns: Mapping[str, str], samples_ns: tuple[int, ...], tokens: int) 
     if samples_ns:
         if min(samples_ns) <= 0:
             raise ValueError("one of its samples took no time")
+        if max(samples_ns) > _MOST_NS:
+            raise ValueError("one of its samples took more than a year")
         return tokens * 1e9 / mean([float(ns) for ns in samples_ns]), None
     if not columns.get("avg_ts"):
         raise ValueError("it has no rate (avg_ts or t/s)")

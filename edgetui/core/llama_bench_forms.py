@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.llama_bench_columns import BOOL, COLUMNS, FLOAT, INT, TEXT, carries, columns_of, row_of
-from edgetui.core.llama_bench_readers import FORMS, Form, Unreadable, form_of, rows_in
+from edgetui.core.llama_bench_readers import FORMS, Form, Passed, Unreadable, form_of, rows_in
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Imported(NamedTuple):
     form: Form
     rows: tuple[tuple[BenchRow, Machine], ...]
     remarks: tuple[str, ...]
-    """What the form cannot carry, a clause each."""
+    """What the form cannot carry, and how many lines are no rows, a clause each."""
 
 
 class Exported(NamedTuple):
@@ -70,9 +70,12 @@ def read(text: str, name: str, otherwise_at: float) -> Imported:
         )
     form, first_line = found
     rows: list[tuple[BenchRow, Machine]] = []
-    line = first_line
+    line, passed = first_line, 0
     try:
         for given in rows_in(text, form, first_line):
+            if isinstance(given, Passed):
+                passed += 1
+                continue
             line = given.line
             rows.append(row_of(given, otherwise_at))
             if len(rows) > MOST_ROWS:
@@ -88,6 +91,8 @@ def read(text: str, name: str, otherwise_at: float) -> Imported:
         remarks.append(
             "the file's time stands for the rows', and settings not shown are taken as llama-bench's defaults"
         )
+    if passed:
+        remarks.append(f"{passed} line{' that is no row was' if passed == 1 else 's that are no rows were'} skipped")
     return Imported(form, tuple(rows), tuple(remarks))
 
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgetui.core.llama_bench_columns import Given
 
@@ -45,15 +45,23 @@ _SIGNS: tuple[tuple[Form, re.Pattern[str]], ...] = (
     ("sql", re.compile(r"\s*(CREATE\s+TABLE|INSERT\s+INTO)\b", re.IGNORECASE)),
     ("csv", re.compile(r"\s*\"?[a-z_]+\"?\s*,(?=.*\bn_prompt\b)")),
 )
-_TEST = re.compile(r"^(?:pp(?P<prompt>\d+))?\+?(?:tg(?P<generated>\d+))?(?: @ d(?P<depth>\d+))?$")
+_TEST = re.compile(r"^(?:pp ?(?P<prompt>\d+))?\+?(?:tg ?(?P<generated>\d+))?(?: @ d(?P<depth>\d+))?$")
+"""Of tables of 2023 too, which have a blank before the number."""
 _RATE = re.compile(r"^(?P<mean>[\d.]+)(?:\s*(?:±|\+-|\+/-)\s*(?P<sd>[\d.]+))?$")
 _AMOUNT = re.compile(r"^(?P<value>[\d.]+)\s*(?P<unit>[KMGT]iB|[KMBT])$")
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
+_ARRAY = re.compile(r"(?:^|(?<=\]))[ \t\r]*\[(?=\s*[{\]])", re.MULTILINE)
 _BUILD = re.compile(r"^build:\s*(?P<commit>.+?)(?:\s+\((?P<number>\d+)\))?\s*$")
 _INSERT = re.compile(
     r"^\s*INSERT\s+INTO\s+\S+?\s*(?:\((?P<names>[^()']*)\))?\s*VALUES\s*\((?P<values>.*)\)\s*;\s*$", re.I
 )
 _VALUE = re.compile(r"\s*(?:'((?:[^']|'')*)'|([^',\s][^',]*?))\s*(?:,|$)")
+
+
+class Passed(NamedTuple):
+    """A line that is no part of the rows, such as a log's or of another table."""
+
+    line: int
 
 
 class Unreadable(ValueError):
@@ -73,17 +81,17 @@ def form_of(text: str) -> tuple[Form, int] | None:
     return None
 
 
-def rows_in(text: str, form: Form, first_line: int) -> Iterator[Given]:
-    """Each row of the text; raises `Unreadable`."""
-    readers: dict[Form, Callable[[str, int], Iterator[Given]]] = {
+def rows_in(text: str, form: Form, first_line: int) -> Iterator[Given | Passed]:
+    """Each row of the text, and each line among them that is none; raises `Unreadable`."""
+    readers: dict[Form, Callable[[str, int], Iterator[Given | Passed]]] = {
         "json": _json, "jsonl": _jsonl, "csv": _csv, "md": _markdown, "sql": _sql,
     }  # fmt: skip
     # Only line ends end a line: str.splitlines would also break names at what Unicode calls a line separator.
     yield from readers[form]("\n".join(text.split("\n")[first_line - 1 :]), first_line)
 
 
-def _json(text: str, first_line: int) -> Iterator[Given]:
-    """The array element by element, so that each error has its line."""
+def _json(text: str, first_line: int) -> Iterator[Given | Passed]:
+    """The arrays, of which each run appends one, element by element, so that each error has its line."""
     decoder = json.JSONDecoder()
     at = text.index("[") + 1
     while True:
@@ -92,22 +100,32 @@ def _json(text: str, first_line: int) -> Iterator[Given]:
         if at >= len(text):
             raise Unreadable(line, "the file ends before its closing bracket, as when llama-bench was stopped")
         if text[at] == "]":
-            return
+            following = _ARRAY.search(text, at + 1)
+            end = following.end() if following else len(text)
+            between = text[at + 1 : end].rstrip("[").split("\n")
+            yield from (Passed(line + number) for number, each in enumerate(between) if each.strip())
+            if following is None:
+                return
+            at = end
+            continue
         try:
             value, at = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             where = error.lineno - 1 + first_line if isinstance(error, json.JSONDecodeError) else line
             raise Unreadable(where, f"it is no JSON ({_reason(error)})") from error
         yield _from_object(value, line)
 
 
-def _jsonl(text: str, first_line: int) -> Iterator[Given]:
+def _jsonl(text: str, first_line: int) -> Iterator[Given | Passed]:
     for number, line in enumerate(text.split("\n"), start=first_line):
         if not line.strip():
             continue
+        if not line.lstrip().startswith("{"):
+            yield Passed(number)
+            continue
         try:
             value = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise Unreadable(number, f"it is no JSON ({_reason(error)})") from error
         yield _from_object(value, number)
 
@@ -123,19 +141,29 @@ def _from_object(value: object, line: int) -> Given:
         for name, each in value.items()
         if not isinstance(each, list | dict) and each is not None
     }
+    for name, text in columns.items():
+        if any("\ud800" <= character <= "\udfff" for character in text + name):
+            raise Unreadable(line, f"its {ascii(name)[1:-1]} has half a character (a surrogate alone)")
     _require(columns, line)
     return Given(line, columns, tuple(samples))
 
 
-def _csv(text: str, first_line: int) -> Iterator[Given]:
+def _csv(text: str, first_line: int) -> Iterator[Given | Passed]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = text.split("\n")
     try:
         names = [name.strip() for name in next(reader)]
+        begins_at = reader.line_num
         for cells in reader:
             line = first_line - 1 + reader.line_num
+            begun, begins_at = lines[begins_at], reader.line_num
             if not cells or cells == names:
                 continue
             if len(cells) != len(names):
+                # A row begins with a commit, and llama-bench quotes it.
+                if not begun.lstrip().startswith('"') and (len(cells) == 1 or " " in cells[0].strip()):
+                    yield Passed(line)
+                    continue
                 raise Unreadable(line, f"it has {len(cells)} cells where the head has {len(names)}")
             columns = dict(zip(names, cells, strict=True))
             _require(columns, line)
@@ -144,7 +172,7 @@ def _csv(text: str, first_line: int) -> Iterator[Given]:
         raise Unreadable(first_line - 1 + reader.line_num, f"it is no CSV ({error})") from error
 
 
-def _sql(text: str, first_line: int) -> Iterator[Given]:
+def _sql(text: str, first_line: int) -> Iterator[Given | Passed]:
     """Only the rows are looked at: nothing of the text is run."""
     declared: list[str] = []
     in_table = False
@@ -184,25 +212,44 @@ def _sql_values(text: str, count: int) -> list[str] | None:
     return apart if len(apart) == count else None
 
 
-def _markdown(text: str, first_line: int) -> Iterator[Given]:
+def _markdown(text: str, first_line: int) -> Iterator[Given | Passed]:
     names: list[str] = []
     waiting: list[tuple[int, dict[str, str]]] = []
-    for number, line in enumerate(text.split("\n"), start=first_line):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, start=first_line):
         word = line.strip()
         if match := _BUILD.match(word):
             build = {"build_commit": match["commit"], "build_number": match["number"] or ""}
             yield from (Given(at, columns | build) for at, columns in waiting)
             waiting = []
-        if not word.startswith("|"):
             continue
-        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", word)[1:-1]]
+        cells = _cells_of(word)
+        following = lines[number - first_line + 1] if number - first_line + 1 < len(lines) else ""
         if "t/s" in cells and "test" in cells:
             names = [_SHORT.get(cell, cell) for cell in cells]
-        elif not all(re.fullmatch(r":?-+:?", cell) for cell in cells):
+        elif cells and _is_rule(_cells_of(following.strip())):
+            # The head of another table.
+            names = []
+            yield Passed(number)
+        elif cells and names:
+            if _is_rule(cells):
+                continue
             if len(cells) != len(names):
                 raise Unreadable(number, f"it has {len(cells)} cells where the head has {len(names)}")
             waiting.append((number, _from_cells(dict(zip(names, cells, strict=True)), number)))
+        elif word:
+            yield Passed(number)
     yield from (Given(at, columns) for at, columns in waiting)
+
+
+def _cells_of(line: str) -> list[str]:
+    if not line.startswith("|"):
+        return []
+    return [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def _is_rule(cells: list[str]) -> bool:
+    return bool(cells) and all(re.fullmatch(r":?-+:?", cell) for cell in cells)
 
 
 def _from_cells(cells: dict[str, str], line: int) -> dict[str, str]:
@@ -252,4 +299,6 @@ def _skip(text: str, at: int, characters: str) -> int:
 
 
 def _reason(error: Exception) -> str:
-    return error.msg[:1].lower() + error.msg[1:] if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg[:1].lower() + error.msg[1:]
+    return "nested too deeply" if isinstance(error, RecursionError) else "a number in it has thousands of digits"

@@ -185,6 +185,10 @@ def cut(name: str, length: int) -> str:
         ('[\n  {"a": 1}\n]', 2, "no n_prompt"),
         ("[\n  3\n]", 2, "another value"),
         ("[\n" + "[" * 100_000, 2, "nested too deeply"),
+        (recorded("llama-bench.json").replace("[ 149426266,", f"[ {10**400},"), 2, "more than a year"),
+        (recorded("llama-bench.json").replace("[ 149426266,", f"[ {'9' * 5000},"), 2, "thousands of digits"),
+        (recorded("llama-bench.jsonl").replace("[ 10", f"[ {'9' * 5000}", 1), 3, "thousands of digits"),
+        (recorded("llama-bench.json").replace("AMD EPYC", "\\ud800", 1), 2, "its cpu_info has half a character"),
     ],
 )  # fmt: skip
 def test_damage_is_named_with_its_line(text: str, line: int, why: str) -> None:
@@ -272,3 +276,42 @@ def test_both_columns_of_llama_bench_on_mmap_are_known(column: str, value: objec
     del value_of["load_mode"]
     ((row, _),) = read(json.dumps([value_of | {column: value}]), "it", 1.0).rows
     assert row.use_mmap is use_mmap
+
+
+def test_arrays_that_runs_appended_to_one_file_are_all_read() -> None:
+    both = recorded("both.json") + "llama_perf: done\n\n" + recorded("llama-bench.json")
+    imported = read(both, "it", 1.0)
+    assert [row.name for row, _ in imported.rows] == ["pp16", "tg4", "pp16", "tg4", "pp8+tg4"]
+    assert imported.remarks == ("1 line that is no row was skipped",)
+    assert len(read(2 * recorded("both.json").strip() + "[]", "it", 1.0).rows) == 4
+    with pytest.raises(EdgetuiError, match=f"Line {both.count(chr(10)) + 1} of it"):
+        read(both + recorded("both.json")[:-200].replace("\n", "") + "x", "it", 1.0)
+
+
+def test_a_table_of_2023_is_read() -> None:
+    text = (
+        "| model                | backend | ngl | test   |              t/s |\n"
+        "| -------------------- | ------- | --: | ------ | ---------------: |\n"
+        "| LLaMA 7B mostly Q4_0 | CUDA    |  99 | pp 512 |  2368.80 ± 93.24 |\n"
+        "| LLaMA 7B mostly Q4_0 | CUDA    |  99 | tg 128 |    131.42 ± 0.59 |\n"
+    )
+    rows = [row for row, _ in read(text, "it", 1.0).rows]
+    assert [(row.name, row.model_quant_type, row.mean_tps) for row in rows] == [
+        ("pp512", "Q4_0", 2368.80),
+        ("tg128", "Q4_0", 131.42),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "passed"),
+    [
+        ("llama-bench.md", "\nCompare with:\n\n| who | speed |\n| --- | --- |\n| me | 5 |\n", 4),
+        ("llama-bench.jsonl", "llama_print: done\n", 1),
+        ("llama-bench.csv", "note: done, in 3 s\nthe end\n", 2),
+        ("llama-bench.json", "llama_print: done\n[INFO] the end\n", 2),
+    ],
+)
+def test_lines_that_are_no_rows_are_skipped_and_counted(name: str, more: str, passed: int) -> None:
+    for text in (recorded(name) + more, recorded(name) + more + recorded(name)):
+        imported = read(text, "it", 1.0)
+        assert len(imported.rows) in (3, 6) and imported.remarks[-1].startswith(f"{passed} line")
