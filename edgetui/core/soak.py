@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from edgetui.core.statistics import mean
@@ -15,23 +16,33 @@ if TYPE_CHECKING:
     from edgetui.core.studies import SoakSample
 
 LEAST_SAMPLES = 5
-"""On either side of a knee, and no less than a tenth of all."""
+"""On either side of a knee."""
 LEAST_DROP = 0.03
 """Of the rate before."""
 LEAST_SPREADS = 2.0
 """The drop over the standard deviation within the two levels."""
+LEAST_ERRORS = 7.0
+"""The drop over its standard error, in which samples that follow their neighbours count for less."""
+MOST_OF_A_LINE = 0.8
+"""Squared error of two levels over that of a straight line, which a steady decline fits as well."""
+LEAST_AROUND = 20
+"""Samples to either side, where there are as many, to which a second fall may narrow the look at a knee."""
 RULE = (
-    f"a knee is the best split into two levels, told when the second is lower by {LEAST_DROP:.0%} or more and by"
-    f" {LEAST_SPREADS:g} standard deviations or more of the samples around their levels"
+    f"a knee is the best split into two levels of {LEAST_SAMPLES} samples or more, told when the second is lower by"
+    f" {LEAST_DROP:.0%} or more, by {LEAST_SPREADS:g} standard deviations or more of the samples around their levels"
+    f" and by {LEAST_ERRORS:g} standard errors that allow for drift, and fits clearly better than a straight line"
 )
 
 
 def find_knee(samples: Sequence[SoakSample]) -> Knee | None:
-    """The split into two constant levels with the least squared error, when it is a knee by `RULE`; else None."""
+    """The split into two constant levels with the least squared error, when it is a knee by `RULE`; else None.
+
+    The drop must be there in the whole series, and by all of the rule around the split: in as many samples to one side
+    as to the other, or in fewer of them (halved, down to `LEAST_AROUND`), so that a second fall hides no first one.
+    """
     rates = [sample.tps for sample in samples]
     count = len(rates)
-    least = max(LEAST_SAMPLES, math.ceil(count / 10))
-    if count < 2 * least:
+    if count < 2 * LEAST_SAMPLES:
         return None
     # Prefix sums give each split's error in constant time.
     sums, squares = [0.0], [0.0]
@@ -43,12 +54,48 @@ def find_knee(samples: Sequence[SoakSample]) -> Knee | None:
         total = sums[end] - sums[begin]
         return squares[end] - squares[begin] - total * total / (end - begin)
 
-    split = min(range(least, count - least + 1), key=lambda at: error(0, at) + error(at, count))
-    before, after = mean(rates[:split]), mean(rates[split:])
+    splits = range(LEAST_SAMPLES, count - LEAST_SAMPLES + 1)
+    split = min(splits, key=lambda at: error(0, at) + error(at, count))
     spread = math.sqrt(max(0.0, error(0, split) + error(split, count)) / (count - 2))
-    if before - after < max(LEAST_DROP * before, LEAST_SPREADS * spread):
+    if _is_too_little(mean(rates[:split]), mean(rates[split:]), spread):
         return None
-    return Knee(at_s=samples[split - 1].at_s, before_tps=before, after_tps=after)
+    around = max(min(split, count - split), 2 * LEAST_SAMPLES)
+    while True:
+        before, after = rates[max(0, split - around) : split], rates[split : split + around]
+        if _is_knee(before, after):
+            return Knee(at_s=samples[split - 1].at_s, before_tps=mean(before), after_tps=mean(after))
+        around //= 2
+        if around < LEAST_AROUND:
+            return None
+
+
+def _is_too_little(before: float, after: float, spread: float) -> bool:
+    return before - after < max(LEAST_DROP * before, LEAST_SPREADS * spread)
+
+
+def _is_knee(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether the rule holds for these.
+
+    The standard error is `sd * sqrt((1 + r) / (1 - r) * (1/n1 + 1/n2))`, where r is the lag-1 autocorrelation of what
+    the levels leave over (as of an AR(1) process), with 4/n added for the bias that fitting the levels gives it.
+    """
+    count, high, low = len(before) + len(after), mean(before), mean(after)
+    left_over = [rate - high for rate in before] + [rate - low for rate in after]
+    power = sum(each * each for each in left_over)
+    spread = math.sqrt(power / (count - 2))
+    if _is_too_little(high, low, spread) or power > MOST_OF_A_LINE * _line_error([*before, *after]):
+        return False
+    follows = sum(first * second for first, second in pairwise(left_over)) / power if power else 0.0
+    follows = min(0.99, max(0.0, follows + 4 / count))
+    drop_error = spread * math.sqrt((1 + follows) / (1 - follows) * (1 / len(before) + 1 / len(after)))
+    return high - low >= LEAST_ERRORS * drop_error
+
+
+def _line_error(rates: Sequence[float]) -> float:
+    """Squared error of the straight line that fits best."""
+    count, centre, level = len(rates), (len(rates) - 1) / 2, mean(rates)
+    slope = sum((at - centre) * rate for at, rate in enumerate(rates)) * 12 / (count * (count * count - 1))
+    return sum((rate - level - slope * (at - centre)) ** 2 for at, rate in enumerate(rates))
 
 
 def soak_sentence(samples: Sequence[SoakSample], knee: Knee | None) -> str:

@@ -29,6 +29,34 @@ def test_a_slow_decline_has_a_knee_between_its_levels() -> None:
     assert knee is not None and 40 <= knee.at_s <= 61
 
 
+def test_a_knee_near_either_end_is_found_where_it_is() -> None:
+    late = find_knee(series((285, 100.0), (15, 60.0), noise=0.01))
+    assert late is not None and late.at_s == 285 and 59 < late.after_tps < 61
+    early = find_knee(series((20, 100.0), (280, 60.0), noise=0.01))
+    assert early is not None and early.at_s == 20 and 99 < early.before_tps < 101
+
+
+def test_a_rate_that_falls_twice_has_a_knee_at_one_of_its_falls() -> None:
+    knee = find_knee(series((40, 100.0), (100, 80.0), (160, 60.0), noise=0.02))
+    assert knee is not None and knee.at_s in (40, 140) and 78 < knee.before_tps < 82
+
+
+def drift(count: int, seed: int) -> list[SoakSample]:
+    """A rate in which each sample follows the one before: AR(1) of 0.95 around one level."""
+    draw, off = random.Random(seed), 0.0
+    samples = []
+    for second in range(1, count + 1):
+        off = 0.95 * off + draw.gauss(0, 1.5)
+        samples.append(SoakSample(at_s=float(second), tps=100 + off))
+    return samples
+
+
+def test_a_slow_drift_and_a_steady_decline_have_no_knee() -> None:
+    told = sum(find_knee(drift(count, seed)) is not None for count in (60, 300) for seed in range(100))
+    assert told <= 10
+    assert find_knee(series(*((1, 100.0 - step / 4) for step in range(120)), noise=0.01)) is None
+
+
 def test_noise_has_no_knee() -> None:
     for seed in range(100):
         assert find_knee(series((120, 100.0), noise=0.08, seed=seed)) is None
