@@ -67,6 +67,16 @@ async def test_a_second_measurement_at_once_is_refused(lab: Lab, demo_entry: Mod
     assert isinstance(last, JobFailed) and last.failure.kind == "cancelled"
 
 
+async def test_a_measurement_started_anew_waits_for_others_too(lab: Lab, demo_entry: ModelEntry) -> None:
+    long = msgspec.structs.replace(SMALL, generated_tokens=4000, repetitions=100)
+    first = await lab.bench.start(demo_entry, long)
+    await lab.jobs.cancel(first.job_id)
+    second = await lab.bench.start(demo_entry, long)
+    with pytest.raises(EdgetuiError, match=f"{second.job_id} .* spoil the figures"):
+        await lab.jobs.restart(first.job_id)
+    await lab.jobs.cancel(second.job_id)
+
+
 async def test_nothing_to_measure_is_refused(lab: Lab, demo_entry: ModelEntry) -> None:
     with pytest.raises(EdgetuiError, match="nothing to measure"):
         await lab.bench.start(demo_entry, BenchSettings(prompt_tokens=0, generated_tokens=0))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 import pytest
 
+from edgetui.core.bench import BenchSettings
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.onnx_latency import OnnxRunSettings, compare
 from edgetui.formats.text_file import read_text
@@ -57,6 +58,14 @@ async def measured(lab: Lab, entry: ModelEntry, settings: OnnxRunSettings = FEW)
     found = [each for each in await lab.onnx_sessions.results() if each.job_id == record.job_id]
     assert len(found) == 1
     return found[0].row
+
+
+async def test_nothing_is_measured_beside_another_job(lab: Lab, demo_entry: ModelEntry) -> None:
+    entry = await entry_of(lab, "classifier", classifier())
+    job = await lab.bench.start(demo_entry, BenchSettings(generated_tokens=4000, threads=1))
+    with pytest.raises(EdgetuiError, match="spoil the figures"):
+        await lab.onnx_sessions.start(entry, FEW)
+    await lab.jobs.cancel(job.job_id)
 
 
 async def failure(lab: Lab, entry: ModelEntry, settings: OnnxRunSettings) -> Any:
