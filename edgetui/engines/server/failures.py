@@ -35,17 +35,19 @@ class Sentences:
         self._host = host
         self._key = key
 
-    def failure(self, kind: FailureKind, sentence: str, detail: str = "") -> EdgetuiError:
-        """An error of this server; `sentence` goes on after its name."""
-        return EdgetuiError(kind, f"{self.name} ({self._host}) {self.hide(sentence)}", self.hide(detail))
+    def failure(
+        self, kind: FailureKind, sentence: str, detail: str = "", *, of: type[EdgetuiError] = EdgetuiError
+    ) -> EdgetuiError:
+        """An error of this server; `sentence` goes on after its name. No other place makes one: here the key goes."""
+        return of(kind, f"{self.name} ({self._host}) {self._hide(sentence)}", self._hide(detail))
 
-    def hide(self, text: str) -> str:
-        """`text` without the key."""
+    def _hide(self, text: str) -> str:
         return text.replace(self._key, "[key]") if self._key else text
 
     def said(self, text: str) -> str:
         """A server's words, fit to stand in a sentence."""
-        line = " ".join(plain_line(self.hide(text)).split()).strip(" .")
+        # What is not shown may stand inside the key, and a cut would leave half of it.
+        line = self._hide(" ".join(plain_line(text).split())).strip(" .")
         return line if len(line) <= _MOST_SAID else f"{line[:_MOST_SAID]}..."
 
     # --- the way to it ----------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ class Sentences:
         """For an answer that is no success; `models` are those that it lists, where it was asked for one."""
         said, code = _words_of(body)
         words = f" ({self.said(said)})" if said else ""
-        detail = self.hide(f"status {status}: {body[:2000].decode('utf-8', 'replace')}")
+        detail = f"status {status}: {self._hide(body.decode('utf-8', 'replace'))[:2000]}"
         if 300 <= status < 400:
             return self.failure(
                 "network",
@@ -125,7 +127,8 @@ class Sentences:
                 detail,
             )
         if status == 400 and (name := _refused_word(body)):
-            refusal = RefusedSetting("bad_request", f"{self.name} ({self._host}) refuses {name}{words}.", detail)
+            refusal = self.failure("bad_request", f"refuses {self.said(name)}{words}.", detail, of=RefusedSetting)
+            assert isinstance(refusal, RefusedSetting)
             refusal.name = name
             return refusal
         if status in (400, 405, 413, 415, 422):
@@ -152,12 +155,12 @@ class Sentences:
                 "network",
                 "answers with a web page instead of JSON: the address is not the base of an OpenAI-compatible server,"
                 " or a login page stands between.",
-                body[:2000].decode("utf-8", "replace"),
+                self._hide(body.decode("utf-8", "replace"))[:2000],
             )
         return self.failure(
             "network",
             "does not answer as an OpenAI-compatible server does: check the address.",
-            body[:2000].decode("utf-8", "replace"),
+            self._hide(body.decode("utf-8", "replace"))[:2000],
         )
 
     def no_model(self, wanted: str, models: Sequence[str]) -> EdgetuiError:
@@ -177,7 +180,7 @@ def _words_of(body: bytes) -> tuple[str, str]:
     try:
         return _words_in(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = body[:2000].decode("utf-8", "replace").strip()
+        text = body.decode("utf-8", "replace").strip()
         return ("", "") if text.startswith("<") else (text, "")
 
 

@@ -125,6 +125,28 @@ def test_a_refusal_is_told_in_the_servers_words(
     assert "\x1b" not in sentence(caught)
 
 
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 501, 503])
+@pytest.mark.parametrize("echo", [KEY, f"{KEY[:5]}\u200b{KEY[5:]}", "x" * 290 + KEY[:5] + "\u200b" + KEY[5:]])
+def test_wherever_a_refusal_repeats_the_key_it_is_not_shown(engine: ServerEngine, status: int, echo: str) -> None:
+    error = {"message": f"no: {echo}", "code": f"unsupported_{echo}", "type": echo, "param": KEY.replace("-", "_")}
+    refusal = whole({"error": error, "key": "x" * 1500 + echo}, status, "application/json", f"Location: {KEY}/v1")
+    with RawServer({CHAT: [refusal]}) as server:
+        load(engine, server.url)
+        with pytest.raises(EdgetuiError) as caught:
+            ask(engine)
+    assert KEY[:8] not in sentence(caught)
+
+
+def test_a_key_that_is_named_as_a_refused_setting_is_not_shown(engine: ServerEngine) -> None:
+    key = KEY.replace("-", "_")
+    error = {"message": "no", "code": "unsupported_parameter", "param": key}
+    with RawServer({CHAT: [whole({"error": error}, 400)]}) as server:
+        load(engine, server.url, key=key)
+        with pytest.raises(EdgetuiError, match=r"refuses \[key\] \(no\)") as caught:
+            ask(engine)
+    assert key not in caught.value.failure.message + caught.value.failure.detail
+
+
 def test_a_redirect_gets_neither_question_nor_key(engine: ServerEngine) -> None:
     with RawServer() as other:
         moved = whole(b"", 307, "text/plain", f"Location: {other.url}/v1/models")
