@@ -58,7 +58,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """One message, by the person or by a model."""
 
     number: int
-    """From 1, in the order in which they were said; unique in a conversation."""
+    """Rises in the order in which they were said; unique in a conversation (`services.conversations.new_number`)."""
     parent: int
     """Number of the turn before it; 0 for a first one."""
     role: Literal["user", "assistant"]
@@ -136,11 +136,6 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             self, turns=tuple(turn for turn in self.turns if turn.number not in gone), leaf=leaf
         )
-
-    @property
-    def next_number(self) -> int:
-        """Number for another turn."""
-        return self.turns[-1].number + 1 if self.turns else 1
 
 
 class ConversationRow(msgspec.Struct, frozen=True, kw_only=True):

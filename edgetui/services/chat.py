@@ -14,7 +14,7 @@ from edgetui.core.engines import ENGINE_OF
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.frame_rate import frames_per_second
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
-from edgetui.services.conversations import new_conversation
+from edgetui.services.conversations import new_conversation, new_number
 from edgetui.services.profiles import model_key
 from edgetui.worker.protocol import Finished, Loaded, PromptReady, Tokens
 
@@ -126,7 +126,7 @@ class Chat:
         conversation = self.conversation
         before = conversation.leaf
         parent = conversation.turn(instead_of).parent if instead_of else before
-        question = Turn(number=conversation.next_number, parent=parent, role="user", content=text, said_at=time.time())
+        question = Turn(number=new_number(conversation), parent=parent, role="user", content=text, said_at=time.time())
         self.conversation = conversation.with_turns(question)
         async with aclosing(self._answer(question, self.sampling, flush_interval_s, before)) as events:
             async for event in events:
@@ -163,7 +163,7 @@ class Chat:
             profile=self.profile,
         )
         answer = Turn(
-            number=self.conversation.next_number,
+            number=new_number(self.conversation),
             parent=question.number,
             role="assistant",
             content="",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.store.conversations import SavedConversations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from edgetui.core.conversations import ConversationRow, Turn
@@ -28,15 +29,25 @@ def new_conversation(system_prompt: str = "", *, is_raw: bool = False) -> Conver
     return Conversation(id=f"{name}-{secrets.token_hex(2)}", started_at=now, system_prompt=system_prompt, is_raw=is_raw)
 
 
+def new_number(conversation: Conversation) -> int:
+    """Number for another turn: the time in microseconds, and up to a second of chance.
+
+    Several windows may go on with one conversation, each without the turns of the others. Counted numbers would meet
+    and one turn overwrite another; as it is, each window's turns stand as alternatives beside the others'.
+    """
+    last = conversation.turns[-1].number if conversation.turns else 0
+    return max(last, int(time.time() * 1e6)) + 1 + secrets.randbelow(1_000_000)
+
+
 class Conversations:
     """What is kept goes to the database in order, behind the caller's back: an answer never waits for a disk.
 
-    The other methods wait for that first, and may raise `EdgetuiError` as the database does.
+    What cannot be written stays here and is tried again with the next, and when all is waited for. The other methods wait for that first, and may raise `EdgetuiError` as the database does.
     """
 
     def __init__(self, database: Database) -> None:
         self._store = SavedConversations(database)
-        self._pending: list[Callable[[], object]] = []
+        self._pending: deque[Callable[[], object]] = deque()
         self._writer: asyncio.Task[None] | None = None
         self.problem: Failure | None = None
         """Why something that was said is not kept; whoever shows it takes it away."""
@@ -44,7 +55,7 @@ class Conversations:
     # --- writing behind -----------------------------------------------------------------------------------
 
     def keep(self, conversation: Conversation, *turns: Turn) -> None:
-        """Write turns, and what else is known of the conversation."""
+        """Write turns, and what else is known of the conversation, and its turns that are not in the database."""
         self._write(partial(self._store.put, conversation, turns))
 
     def append(self, conversation: Conversation, number: int, part: str) -> None:
@@ -56,29 +67,37 @@ class Conversations:
         self._write(partial(self._store.remove_turns, conversation, numbers))
 
     async def flush(self) -> None:
-        """Wait until all of that is written."""
+        """Wait until all of that is written, or cannot be."""
+        if self._pending:
+            self._start_writing()
         if self._writer is not None:
             await asyncio.shield(self._writer)
 
     def _write(self, work: Callable[[], object]) -> None:
         self._pending.append(work)
+        self._start_writing()
+
+    def _start_writing(self) -> None:
         if self._writer is None or self._writer.done():
             self._writer = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        while self._pending:
-            work, self._pending = self._pending, []
-            await asyncio.to_thread(self._run, work)
+        while self._pending and await asyncio.to_thread(self._run):
+            pass
 
-    def _run(self, work: Sequence[Callable[[], object]]) -> None:
-        for step in work:
+    def _run(self) -> bool:
+        """Write what is pending; False where the database takes no more of it."""
+        while self._pending:
+            step = self._pending.popleft()
             try:
                 step()
             except EdgetuiError as error:
+                self._pending.appendleft(step)
                 self.problem = Failure(
                     error.failure.kind, f"What is said now is not kept: {error.failure.message}", error.failure.detail
                 )
-                return
+                return False
+        return True
 
     # --- reading ------------------------------------------------------------------------------------------
 

@@ -27,7 +27,10 @@ class SavedConversations:
         self._database = database
 
     def put(self, conversation: Conversation, turns: Sequence[Turn]) -> None:
-        """Write a conversation's own row and some of its turns, whole; parts that came of them are done with."""
+        """Write a conversation's own row and some of its turns, whole; parts that came of them are done with.
+
+        Its other turns are written where they are missing, since another window may have deleted them.
+        """
         with self._database.transaction() as connection:
             # Not REPLACE, which would delete the row first, and its turns with it.
             connection.execute(
@@ -47,7 +50,12 @@ class SavedConversations:
                     conversation.leaf,
                 ),
             )
-            for turn in turns:
+            there = {
+                row["number"]
+                for row in connection.execute("SELECT number FROM turns WHERE conversation_id = ?", (conversation.id,))
+            }
+            given = {turn.number for turn in turns}
+            for turn in (*turns, *(turn for turn in conversation.turns if turn.number not in there | given)):
                 _put_turn(connection, conversation.id, turn)
 
     def append(self, conversation_id: str, number: int, part: str) -> None:
@@ -57,7 +65,7 @@ class SavedConversations:
         )
 
     def remove_turns(self, conversation: Conversation, numbers: Sequence[int]) -> None:
-        """Forget turns; of a conversation without any nothing stays."""
+        """Forget turns; of a conversation without any nothing stays, unless another window said something in it."""
         with self._database.transaction() as connection:
             for number in numbers:
                 _forget_turn(connection, conversation.id, number)
@@ -66,7 +74,11 @@ class SavedConversations:
                     "UPDATE conversations SET leaf = ? WHERE id = ?", (conversation.leaf, conversation.id)
                 )
             else:
-                connection.execute("DELETE FROM conversations WHERE id = ?", (conversation.id,))
+                connection.execute(
+                    "DELETE FROM conversations WHERE id = ?"
+                    " AND NOT EXISTS (SELECT 1 FROM turns WHERE conversation_id = conversations.id)",
+                    (conversation.id,),
+                )
 
     def settle(self) -> None:
         """Make the parts of answers whose writers ended before them the answers' content.

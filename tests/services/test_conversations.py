@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ import pytest
 
 from edgetui.core.conversations import Answer, Conversation, Turn
 from edgetui.core.failures import EdgetuiError
-from edgetui.services.conversations import new_conversation
+from edgetui.services.conversations import Conversations, new_conversation, new_number
+from edgetui.store.database import Database
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,21 @@ def said(*contents: str, name: str = "Small model") -> Conversation:
     return msgspec.structs.replace(
         new_conversation("Be kind."), model=f"key of {name}", model_name=name, turns=turns, leaf=len(turns)
     )
+
+
+def said_next(conversation: Conversation, *contents: str) -> Conversation:
+    """The conversation after one more message and its answer, numbered as Run does."""
+    for role, content in zip(("user", "assistant"), contents, strict=True):
+        turn = Turn(
+            number=new_number(conversation),
+            parent=conversation.leaf,
+            role="user" if role == "user" else "assistant",
+            content=content,
+            said_at=2000.0,
+            answer=BY if role == "assistant" else None,
+        )
+        conversation = conversation.with_turns(turn)
+    return conversation
 
 
 async def keep(lab: Lab, conversation: Conversation) -> Conversation:
@@ -156,3 +173,57 @@ async def test_a_database_that_cannot_be_written_stops_no_conversation(lab: Lab,
     lab.conversations.keep(conversation, *conversation.turns)
     await lab.conversations.flush()
     assert lab.conversations.problem is not None and "not kept" in lab.conversations.problem.message
+
+
+async def test_two_windows_on_one_conversation_lose_no_turn_of_each_other(lab: Lab) -> None:
+    begun = await keep(lab, said("Hello", "Hello!"))
+    other_window = Conversations(Database(lab.paths.database))
+    here, there = await lab.conversations.get(begun.id), await other_window.get(begun.id)
+    here = said_next(here, "asked here", "answered here")
+    lab.conversations.keep(here, *here.turns[2:])
+    await lab.conversations.flush()
+    there = said_next(there, "asked there", "answered there")
+    other_window.keep(there, *there.turns[2:])
+    await other_window.flush()
+    kept = await lab.conversations.get(begun.id)
+    assert {turn.content for turn in kept.turns} == {turn.content for turn in (*here.turns, *there.turns)}
+    # Each goes on from what was said before both, so that one is an alternative to the other.
+    assert kept.alternatives(here.turns[2].number) == sorted((here.turns[2].number, there.turns[2].number))
+    assert kept.path_to(here.leaf) == list(here.turns) and kept.path == list(there.turns)
+
+
+async def test_a_conversation_deleted_in_another_window_is_kept_whole_when_it_goes_on(lab: Lab) -> None:
+    begun = await keep(lab, said("Hello", "Hello!", "And?", "So."))
+    await Conversations(Database(lab.paths.database)).delete(begun.id)
+    gone_on = said_next(begun, "Still there?", "Yes.")
+    lab.conversations.keep(gone_on, *gone_on.turns[4:])
+    assert await lab.conversations.get(begun.id) == gone_on
+
+
+async def test_a_first_message_taken_back_leaves_what_another_window_said(lab: Lab) -> None:
+    begun = said("Hello")
+    await keep(lab, begun)
+    other_window = Conversations(Database(lab.paths.database))
+    there = said_next(await other_window.get(begun.id), "asked there", "answered there")
+    other_window.keep(there, *there.turns[1:])
+    await other_window.flush()
+    lab.conversations.remove_turns(begun.without(1), 1)
+    assert [turn.content for turn in (await lab.conversations.get(begun.id)).path] == ["asked there", "answered there"]
+
+
+async def test_turns_that_a_busy_database_refused_are_written_when_it_is_free(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetui.store.database.BUSY_TIMEOUT_S", 0.05)
+    kept = await keep(lab, said("q1", "a1"))
+    other = sqlite3.connect(lab.paths.database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun = said_next(kept, "q2", "")
+    lab.conversations.keep(begun, *begun.turns[2:])
+    for part in ("a", "2"):
+        lab.conversations.append(begun, begun.leaf, part)
+    await lab.conversations.flush()
+    assert lab.conversations.problem is not None and lab.conversations.problem.kind == "busy"
+    other.execute("ROLLBACK")
+    other.close()
+    assert [turn.content for turn in (await lab.conversations.get(kept.id)).path] == ["q1", "a1", "q2", "a2"]
