@@ -1,16 +1,19 @@
-"""What an autotune tries: settings near the defaults, by what each can change for a goal; and which of them go on."""
+"""What an autotune tries: settings near the defaults, by what each can change in a test; and which of them go on."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgetui.core.bench import BenchTest
 from edgetui.core.bench_matrix import told_setting
+from edgetui.core.run_settings import LoadSettings
 from edgetui.core.statistics import median
 from edgetui.core.studies import Candidate
+from edgetui.core.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +25,18 @@ if TYPE_CHECKING:
 DECODED_TOKENS = 32
 """Of a short test: long enough for a mean over tokens, short enough for many candidates."""
 PREFILLED_TOKENS = 256
+LONG_PREFILLED_TOKENS = 1024
+"""Of a test in which each of `UBATCHES` is other work, where the budget has time for it."""
 UBATCHES = (128, 256, 1024)
-"""Beside the usual 512, when a prompt is long enough to fill them."""
+"""Beside the usual 512, as far as a prompt is long enough to fill them."""
 DEFAULTS = "defaults"
 
 
-def test_for(goal: Goal, depth_tokens: int) -> BenchTest:
-    """The short test that stands for a goal."""
+def test_for(goal: Goal, depth_tokens: int, *, is_long: bool = False) -> BenchTest:
+    """The short test that stands for a goal, or the long one of a prefill."""
     if goal == "decode":
         return BenchTest(generated_tokens=DECODED_TOKENS, depth_tokens=depth_tokens)
-    return BenchTest(prompt_tokens=PREFILLED_TOKENS, depth_tokens=depth_tokens)
+    return BenchTest(prompt_tokens=LONG_PREFILLED_TOKENS if is_long else PREFILLED_TOKENS, depth_tokens=depth_tokens)
 
 
 def thread_counts(physical: int, logical: int) -> tuple[int, ...]:
@@ -42,7 +47,7 @@ def thread_counts(physical: int, logical: int) -> tuple[int, ...]:
 
 def candidates(
     start: BenchSettings,
-    goal: Goal,
+    test: BenchTest,
     model_format: ModelFormat,
     *,
     physical: int,
@@ -52,6 +57,7 @@ def candidates(
 ) -> list[Candidate]:
     """The defaults first, then combinations that differ in few settings before those that differ in many.
 
+    Of physical batches that the test's prompt does not fill, which are all the same work, there is one.
     ONNX's runtime takes threads alone, mlx on a processor nothing. Settings that the person has fixed to something
     else than the default are still varied: the start is what a proposal must beat.
     """
@@ -62,10 +68,12 @@ def candidates(
         axes.append(("threads", tuple(count for count in counts if count != given)))
     if model_format == "gguf":
         axes.append(("flash_attention", tuple(value for value in ("on", "off") if value != start.flash_attention)))
-        if goal == "prefill":
+        if test.prompt_tokens:
             sizes = (start.physical_batch_tokens, 512, *UBATCHES)
-            fitting = [size for size in dict.fromkeys(sizes) if size <= start.batch_tokens]
-            axes.append(("physical_batch_tokens", tuple(fitting[1:])))
+            work: dict[int, int] = {}
+            for size in sizes:
+                work.setdefault(min(size, start.batch_tokens, test.prompt_tokens), size)
+            axes.append(("physical_batch_tokens", tuple(work.values())[1:]))
         axes.append(("use_mmap", (not start.use_mmap,)))
         if allow_kv_types:
             axes.append(("kv_cache_type", tuple(value for value in ("f16", "q8_0") if value != start.kv_cache_type)))
@@ -86,6 +94,32 @@ def candidates(
     return found
 
 
+def profile_load(
+    best: BenchSettings, start: BenchSettings, goal: Goal, model_format: ModelFormat, *, default_threads: int
+) -> LoadSettings:
+    """The best settings as a profile loads them: threads for what was measured, and for the rest as before.
+
+    llama.cpp has threads of their own for decode and for prefill; ONNX's runtime has one number for both.
+    """
+    threads, threads_prefill = best.threads, 0
+    if model_format == "gguf" and best.threads != start.threads:
+        if goal == "decode":
+            threads_prefill = start.threads or default_threads
+        else:
+            threads, threads_prefill = start.threads, best.threads
+    return LoadSettings(
+        batch_tokens=best.batch_tokens,
+        physical_batch_tokens=min(best.physical_batch_tokens, best.batch_tokens),
+        threads=threads,
+        threads_prefill=threads_prefill,
+        kv_cache_type=best.kv_cache_type,
+        kv_cache_type_v=best.kv_cache_type_v,
+        flash_attention=best.flash_attention,
+        gpu_layers=best.gpu_layers,
+        use_mmap=best.use_mmap,
+    )
+
+
 def better_half(measured: Sequence[Candidate]) -> list[Candidate]:
     """The faster half by the median of their times, rounded up; those that failed are out."""
     alive = sorted((each for each in measured if each.samples_ns and not each.problem), key=_median_ns)
@@ -99,6 +133,18 @@ def fastest(measured: Sequence[Candidate]) -> Candidate | None:
         return None
     rounds = max(each.rounds for each in alive)
     return min((each for each in alive if each.rounds == rounds), key=_median_ns)
+
+
+def nothing_else(others: Sequence[Candidate], goal: Goal, budget_s: float, wanted_s: float) -> str:
+    """Why none of the candidates beside the defaults has a figure; `wanted_s` is the budget that some of them need."""
+    if not others:
+        return f"The defaults stay for {goal}: this engine has no other settings to try."
+    if failed := next((each for each in others if each.problem), None):
+        return f"The defaults stay for {goal}: {failed.label} could not be measured ({failed.problem})."
+    return (
+        f"The budget of {format_duration(budget_s)} was too short to try any other setting for {goal}: a budget of"
+        f" {format_duration(math.ceil(wanted_s))} would do."
+    )
 
 
 def _median_ns(candidate: Candidate) -> float:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from edgetui.core import tuning
 from edgetui.core.bench import BenchSettings
 from edgetui.core.models import ModelFormat
 from edgetui.core.studies import Candidate, Goal
-from edgetui.core.tuning import DEFAULTS, better_half, candidates, fastest, thread_counts
+from edgetui.core.tuning import DEFAULTS, better_half, candidates, fastest, nothing_else, profile_load, thread_counts
 
 
 def tried(goal: Goal, model_format: ModelFormat = "gguf", *, gpu: bool = False, kv: bool = False) -> list[Candidate]:
     return candidates(
         BenchSettings(),
-        goal,
+        tuning.test_for(goal, 0, is_long=True),
         model_format,
         physical=4,
         logical=8,
@@ -48,6 +49,37 @@ def test_layers_on_a_gpu_are_tried_where_there_is_one() -> None:
 def test_the_physical_batch_matters_to_prefill_alone() -> None:
     assert {each.settings.physical_batch_tokens for each in tried("decode")} == {512}
     assert {each.settings.physical_batch_tokens for each in tried("prefill")} == {512, 128, 256, 1024}
+
+
+def test_a_physical_batch_that_is_the_same_work_is_not_tried() -> None:
+    found = candidates(
+        BenchSettings(),
+        tuning.test_for("prefill", 0),
+        "gguf",
+        physical=1,
+        logical=1,
+        has_accelerator=False,
+        allow_kv_types=False,
+    )
+    # 256 tokens at once are all that a prompt of 256 has, in a batch of 256, of 512 and of 1024.
+    assert {each.settings.physical_batch_tokens for each in found} == {512, 128}
+
+
+@pytest.mark.parametrize(
+    ("goal", "model_format", "threads", "expected"),
+    [
+        ("decode", "gguf", 1, (1, 4)),
+        ("prefill", "gguf", 8, (0, 8)),
+        ("prefill", "gguf", 0, (0, 0)),
+        ("prefill", "onnx", 8, (8, 0)),
+    ],
+)
+def test_threads_that_won_are_for_what_was_measured(
+    goal: Goal, model_format: ModelFormat, threads: int, expected: tuple[int, int]
+) -> None:
+    best = BenchSettings(threads=threads, flash_attention="on")
+    load = profile_load(best, BenchSettings(), goal, model_format, default_threads=4)
+    assert (load.threads, load.threads_prefill) == expected and load.flash_attention == "on"
 
 
 @pytest.mark.parametrize(("model_format", "varied"), [("onnx", {"threads"}), ("mlx", set())])
@@ -85,3 +117,12 @@ def test_the_fastest_is_of_those_that_came_furthest() -> None:
         "b", 3, 4, rounds=2
     )
     assert fastest([candidate("x", 1, problem="no")]) is None
+
+
+def test_why_nothing_else_was_tried_is_told() -> None:
+    untried, failed = candidate("threads 1"), candidate("threads 8", problem="It broke.")
+    assert "too short to try any other setting for decode: a budget of 1m 30s would do" in nothing_else(
+        [untried], "decode", 30, 89.2
+    )
+    assert "threads 8 could not be measured (It broke.)" in nothing_else([untried, failed], "decode", 30, 90)
+    assert "no other settings" in nothing_else([], "prefill", 30, 90)

@@ -13,9 +13,17 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.profiles import Profile
-from edgetui.core.run_settings import LoadSettings, SamplingSettings
+from edgetui.core.run_settings import SamplingSettings
 from edgetui.core.studies import AbSettings, BenchSide, Candidate, TuneResult
-from edgetui.core.tuning import DEFAULTS, better_half, candidates, fastest, test_for
+from edgetui.core.tuning import (
+    DEFAULTS,
+    better_half,
+    candidates,
+    fastest,
+    nothing_else,
+    profile_load,
+    test_for,
+)
 from edgetui.engines import host
 from edgetui.engines.reporting import Outcome
 from edgetui.store.profiles import SavedProfiles
@@ -33,6 +41,8 @@ SEARCH_SHARE = 0.5
 """Of the budget; the A/B has the rest."""
 FIRST_ROUND_SHARE = 0.3
 """Of the budget: candidates that the first round does not reach in this time are not tried."""
+ENOUGH_CANDIDATES = 8
+"""For a look at each setting by itself."""
 UNTIL_PERCENT = 1.0
 """How narrow the A/B's interval gets where the budget allows it."""
 
@@ -57,6 +67,8 @@ class _Tuning:
         self._began = time.perf_counter()
         self._process = MeasuringProcess(request.side.model_format, self._toolchains)
         self._is_accelerated = False
+        self._first_round_s = 0.0
+        """What a first round of some candidates would take, by the time that the defaults took."""
 
     def run(self) -> TuneResult:
         try:
@@ -88,16 +100,17 @@ class _Tuning:
 
     def _search(self) -> list[Candidate]:
         """Every candidate with what was measured of it, the defaults first."""
-        start = self._measure(Candidate(label=DEFAULTS, settings=self._settings.start), 1)
+        start = self._measure_defaults()
         every = candidates(
             self._settings.start,
-            self._settings.goal,
+            self._test,
             self._request.side.model_format,
             physical=host.default_threads(),
             logical=host.usable_threads(),
             has_accelerator=self._is_accelerated,
             allow_kv_types=self._settings.allow_kv_types,
         )
+        self._first_round_s = (time.perf_counter() - self._began) * min(len(every), ENOUGH_CANDIDATES)
         measured = {DEFAULTS: start}
         for candidate in every[1:]:
             measured[candidate.label] = candidate if self._is_over(FIRST_ROUND_SHARE) else self._measure(candidate, 1)
@@ -114,6 +127,25 @@ class _Tuning:
                 break
             alive, repetitions = better_half(reached), repetitions * 2
         return list(measured.values())
+
+    def _measure_defaults(self) -> Candidate:
+        """By the long test of a prefill where the budget has time for it, which takes a first look at the speed."""
+        defaults = Candidate(label=DEFAULTS, settings=self._settings.start)
+        short = self._measure(defaults, 1)
+        long_test = test_for(self._settings.goal, self._settings.depth_tokens, is_long=True)
+        if long_test == self._test or not short.samples_ns:
+            return short
+        # Each candidate computes the test twice: to warm up, and to be measured.
+        each_s = 2 * short.samples_ns[0] / 1e9 * long_test.prompt_tokens / self._test.prompt_tokens
+        if ENOUGH_CANDIDATES * each_s > FIRST_ROUND_SHARE * self._settings.budget_s:
+            return short
+        short_test, self._test = self._test, long_test
+        found = self._measure(defaults, 1)
+        if found.problem:
+            # Such as a model whose context is shorter.
+            self._test = short_test
+            return short
+        return found
 
     def _measure(self, candidate: Candidate, repetitions: int) -> Candidate:
         """The candidate after another round."""
@@ -152,15 +184,12 @@ class _Tuning:
         ratio = final.ratio if final is not None else None
         gain = f"{ratio.ratio:.3f}x the defaults ({ratio.low:.3f} to {ratio.high:.3f})" if ratio else ""
         now = time.time()
-        load = LoadSettings(
-            batch_tokens=settings.batch_tokens,
-            physical_batch_tokens=min(settings.physical_batch_tokens, settings.batch_tokens),
-            threads=settings.threads,
-            kv_cache_type=settings.kv_cache_type,
-            kv_cache_type_v=settings.kv_cache_type_v,
-            flash_attention=settings.flash_attention,
-            gpu_layers=settings.gpu_layers,
-            use_mmap=settings.use_mmap,
+        load = profile_load(
+            settings,
+            self._settings.start,
+            self._settings.goal,
+            self._request.side.model_format,
+            default_threads=host.default_threads(),
         )
         profile = Profile(
             name=name,
@@ -194,7 +223,7 @@ class _Tuning:
                 f" fastest for {goal}, with nothing to compare it with."
             )
         if tried < 2:
-            return f"Nothing but the defaults could be tried for {goal}: give it a longer budget."
+            return nothing_else(measured[1:], goal, self._settings.budget_s, self._first_round_s / FIRST_ROUND_SHARE)
         if final is None or chosen is None:
             return f"The defaults are best for {goal}: none of {tried - 1} other settings was faster."
         told = (
