@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgetui.core.bench_identity import belong
 from edgetui.core.bench_noise import noise_of
-from edgetui.core.statistics import Ratio, ratio_of_means
+from edgetui.core.statistics import Ratio, ratio_to_means
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MOST_BEFORE = 5
 """Quiet rows before the newest that it is held against: older ones may be of another system altogether."""
+LEAST_BEFORE = 3
+"""Quiet rows before the newest below which nothing is said: fewer hardly tell how far rows differ when nothing changed.
+"""
 Verdict = Literal["slower", "faster", "same", "noisy", "unknown"]
 
 
@@ -26,7 +29,7 @@ class Regression(NamedTuple):
     before: tuple[BenchRecord, ...]
     """Those it was held against, oldest first."""
     ratio: Ratio | None
-    """Rate of the newest over that of those before it."""
+    """Rate of the newest over the mean of those before it; None where nothing is said."""
     verdict: Verdict
     sentence: str
 
@@ -65,9 +68,10 @@ def trend_of(record: BenchRecord, records: Sequence[BenchRecord]) -> list[BenchR
 def judge(trend: Sequence[BenchRecord]) -> Regression | None:
     """The newest row (the last) against the quiet ones before it; None for a trend of one row.
 
-    Slower means both: the 95 % interval of the ratio to all repetitions before lies below 1, and the newest row is
-    below every single row before it. Rows differ among themselves by more than their repetitions do, and the interval
-    alone, which knows only repetitions, would raise the alarm too often. Of a noisy newest row nothing is said.
+    This is the rule: slower (or faster) is a row that lies outside the range in which, by the means of `LEAST_BEFORE`
+    to `MOST_BEFORE` quiet rows before it, a further row lies in 95 of 100 cases (`ratio_to_means`). Rows differ among
+    themselves by more than their repetitions do, so the rows' means are what counts, not the pool of their repetitions.
+    Of a noisy newest row, and after fewer rows, nothing is said.
     """
     if len(trend) < 2:
         return None
@@ -80,17 +84,17 @@ def judge(trend: Sequence[BenchRecord]) -> Regression | None:
     if not before:
         told = f"{name}: nothing is said of a change, since all rows before were measured on a noisy machine."
         return Regression(newest, (), None, "noisy", told)
-    samples = [tps for record in before for tps in record.row.samples_tps]
-    ratio = ratio_of_means(newest.row.samples_tps, samples)
-    if ratio is None:
-        told = f"{name}: nothing is said of a change, since an interval needs two repetitions or more on both sides."
+    if len(before) < LEAST_BEFORE:
+        told = (
+            f"{name}: nothing is said of a change before {LEAST_BEFORE} quiet rows tell how far rows differ anyway:"
+            f" there {'is 1' if len(before) == 1 else f'are {len(before)}'} before the newest."
+        )
         return Regression(newest, before, None, "unknown", told)
-    rates = [record.row.mean_tps for record in before]
-    verdict: Verdict = "same"
-    if ratio.is_shown and newest.row.mean_tps < min(rates):
-        verdict = "slower"
-    elif ratio.is_shown and newest.row.mean_tps > max(rates):
-        verdict = "faster"
+    ratio = ratio_to_means(newest.row.samples_tps, [record.row.mean_tps for record in before])
+    if ratio is None:
+        told = f"{name}: nothing is said of a change, since the newest row has fewer than two samples."
+        return Regression(newest, before, None, "unknown", told)
+    verdict: Verdict = "same" if not ratio.is_shown else "slower" if ratio.ratio < 1 else "faster"
     return Regression(newest, before, ratio, verdict, f"{name}: {_told(verdict, newest, before, ratio)}")
 
 
@@ -113,9 +117,12 @@ def regressions(records: Sequence[BenchRecord]) -> dict[int, Regression]:
 
 
 def _told(verdict: Verdict, newest: BenchRecord, before: Sequence[BenchRecord], ratio: Ratio) -> str:
-    count = "the row" if len(before) == 1 else f"each of the {len(before)} rows"
+    count = f"the {len(before)} rows"
     since = time.strftime("%Y-%m-%d", time.localtime(before[0].row.measured_at))
-    figures = f"{newest.row.mean_tps:.2f} tok/s, {ratio.ratio:.3f}x (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
+    figures = (
+        f"{newest.row.mean_tps:.2f} tok/s, {ratio.ratio:.3f}x their mean"
+        f" (95 % interval {ratio.low:.3f} to {ratio.high:.3f})"
+    )
     versions = list(dict.fromkeys(record.row.engine_version for record in (*before, newest)))
     changed = f" The engine went from {versions[0]} to {versions[-1]}." if len(versions) > 1 else ""
     if verdict == "same":

@@ -19,7 +19,7 @@ RECORDED = Path(__file__).parent.parent / "recorded" / "llama_bench"
 
 @pytest.fixture
 def rows(lab: Lab) -> None:
-    for number, samples in enumerate(([1000, 1002, 998], [1001, 1003, 999], [1250, 1252, 1248])):
+    for number, samples in enumerate(([1000, 1002, 998], [1002, 1004, 1000], [1004, 1006, 1002], [1250, 1252, 1248])):
         row = msgspec.structs.replace(record("m", samples).row, measured_at=1_790_000_000.0 + number)
         History(lab.database).add(row, Machine(cpu="c"), None)
 
@@ -27,12 +27,12 @@ def rows(lab: Lab) -> None:
 @pytest.mark.usefixtures("rows")
 async def test_rows_are_listed_shown_compared_and_followed() -> None:
     status, out, err = await edgetui("history", "list", "test:tg", "--sort", "-rate")
-    assert status == 0 and [line.split()[0] for line in out.splitlines()] == ["row", "1", "2", "3v"]
-    assert "slower than each of the 2 rows" in err
-    status, out, _ = await edgetui("history", "compare", "1", "3")
-    assert status == 0 and "Row 3 against row 1" in out and "1.25x" in out and "95 % interval" in out
+    assert status == 0 and [line.split()[0] for line in out.splitlines()] == ["row", "1", "2", "3", "4v"]
+    assert "slower than the 3 rows" in err
+    status, out, _ = await edgetui("history", "compare", "1", "4")
+    assert status == 0 and "Row 4 against row 1" in out and "1.25x" in out and "95 % interval" in out
     status, out, _ = await edgetui("history", "trend", "2")
-    assert status == 0 and "m tg100, tok/s" in out and "slower than each of the 2 rows" in out
+    assert status == 0 and "m tg100, tok/s" in out and "slower than the 3 rows" in out
     status, out, _ = await edgetui("history", "show", "3")
     assert status == 0 and "settings" in out and "edgetui bench" in out and "llama-bench" in out
     status, _, err = await edgetui("history", "show", "9")
@@ -46,7 +46,7 @@ async def test_rows_come_in_and_go_out_in_llama_bench_s_forms(tmp_path: Path) ->
     status, out, _ = await edgetui("history", "export", "source:llama-bench", "--form", "sql")
     assert status == 0 and out.split() == (RECORDED / "llama-bench.sql").read_text().split()
     status, out, _ = await edgetui("history", "export", "--out", str(tmp_path / "rows.json"))
-    assert status == 0 and len(json.loads((tmp_path / "rows.json").read_text())) == 6
+    assert status == 0 and len(json.loads((tmp_path / "rows.json").read_text())) == 7
     status, out, _ = await edgetui("history", "report", "source:edgetui", "-o", str(tmp_path / "r.html"))
     assert status == 0 and "</html>" in (tmp_path / "r.html").read_text()
     status, _, err = await edgetui("history", "report", "-o", str(tmp_path / "r.html"))

@@ -26,7 +26,8 @@ def made() -> Report:
         machine=Machine(),
         result=soak_result(Knee(at_s=60.0, before_tps=50.0, after_tps=40.0)),
     )
-    slower = list(regressions(records).values())
+    earlier = [row(0, [1000, 1002, 998]), row(0, [1002, 1003, 999])]
+    slower = list(regressions([*earlier, *records]).values())
     return report(records, [study], slower, ("anna", "annas-laptop"), 1_790_000_000.0)
 
 
@@ -54,7 +55,7 @@ class Tags(HTMLParser):
 
 def test_figures_warnings_comparisons_charts_and_commands_are_in_it() -> None:
     text = as_markdown(made())
-    assert "slower than the row since" in text
+    assert "slower than the 3 rows since" in text
     assert "Row 3 is noisy: other programs took 50% of the processors" in text
     assert "Compared: tg100" in text and "Row 2 against row 1" in text and "1.25x" in text
     assert "It fell." in text and "knee" in text and "temperature, C" in text

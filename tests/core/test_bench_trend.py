@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 import pytest
 
@@ -22,25 +24,51 @@ def history(*samples: list[int]) -> list[BenchRecord]:
     return [row(number, each) for number, each in enumerate(samples, start=1)]
 
 
+QUIET = ([1000, 1002, 998], [1005, 1001, 999], [1001, 1003, 999])
+
+
 def test_a_slower_newest_row_is_flagged_with_its_figures() -> None:
-    records = [*history([1000, 1002, 998], [1005, 1001, 999]), row(3, [1250, 1252, 1248], engine_version="1")]
+    records = [*history(*QUIET), row(4, [1250, 1252, 1248], engine_version="1")]
     judged = judge(records)
     assert judged is not None and judged.verdict == "slower" and judged.ratio is not None
     assert judged.ratio.ratio == pytest.approx(0.80, abs=0.005)
-    assert "slower than each of the 2 rows" in judged.sentence and "0.80" in judged.sentence
+    assert "slower than the 3 rows" in judged.sentence and "0.80" in judged.sentence
     assert "The engine went from 0 to 1." in judged.sentence
-    assert list(regressions(list(reversed(records)))) == [3]
+    assert list(regressions(list(reversed(records)))) == [4]
+    faster = judge([*history(*QUIET), row(4, [800, 801, 799])])
+    assert faster is not None and faster.verdict == "faster"
 
 
 def test_the_same_rate_is_no_regression() -> None:
-    judged = judge(history([1000, 1002, 998], [1005, 1001, 999], [1001, 1003, 999]))
+    judged = judge(history(*QUIET, [1002, 1004, 998]))
     assert judged is not None and judged.verdict == "same" and "no change is shown" in judged.sentence
 
 
-def test_a_row_within_those_before_it_is_no_regression_though_its_repetitions_agree() -> None:
-    # Against the pool of all repetitions the interval would leave out 1.
-    judged = judge(history([1000, 1000, 1000, 1000], [1200, 1200, 1200, 1200], [1190, 1190, 1190, 1190]))
+def test_a_row_as_far_off_as_rows_are_from_another_is_no_regression_though_its_repetitions_agree() -> None:
+    # Against the pool of all repetitions the interval would leave out 1, and the row is below each before it.
+    judged = judge(history([1000, 1000, 1001], [1020, 1020, 1021], [1010, 1010, 1011], [1025, 1025, 1026]))
     assert judged is not None and judged.verdict == "same"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_nothing_is_said_before_three_rows_tell_how_far_rows_differ(count: int) -> None:
+    records = [*history(*QUIET[:count]), row(9, [2000, 2002, 1998])]
+    judged = judge(records)
+    assert judged is not None and judged.verdict == "unknown" and "3 quiet rows" in judged.sentence
+    assert regressions(records) == {}
+
+
+@pytest.mark.parametrize("before", [3, 5])
+def test_rows_that_differ_from_run_to_run_seldom_raise_the_alarm(before: int) -> None:
+    draw = random.Random(before)
+
+    def runs(count: int) -> list[list[int]]:
+        centres = [draw.gauss(100_000, 1000) for _ in range(count)]
+        return [[round(draw.gauss(centre, 300)) for _ in range(5)] for centre in centres]
+
+    verdicts = [judge(history(*runs(before + 1))) for _ in range(400)]
+    shown = [judged.verdict for judged in verdicts if judged is not None]
+    assert len(shown) == 400 and shown.count("slower") <= 16 and shown.count("faster") <= 16
 
 
 def test_nothing_is_said_of_a_noisy_newest_row() -> None:
@@ -52,15 +80,15 @@ def test_nothing_is_said_of_a_noisy_newest_row() -> None:
 
 
 def test_noisy_rows_are_no_yardstick() -> None:
-    records = [row(1, [1000, 1002, 998]), row(2, [3000, 3002, 2998], conditions=NOISY), row(3, [1250, 1252, 1248])]
+    records = [*history(*QUIET), row(4, [3000, 3002, 2998], conditions=NOISY), row(5, [1250, 1252, 1248])]
     judged = judge(records)
-    assert judged is not None and judged.verdict == "slower" and len(judged.before) == 1
+    assert judged is not None and judged.verdict == "slower" and len(judged.before) == 3
     only_noisy = judge([row(1, [1000, 1001], conditions=NOISY), row(2, [2000, 2001])])
     assert only_noisy is not None and only_noisy.verdict == "noisy"
 
 
 def test_rows_without_samples_say_nothing() -> None:
-    records = [row(1, [], stated_tps=100.0), row(2, [], stated_tps=50.0)]
+    records = [row(number, [], stated_tps=rate) for number, rate in enumerate((100.0, 101.0, 99.0, 50.0))]
     judged = judge(records)
     assert judged is not None and judged.verdict == "unknown" and regressions(records) == {}
     assert judge(records[:1]) is None

@@ -16,6 +16,7 @@ from edgetui.core.statistics import (
     outliers,
     percentile,
     ratio_of_means,
+    ratio_to_means,
     standard_deviation,
     student_t,
     wilson_interval,
@@ -106,6 +107,18 @@ def test_samples_without_any_spread_give_an_exact_ratio() -> None:
 @pytest.mark.parametrize(("a", "b"), [([1.0], [1.0, 2.0]), ([1.0, 2.0], []), ([0.0, 1.0], [1.0, 2.0])])
 def test_too_little_to_compare_gives_nothing(a: list[float], b: list[float]) -> None:
     assert ratio_of_means(a, b) is None
+
+
+def test_a_further_mean_is_held_against_the_prediction_interval_of_those_before() -> None:
+    means = [100.0, 102.0, 98.0]
+    ratio = ratio_to_means([90.0, 90.0], means)
+    assert ratio is not None and ratio.ratio == pytest.approx(0.9)
+    # t(2) * sd * sqrt(1 + 1/3) over the mean; equal values add nothing.
+    assert math.log(ratio.high / ratio.ratio) == pytest.approx(4.30265 * 0.02 * math.sqrt(4 / 3), rel=1e-4)
+    wider = ratio_to_means([88.0, 92.0], means)
+    assert wider is not None and wider.high > ratio.high and wider.low < ratio.low
+    assert ratio_to_means([90.0], means) is None and ratio_to_means([90.0, 91.0], [100.0]) is None
+    assert ratio_to_means([90.0, 0.0], means) is None
 
 
 def test_wilsons_interval_is_that_of_the_tables() -> None:

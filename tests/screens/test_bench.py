@@ -165,29 +165,31 @@ def keep_row(lab: Lab, samples_ms: list[int], **changes: object) -> None:
 
 
 async def test_noisy_and_slower_rows_carry_a_mark_and_details_say_why(lab: Lab) -> None:
-    keep_row(lab, [1000, 1002, 998], measured_at=1.0)
+    for number in range(3):
+        keep_row(lab, [1000, 1002 + number, 998], measured_at=1.0)
     keep_row(lab, [1250, 1252, 1248], measured_at=2.0)
     keep_row(lab, [900, 905], measured_at=3.0, threads=2, conditions=Conditions(others_share=0.5))
     app = EdgetuiApp(lab, mode="bench")
     async with app.run_test(size=(80, 24)) as pilot:
-        await shown(pilot, lambda: [row[0].strip() for row in rows(app)] == ["!", "v", ""])
+        await shown(pilot, lambda: [row[0].strip() for row in rows(app)] == ["!", "v", "", "", ""])
         await pilot.press("d")
         facts = app.screen.query_one(FactsPanel)
         await shown(pilot, lambda: "other programs took 50%" in facts.text)
         assert "2 threads" in facts.text and "samples" in facts.text
         await pilot.press("down")
-        await shown(pilot, lambda: "slower than the row" in " ".join(facts.text.split()))
+        await shown(pilot, lambda: "slower than the 3 rows" in " ".join(facts.text.split()))
 
 
 async def test_a_trend_goes_over_dates_then_over_versions(lab: Lab) -> None:
-    keep_row(lab, [1000, 1002, 998], measured_at=1_790_000_000.0, engine_version="1.0")
+    for number in range(3):
+        keep_row(lab, [1000, 1002 + number, 998], measured_at=1_790_000_000.0, engine_version="1.0")
     keep_row(lab, [1250, 1252, 1248], measured_at=1_790_100_000.0, engine_version="1.1")
     app = EdgetuiApp(lab, mode="bench")
     async with app.run_test(size=(80, 24)) as pilot:
-        await shown(pilot, lambda: len(rows(app)) == 2)
+        await shown(pilot, lambda: len(rows(app)) == 4)
         panel = app.screen.query_one(ChartPanel)
         await pilot.press("t")
-        await shown(pilot, lambda: "slower than the row" in panel.text and " date" in panel.text)
+        await shown(pilot, lambda: "slower than the 3 rows" in panel.text and " date" in panel.text)
         await pilot.press("t")
         await shown(pilot, lambda: "version of llama.cpp" in panel.text and "1.1" in panel.text)
         await pilot.press("t")

@@ -102,14 +102,14 @@ async def test_an_export_never_writes_over_a_file(lab: Lab, tmp_path: Path) -> N
 
 
 async def test_trends_and_regressions_come_out_of_the_database(lab: Lab) -> None:
-    for number, samples in enumerate(([1000, 1002, 998], [1001, 1003, 999], [1250, 1252, 1248])):
+    for number, samples in enumerate(([1000, 1002, 998], [1001, 1003, 999], [1002, 1000, 1004], [1250, 1252, 1248])):
         keep(lab, "m", samples, measured_at=float(number))
     keep(lab, "m", [1000, 1001], threads=2)
     found = await lab.bench_history.regressions()
     (number,) = found
     trend = await lab.bench_history.trend(number)
-    assert [each.row.measured_at for each in trend] == [0.0, 1.0, 2.0]
-    assert "slower than each of the 2 rows" in found[number].sentence
+    assert [each.row.measured_at for each in trend] == [0.0, 1.0, 2.0, 3.0]
+    assert "slower than the 3 rows" in found[number].sentence
     with pytest.raises(EdgetuiError, match="There is no row 99"):
         await lab.bench_history.trend(99)
 
