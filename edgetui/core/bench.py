@@ -324,14 +324,24 @@ class Comparison(msgspec.Struct, frozen=True):
         return told if rows[0].model_name != rows[1].model_name else f"{rows[0].model_name}: {told}"
 
 
+_NOT_TOLD = "not told"
+
+
 def labels(records: Sequence[BenchRecord]) -> list[str]:
     """What tells these rows apart: the models' names, with whatever else differs in brackets.
 
-    Rows of one model are named by what differs in their settings, or by their times when nothing does.
+    Rows of one model are named by what differs in the settings that they state, or by their times when nothing does.
     """
     names = [record.row.model_name for record in records]
-    columns = [column for column in zip(*map(_traits, records), strict=True) if len(set(column)) > 1]
-    traits = [", ".join(values) for values in zip(*columns, strict=True)] or [""] * len(records)
+    columns = [
+        column
+        for column in zip(*map(_traits, records), strict=True)
+        if len({trait for trait in column if not trait.endswith(_NOT_TOLD)}) > 1
+    ]
+    columns += _other_traits(records)
+    if len(set(names)) < len(names) and len({record.row.model_quant_type for record in records}) > 1:
+        columns.append(tuple(record.row.model_quant_type or "type not told" for record in records))
+    traits = [", ".join(filter(None, values)) for values in zip(*columns, strict=True)] or [""] * len(records)
     if len(set(names)) == len(names):
         return [f"{name} ({trait})" if trait else name for name, trait in zip(names, traits, strict=True)]
     if len(set(names)) > 1:
@@ -344,12 +354,28 @@ def labels(records: Sequence[BenchRecord]) -> list[str]:
 
 def _traits(record: BenchRecord) -> tuple[str, ...]:
     row, machine = record.row, record.machine
+    layers = {None: _NOT_TOLD, -1: "all"}.get(row.gpu_layers, str(row.gpu_layers))
+    type_v = row.kv_cache_type_v or row.kv_cache_type
     return (
         f"{row.threads} thread{'' if row.threads == 1 else 's'}",
-        f"KV {row.kv_cache_type}",
+        f"KV {row.kv_cache_type}" + ("" if type_v == row.kv_cache_type else f"/{type_v}"),
         f"batch {row.batch_tokens}",
+        f"ubatch {row.physical_batch_tokens or _NOT_TOLD}",
+        f"flash attention {row.flash_attention or _NOT_TOLD}",
+        f"GPU layers {layers}",
+        {None: f"mmap {_NOT_TOLD}", True: "mmap", False: "no mmap"}[row.use_mmap],
         f"{row.engine} {row.engine_version}",
-        row.backend or "backend not told",
+        row.backend or f"backend {_NOT_TOLD}",
         f"by {row.source or 'edgetui'}",
         machine.cpu or machine.architecture or "another machine",
     )
+
+
+def _other_traits(records: Sequence[BenchRecord]) -> list[tuple[str, ...]]:
+    """Of the columns of another program those in which rows that state them differ."""
+    told = [record.row.other_settings for record in records]
+    return [
+        tuple(f"{name} {each[name]}" if name in each else "" for each in told)
+        for name in dict.fromkeys(name for each in told for name in each)
+        if len({each[name] for each in told if name in each}) > 1
+    ]

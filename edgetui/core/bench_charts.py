@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from edgetui.core.bench import labels
+from edgetui.core.bench_identity import set_up
 from edgetui.core.bench_noise import noise_of
 from edgetui.core.charts import Bar, BarChart, LineChart, Series
 from edgetui.core.statistics import mean
@@ -60,14 +61,31 @@ def trend(records: Sequence[BenchRecord], over: Over = "date") -> LineChart:
 def curve(record: BenchRecord, records: Sequence[BenchRecord]) -> LineChart | None:
     """The curve that a row is a point of: TTFT over the prompt's length, else rate over depth, else over threads.
 
-    None where there are fewer than two points. Of several rows at one place the newest counts (they come newest first).
+    All its rows share every other setting. None where there are fewer than two points. Of several rows at one place the
+    newest counts (they come newest first).
     """
+    found = _keyed_curve(record, records)
+    return None if found is None else found[1]
+
+
+def curves(records: Sequence[BenchRecord]) -> list[tuple[BenchRecord, LineChart]]:
+    """Each curve of these rows once, with the first row on it."""
+    drawn: dict[tuple[object, ...], tuple[BenchRecord, LineChart]] = {}
+    for record in records:
+        if (found := _keyed_curve(record, records)) is not None:
+            drawn.setdefault(found[0], (record, found[1]))
+    return list(drawn.values())
+
+
+def _keyed_curve(record: BenchRecord, records: Sequence[BenchRecord]) -> tuple[tuple[object, ...], LineChart] | None:
+    """A row's curve, with what all its rows share and no others."""
     if record.row.test == "pp":
         found = _curve(record, records, lambda other: other.row.tokens, _but_tokens)
         if found is not None:
             points = tuple((x, 1000 * mean([ns / 1e9 for ns in each.row.samples_ns])) for x, each in found)
             title = f"{record.row.model_name}: time to the first token"
-            return LineChart(title, "prompt tokens", "ms", (Series("prefill", points),), x_is_log=True)
+            chart = LineChart(title, "prompt tokens", "ms", (Series("prefill", points),), x_is_log=True)
+            return (chart.x_label, *_but_tokens(record)), chart
     for x_label, x_of, key in (
         ("depth, tokens in the KV cache", lambda other: other.row.depth_tokens, _but_depth),
         ("threads", lambda other: other.row.threads, _but_threads),
@@ -76,7 +94,8 @@ def curve(record: BenchRecord, records: Sequence[BenchRecord]) -> LineChart | No
         if found is not None:
             points = tuple((x, each.row.mean_tps) for x, each in found)
             name = f"{record.row.test}{record.row.tokens}"
-            return LineChart(f"{record.row.model_name} {name}", x_label, "tok/s", (Series(name, points),))
+            chart = LineChart(f"{record.row.model_name} {name}", x_label, "tok/s", (Series(name, points),))
+            return (x_label, *key(record)), chart
     return None
 
 
@@ -132,7 +151,4 @@ def _but_threads(record: BenchRecord) -> tuple[object, ...]:
 
 def _shared(record: BenchRecord) -> tuple[object, ...]:
     row = record.row
-    return (
-        *(row.model_name, row.engine, row.backend, row.source, row.kv_cache_type, row.batch_tokens),
-        record.machine.cpu,
-    )
+    return (row.model_name, row.model_quant_type, row.engine, row.source, set_up(row), record.machine.cpu)

@@ -146,12 +146,9 @@ def _comparisons(records: Sequence[BenchRecord]) -> list[Part]:
             for other in ordered[1:]
         ]
         parts.append(Part(f"Compared: {name}", tuple(told), (bench_charts.compared(ordered),)))
-    drawn: set[str] = set()
-    for record in records:
-        chart = bench_charts.curve(record, records)
-        if chart is not None and chart.title + chart.x_label not in drawn:
-            drawn.add(chart.title + chart.x_label)
-            parts.append(Part(f"Curve: {chart.title}", (), (chart,)))
+    for record, chart in bench_charts.curves(records):
+        shared = f"With the settings of row {record.record_id}, but for {chart.x_label}: {settings_text(record.row)}."
+        parts.append(Part(f"Curve: {chart.title}", (shared,), (chart,)))
     return parts
 
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from edgetui.core import chart_text
-from edgetui.core.bench_charts import curve, soak
+from edgetui.core.bench_charts import curve, curves, soak
 from edgetui.core.chart_svg import as_svg
 from edgetui.core.chart_text import chart_lines
 from edgetui.core.charts import Axis, Bar, BarChart, Chart, LineChart, Series
@@ -99,3 +99,25 @@ def test_curves_come_out_of_the_history() -> None:
     found = curve(threads[0], threads)
     assert found is not None and found.x_label == "threads" and len(found.series[0].points) == 2
     assert curve(threads[0], threads[:1]) is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flash_attention": "off"},
+        {"kv_cache_type_v": "q8_0"},
+        {"physical_batch_tokens": 128},
+        {"gpu_layers": 0},
+        {"use_mmap": False},
+        {"model_quant_type": "Q8_0"},
+        {"other_columns": (("no_kv_offload", "1"),)},
+    ],
+)
+def test_no_curve_has_rows_of_two_settings(changes: dict[str, object]) -> None:
+    base = {"flash_attention": "on", "physical_batch_tokens": 512, "gpu_layers": -1, "use_mmap": True}
+    mine = [row(threads, [100 // threads], threads=threads, **base) for threads in (1, 2)]
+    other = [row(2 + threads, [300 // threads], threads=threads, **{**base, **changes}) for threads in (1, 2)]
+    records = [other[1], mine[0], other[0], mine[1]]
+    found = curve(mine[0], records)
+    assert found is not None and found.series[0].points == ((1.0, 1000.0), (2.0, 2000.0))
+    assert [each.record_id for each, _ in curves(records)] == [4, 1]

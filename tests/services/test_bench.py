@@ -108,6 +108,30 @@ def test_rows_of_one_model_are_told_apart_by_what_differs() -> None:
     assert labels([two, one]) == ["2 threads", "1 thread"]
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "said"),
+    [
+        (
+            {"flash_attention": "on"},
+            {"flash_attention": "off"},
+            "flash attention on is faster than flash attention off",
+        ),
+        ({"kv_cache_type_v": "q8_0"}, {}, "KV f16/q8_0 is faster than KV f16 by"),
+        ({"physical_batch_tokens": 512}, {"physical_batch_tokens": 128}, "ubatch 512 is faster than ubatch 128"),
+        ({"gpu_layers": -1}, {"gpu_layers": 4}, "GPU layers all is faster than GPU layers 4"),
+        ({"use_mmap": True}, {"use_mmap": False}, "mmap is faster than no mmap"),
+        ({"model_quant_type": "Q4_0"}, {"model_quant_type": "Q8_0"}, "Q4_0 is faster than Q8_0"),
+        ({"other_columns": (("n_cpu_moe", "0"),)}, {"other_columns": (("n_cpu_moe", "9"),)}, "n_cpu_moe 0 is faster"),
+        ({"threads": 2, "use_mmap": True}, {}, "2 threads is faster than 1 thread by"),
+    ],
+)
+def test_every_setting_tells_rows_apart(one: dict[str, object], other: dict[str, object], said: str) -> None:
+    fast, slow = record("a", [500, 505, 495]), record("a", [1000, 1010, 990])
+    fast = msgspec.structs.replace(fast, row=msgspec.structs.replace(fast.row, **one))
+    slow = msgspec.structs.replace(slow, row=msgspec.structs.replace(slow.row, **other))
+    assert compare(fast, slow).sentence.startswith(f"a: {said}")
+
+
 def test_rows_of_one_model_with_the_same_settings_are_told_apart_by_time() -> None:
     first, second = record("a", [500, 505]), record("a", [500, 505])
     second = msgspec.structs.replace(second, row=msgspec.structs.replace(second.row, measured_at=3600.0))
