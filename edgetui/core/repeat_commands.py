@@ -11,7 +11,7 @@ import msgspec
 
 from edgetui.core.models import ModelFormat
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
-from edgetui.core.servers import ServerEndpoint
+from edgetui.core.servers import ServerEndpoint, address_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,7 +144,7 @@ def run_commands(facts: RunFacts) -> tuple[RepeatCommand, ...]:
         from edgetui.core.repeat_mlx import mlx_python, mlx_run
 
         found += [mlx_run(facts), mlx_python(facts)]
-    elif facts.endpoint is not None:
+    elif facts.endpoint is not None and address_parts(facts.endpoint.url) is not None:
         from edgetui.core.repeat_server import server_curl, server_python
 
         found += [server_curl(facts), server_python(facts)]
@@ -181,13 +181,12 @@ def as_text(commands: Sequence[RepeatCommand]) -> str:
 
 
 def _without_login(endpoint: ServerEndpoint | None) -> ServerEndpoint | None:
-    """What is kept and exported holds no password."""
-    from urllib.parse import urlsplit, urlunsplit
+    """What is kept and exported holds no password, not even out of an address that is none."""
+    import re
 
-    if endpoint is None or "@" not in (parts := urlsplit(endpoint.url)).netloc:
-        return endpoint
-    host = parts.netloc.rpartition("@")[2]
-    return msgspec.structs.replace(endpoint, url=urlunsplit(parts._replace(netloc=f"***@{host}")))
+    if endpoint is None:
+        return None
+    return msgspec.structs.replace(endpoint, url=re.sub("(?s)(?<=://).*@", "***@", endpoint.url, count=1))
 
 
 def _absolute(path: Path) -> str:

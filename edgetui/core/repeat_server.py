@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from edgetui.core.repeat_commands import RepeatCommand
 from edgetui.core.repeat_python import literal, program
+from edgetui.core.run_settings import SamplingSettings
 from edgetui.core.shell_words import fits_argument, piped, shell_command, shell_word
 
 if TYPE_CHECKING:
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from edgetui.core.servers import ServerEndpoint
 
 _KEYRING = "A key that edgetui reads from the keyring is not part of it: add an Authorization header with yours."
+
+_NOT_EVERYWHERE = (
+    (("top_k",), "top_k", "top-k"),
+    (("min_p",), "min_p", "min-p"),
+    (("repeat_penalty", "repetition_penalty"), "repeat_penalty", "repeat penalty"),
+    (("repeat_last_n",), "repeat_last_tokens", "repeat-last"),
+    (("ignore_eos",), "ignore_eos", "ignore-eos"),
+)
+"""Settings beyond OpenAI's protocol: the words of a request, the field, its name for a person."""
 
 
 def server_curl(facts: RunFacts) -> RepeatCommand:
@@ -30,7 +40,7 @@ def server_curl(facts: RunFacts) -> RepeatCommand:
         command += f' -H "Authorization: Bearer ${endpoint.key_variable}"'
     body = _body_text(facts)
     command = f"{command} -d {shell_word(body)}" if fits_argument(body) else piped(body, f"{command} -d @-")
-    return RepeatCommand(tool="curl", text=command, note=_notes(endpoint))
+    return RepeatCommand(tool="curl", text=command, note=_notes(facts))
 
 
 def server_python(facts: RunFacts) -> RepeatCommand:
@@ -56,7 +66,7 @@ def server_python(facts: RunFacts) -> RepeatCommand:
     ]
     text = '["text"]' if facts.prompt is not None else '["message"]["content"]'
     lines.append(f'print(answer["choices"][0]{text})')
-    return program("Python (urllib)", lines, _notes(endpoint))
+    return program("Python (urllib)", lines, _notes(facts))
 
 
 def _endpoint(facts: RunFacts) -> ServerEndpoint:
@@ -132,10 +142,22 @@ def _body_text(facts: RunFacts) -> str:
     return json.dumps(_body(facts), ensure_ascii=False)
 
 
-def _notes(endpoint: ServerEndpoint) -> str:
-    notes = []
+def _left_out(facts: RunFacts) -> str:
+    """What is set of the run and not part of the request, in words; empty for nothing."""
+    body, usual = _body(facts), SamplingSettings()
+    return ", ".join(
+        f"{words} {value if value is not True else 'on'}"
+        for names, setting, words in _NOT_EVERYWHERE
+        if (value := getattr(facts.sampling, setting)) != getattr(usual, setting) and body.keys().isdisjoint(names)
+    )
+
+
+def _notes(facts: RunFacts) -> str:
+    endpoint, notes = _endpoint(facts), []
     if "@" in urlsplit(endpoint.url).netloc:
         notes.append("The login in the server's address is left out.")
+    if left_out := _left_out(facts):
+        notes.append(f"It leaves out {left_out}, which OpenAI's protocol does not have: add what this server takes.")
     if not endpoint.model:
         notes.append("The server chooses the model; where it wants a name, add it as model.")
     if endpoint.key_variable:

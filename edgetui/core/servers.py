@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
+
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.plain_text import plain_line
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
 
 
 class ServerEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -17,7 +23,35 @@ class ServerEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Base address, with or without the `/v1` at its end."""
     model: Annotated[str, Meta(max_length=500)] = ""
     """As the server calls it; empty takes the first that it lists."""
-    key_variable: Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$|^$")] = ""
+    key_variable: Annotated[str, Meta(pattern=r"\A(?:[A-Za-z_][A-Za-z0-9_]*)?\Z")] = ""
     """Environment variable that holds the key; empty looks into the keyring, and does without where it has none."""
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60
     """Longest silence that is waited for."""
+
+
+def address_parts(url: str) -> SplitResult | None:
+    """The parts of an address; None where it is none."""
+    from urllib.parse import urlsplit
+
+    try:
+        split = urlsplit(url)
+        _ = split.port
+    except ValueError:
+        return None
+    is_plain = url.isascii() and url.isprintable() and " " not in url
+    return split if is_plain and split.hostname else None
+
+
+def checked_address(endpoint: ServerEndpoint) -> SplitResult:
+    """The parts of its address, whose password, if it has one, is not repeated; raises `EdgetuiError`."""
+    split = address_parts(endpoint.url)
+    name = plain_line(endpoint.name)
+    if split is None:
+        raise EdgetuiError("bad_request", f"The address of {name} cannot be used: write http://HOST:PORT.")
+    if any(mark in endpoint.url for mark in "@?#"):
+        raise EdgetuiError(
+            "bad_request",
+            f"The address of {name} holds more than an address: leave out names, passwords and everything from ? on; a"
+            " key goes into an environment variable (--key-variable) or the keyring.",
+        )
+    return split

@@ -13,7 +13,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import ModelEntry
 from edgetui.core.plain_text import plain_line
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
-from edgetui.core.servers import ServerEndpoint
+from edgetui.core.servers import ServerEndpoint, checked_address
 from edgetui.store.server_keys import find_key, how_to_keep
 from edgetui.store.server_list import ServerList
 from edgetui.worker.protocol import Finished, Generate, Load, Loaded, Tokens
@@ -68,12 +68,7 @@ class Servers:
             ) from error
         if not endpoint.name.strip() or "/" in endpoint.name or endpoint.name != plain_line(endpoint.name):
             raise EdgetuiError("bad_request", "A server's name is a word of yours without a slash: take another.")
-        if any(mark in endpoint.url for mark in "@?# "):
-            raise EdgetuiError(
-                "bad_request",
-                "The address holds more than an address: leave out names, passwords and everything from ? on; a key"
-                " goes into an environment variable (--key-variable) or the keyring.",
-            )
+        checked_address(endpoint)
         endpoints = await self.endpoints()
         if any(each.name == endpoint.name for each in endpoints):
             raise EdgetuiError(

@@ -159,6 +159,32 @@ def test_a_key_is_named_and_never_written(demo_entry: ModelEntry, monkeypatch: p
     compile(_of("Python", commands).text, "repeat.py", "exec")
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://me:word@[::1", "http://host:99999", "http://me:wo/word@x"])
+def test_an_address_that_is_none_has_no_request_and_shows_no_password(demo_entry: ModelEntry, url: str) -> None:
+    endpoint = ServerEndpoint(name="lab", url=url)
+    entry = msgspec.structs.replace(demo_entry, name="lab", format="server", source="server", endpoint=endpoint)
+    facts = facts_of(entry, LoadSettings(), GREEDY, prompt="x")
+    assert b"word" not in msgspec.json.encode(facts)
+    assert _of("edgetui", run_commands(facts)).text.startswith("edgetui run lab")
+
+
+def test_what_a_request_leaves_out_is_told() -> None:
+    facts = RunFacts(
+        name="lab",
+        path="",
+        format="server",
+        endpoint=ServerEndpoint(name="lab", url="http://127.0.0.1:1"),
+        sampling=SamplingSettings(top_k=3, min_p=0.2, ignore_eos=True),
+        prompt="x",
+    )
+    for tool in ("curl", "Python"):
+        assert "leaves out top-k 3, min-p 0.2, ignore-eos on, which" in _of(tool, run_commands(facts)).note
+        told = msgspec.structs.replace(facts, engine_version="LM Studio 1")
+        assert "leaves out min-p 0.2, ignore-eos on, which" in _of(tool, run_commands(told)).note
+        told = msgspec.structs.replace(facts, engine_version="llama.cpp b7")
+        assert "leaves out" not in _of(tool, run_commands(told)).note
+
+
 @pytest.mark.usefixtures("home")
 def test_edgetui_and_llama_bench_measure_a_row_again(demo_model: Path, tmp_path: Path) -> None:
     odd = tmp_path / "it's a $model ü.gguf"

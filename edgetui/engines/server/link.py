@@ -6,13 +6,13 @@ import asyncio
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
+from edgetui.core.servers import checked_address
 from edgetui.engines.server.failures import Sentences
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Link:
 
     def __init__(self, endpoint: ServerEndpoint, key: str) -> None:
         """Raises `EdgetuiError("bad_request")` for an address or a key that cannot be one."""
-        split = _checked(endpoint)
+        split = checked_address(endpoint)
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             raise EdgetuiError(
                 "bad_request", f"The key of {plain_line(endpoint.name)} has characters that no key has: set it again."
@@ -87,7 +87,7 @@ class Link:
             async with self._client.stream("POST", f"{self._base}/{path}", json=body) as answer:
                 await self._check(answer, models)
                 kind = answer.headers.get("content-type", "")
-                if "event-stream" not in kind:
+                if "event-stream" not in kind.lower():
                     raise self.sentences.no_json(kind, await self._read(answer, MOST_ERROR_BYTES, cut=True))
                 yield answer.aiter_raw()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -138,22 +138,3 @@ async def _stoppable(work: Coroutine[Any, Any, Any], stop: StopFlag | None) -> A
             break
         await asyncio.wait((task,), timeout=STOP_LOOK_S)
     return await task
-
-
-def _checked(endpoint: ServerEndpoint) -> Any:
-    """The parts of the address, whose password, if it has one, is not repeated."""
-    try:
-        split = urlsplit(endpoint.url)
-        _ = split.port
-    except ValueError:
-        split = None
-    name = plain_line(endpoint.name)
-    if split is None or not split.hostname or not (endpoint.url.isascii() and endpoint.url.isprintable()):
-        raise EdgetuiError("bad_request", f"The address of {name} cannot be used: write http://HOST:PORT.")
-    if "@" in split.netloc or split.query or split.fragment:
-        raise EdgetuiError(
-            "bad_request",
-            f"The address of {name} holds more than an address: leave out names, passwords and everything from ? on; a"
-            " key goes into an environment variable or the keyring.",
-        )
-    return split
