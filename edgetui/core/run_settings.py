@@ -48,9 +48,9 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How threads and memory are laid over NUMA nodes; holds for the worker's whole life."""
     rope_scaling: Literal["model", "none", "linear", "yarn"] = "model"
     """How positions beyond the trained context are squeezed; `model` takes what the file says."""
-    rope_freq_base: Annotated[float, Meta(ge=0)] = 0.0
+    rope_freq_base: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
     """0 takes the model's."""
-    rope_freq_scale: Annotated[float, Meta(ge=0)] = 0.0
+    rope_freq_scale: Annotated[float, Meta(ge=0, le=1000)] = 0.0
     """0 takes the model's; 0.5 stretches the context to twice its length."""
     adapters: tuple[Adapter, ...] = ()
     draft_model: str = ""

@@ -16,6 +16,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.engines.stopping import StopFlag
 from edgetui.worker import wire
@@ -67,7 +69,7 @@ class SessionChild:
         self._tools = tools
         self._commands = commands
         self._events = events
-        self._queue: queue.SimpleQueue[tuple[Command, int, StopFlag]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Command | Failure, int, StopFlag]] = queue.SimpleQueue()
         self._outstanding: list[StopFlag] = []
         self._lock = threading.Lock()
 
@@ -101,7 +103,9 @@ class SessionChild:
                 with self._lock:
                     self._outstanding.remove(stop)
 
-    def _execute(self, command: Command, arrived_ns: int, stop: StopFlag) -> None:
+    def _execute(self, command: Command | Failure, arrived_ns: int, stop: StopFlag) -> None:
+        if isinstance(command, Failure):
+            raise EdgetuiError.of(command)
         if isinstance(command, Load):
             self._emit(self._engine.load(command, lambda fraction: self._emit(LoadProgress(fraction=fraction)), stop))
         elif isinstance(command, Generate):
@@ -145,7 +149,7 @@ class SessionChild:
     def _read(self) -> None:
         for line in wire.read_lines(self._commands):
             arrived_ns = time.perf_counter_ns()
-            command = wire.command_decoder.decode(line)
+            command = _decoded(line)
             with self._lock:
                 if isinstance(command, Stop):
                     for flag in self._outstanding:
@@ -157,16 +161,31 @@ class SessionChild:
         # The parent is gone or has closed us: whatever native code is doing, this ends it.
         os._exit(0)
 
-    def _fail(self, command: Command, failure: Failure) -> None:
+    def _fail(self, command: Command | Failure, failure: Failure) -> None:
         if failure.detail:
             print(failure.detail, file=sys.stderr, flush=True)
         self._emit(Failed(failure=failure, turn=command.turn if isinstance(command, Generate) else None))
 
     def _emit(self, event: SessionEvent) -> None:
+        line = wire.encode_line(event)
+        if len(line) > wire.LINE_LIMIT_BYTES:
+            raise EdgetuiError(
+                "bad_request",
+                f"The answer has {len(line) >> 20} MiB, and {wire.LINE_LIMIT_BYTES >> 20} MiB can be handed over:"
+                " ask for less at once.",
+            )
         try:
-            wire.write_all(self._events, wire.encode_line(event))
+            wire.write_all(self._events, line)
         except BrokenPipeError:
             os._exit(0)
+
+
+def _decoded(line: bytes) -> Command | Failure:
+    """What a line asks for; a failure in its place, since a reader that ended would never hear of a stop again."""
+    try:
+        return wire.command_decoder.decode(line)
+    except (ValueError, msgspec.MsgspecError) as error:
+        return Failure("internal", f"The worker cannot read what it is asked for ({error}): change the settings.")
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ import signal
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from edgetui.core.engines import ENGINE_ENVIRONMENT
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.worker import spawn, wire
@@ -59,6 +61,7 @@ _LAST_EVENTS = (
     Failed,
 )
 """Each command's answer ends with one of these."""
+_STOP = wire.encode_line(Stop())
 
 
 class SessionWorker:
@@ -71,6 +74,9 @@ class SessionWorker:
         self._commands = commands
         self._events = events
         self._lock = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        """Held while a line is being written, which may outlast the task that sent it."""
+        self._is_closing = False
         self._requests = 0
         self._deadline: asyncio.Task[None] | None = None
         self._gave_up = False
@@ -153,9 +159,10 @@ class SessionWorker:
         """
         async with self._lock:
             self._requests += 1
-            await self._send(command)
+            line = wire.encode_line(command)
             answered = False
             try:
+                await self._send(line)
                 while not answered:
                     event = await self._next_event()
                     answered = isinstance(event, _LAST_EVENTS)
@@ -170,15 +177,15 @@ class SessionWorker:
                     await self._stop_and_drain()
 
     async def stop(self) -> None:
-        """Ask the command under way to end; its last event still comes through `request`.
+        """Ask the command under way to end, once it is written; its last event still comes through `request`.
 
         A worker that does not answer in `STOP_PATIENCE_S` is killed, and `request` says so.
         """
         if self.alive:
+            if self._deadline is None or self._deadline.done():
+                self._deadline = asyncio.create_task(self._end_unless_answered(self._requests))
             with contextlib.suppress(EdgetuiError):
-                await self._send(Stop())
-                if self._deadline is None or self._deadline.done():
-                    self._deadline = asyncio.create_task(self._end_unless_answered(self._requests))
+                await self._send(_STOP)
 
     async def _end_unless_answered(self, request: int) -> None:
         await asyncio.sleep(STOP_PATIENCE_S)
@@ -205,30 +212,54 @@ class SessionWorker:
             self._process.kill()
         await self._process.wait()
 
-    async def _send(self, command: Command) -> None:
-        line = wire.encode_line(command)
+    async def _send(self, line: bytes) -> None:
+        """Write a line behind the one that is being written; a cancelled task leaves its own to be written whole."""
+        await self._writing.acquire()
         try:
             if len(line) <= 4096:
                 # At most PIPE_BUF bytes: atomic, and there is always room, since the worker keeps reading.
-                os.write(self._commands, line)
+                try:
+                    os.write(self._commands, line)
+                finally:
+                    self._writing.release()
             else:
-                await asyncio.to_thread(wire.write_all, self._commands, line)
+                written = asyncio.ensure_future(asyncio.to_thread(wire.write_all, self._commands, line))
+                written.add_done_callback(self._wrote)
+                await asyncio.shield(written)
         except OSError as error:
             raise await self._ended() from error
 
+    def _wrote(self, written: asyncio.Future[None]) -> None:
+        # Asked for, so that asyncio does not report a failure that nobody waits for any more.
+        if not written.cancelled():
+            written.exception()
+        self._writing.release()
+        if self._is_closing:
+            self._close_commands()
+
     async def _next_event(self) -> SessionEvent:
-        line = await self._events.readline()
-        if not line.endswith(b"\n"):
-            raise await self._ended()
-        return wire.session_decoder.decode(line)
+        try:
+            line = await self._events.readline()
+            if line.endswith(b"\n"):
+                return wire.session_decoder.decode(line)
+        except (ValueError, msgspec.MsgspecError) as error:
+            await self.kill()
+            raise EdgetuiError.of(
+                Failure(
+                    "crashed",
+                    f"The worker process sent what cannot be read and was ended. Try it again; its log is {self.log}.",
+                    str(error),
+                )
+            ) from error
+        raise await self._ended()
 
     async def _stop_and_drain(self) -> None:
         async def drain() -> None:
+            await self._send(_STOP)
             while not isinstance(await self._next_event(), _LAST_EVENTS):
                 pass
 
         try:
-            await self._send(Stop())
             await asyncio.wait_for(drain(), STOP_GRACE_S)
         except (asyncio.TimeoutError, asyncio.CancelledError, EdgetuiError):
             await self.kill()
@@ -245,7 +276,9 @@ class SessionWorker:
         return EdgetuiError.of(Failure("crashed", f"{said} Try it again; its log is {self.log}."))
 
     def _close_commands(self) -> None:
-        if self._commands >= 0:
+        self._is_closing = True
+        # A thread that still writes must not find another file behind the number.
+        if self._commands >= 0 and not self._writing.locked():
             os.close(self._commands)
             self._commands = -1
 

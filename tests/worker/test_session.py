@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ from edgetui.worker.protocol import (
     Unloaded,
 )
 from edgetui.worker.session import SessionWorker, session_worker
+from tests.waiting import until
 
 # One thread: two that wait for each other at every layer crawl when a test machine is busy with something else.
 SMALL = LoadSettings(context_tokens=2048, threads=1)
@@ -166,6 +168,65 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+async def test_a_command_that_cannot_be_read_is_answered_and_the_worker_goes_on(tmp_path: Path) -> None:
+    # JSON has no infinity, so it arrives as nothing.
+    unreadable = Load(path="x", settings=LoadSettings(rope_freq_base=math.inf))
+    async with session_worker(tmp_path) as worker:
+        with pytest.raises(EdgetuiError, match="cannot read what it is asked for") as caught:
+            await asyncio.wait_for(answers(worker, unreadable), 30)
+        assert caught.value.failure.kind == "internal"
+        assert await answers(worker, Unload()) == [Unloaded()]
+
+
+@pytest.mark.parametrize("line", [b'{"type":"Nothing"}\n', b'{"type":"\xff"}\n', b"x" * 4096])
+async def test_an_answer_that_cannot_be_read_ends_the_worker_in_a_sentence(tmp_path: Path, line: bytes) -> None:
+    async with session_worker(tmp_path) as worker:
+        # As a worker whose native code writes into the pipe, or that never ends its line.
+        worker._events._limit = 1024  # type: ignore[attr-defined]
+        worker._events.feed_data(line)
+        with pytest.raises(EdgetuiError, match="sent what cannot be read and was ended") as caught:
+            await asyncio.wait_for(answers(worker, Unload()), 30)
+        assert caught.value.failure.kind == "crashed"
+        assert not worker.alive
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_stop_in_the_middle_of_a_long_command_waits_for_its_end(tmp_path: Path, leaves: bool) -> None:
+    async with session_worker(tmp_path) as worker:
+        # Longer than a pipe holds, and nobody reads: the write hangs in the middle.
+        os.kill(worker.pid, signal.SIGSTOP)
+        asking = asyncio.create_task(answers(worker, Generate(turn=1, prompt="word " * 100_000)))
+        await until(worker._writing.locked, asyncio.sleep)
+        if leaves:
+            asking.cancel()
+        else:
+            stopping = asyncio.create_task(worker.stop())
+        await asyncio.sleep(0)
+        os.kill(worker.pid, signal.SIGCONT)
+        if leaves:
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        else:
+            await stopping
+            with pytest.raises(EdgetuiError, match="No model is loaded"):
+                await asking
+        assert await answers(worker, Unload()) == [Unloaded()]
+
+
+async def test_a_stop_ends_a_worker_that_does_not_read_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetui.worker.session.STOP_PATIENCE_S", 0.1)
+    async with session_worker(tmp_path) as worker:
+        os.kill(worker.pid, signal.SIGSTOP)
+        asking = asyncio.create_task(answers(worker, Generate(turn=1, prompt="word " * 100_000)))
+        await until(worker._writing.locked, asyncio.sleep)
+        await worker.stop()
+        with pytest.raises(EdgetuiError, match="did not stop and was ended"):
+            await asking
+        assert not worker.alive
 
 
 async def test_a_file_named_as_one_of_our_modules_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
