@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -48,6 +48,16 @@ def test_a_draft_model_says_the_same(demo_model: Path, plain: str) -> None:
     assert finished.accepted_tokens > TOKENS / 2
     with driven(demo_model) as alone:
         assert other == alone.say("The capital of France is", max_tokens=6)[0]
+
+
+@pytest.mark.parametrize("settings", [{"physical_batch_tokens": rows} for rows in (1, 2, 4)] + [{"batch_tokens": 4}])
+def test_no_more_is_guessed_than_a_small_batch_can_verify(
+    demo_model: Path, plain: str, settings: dict[str, Any]
+) -> None:
+    with driven(demo_model, prompt_lookup=True, **settings) as guessing:
+        text, finished = guessing.say(REPETITIVE, max_tokens=12, ignore_eos=True)
+    assert plain.startswith(text) and finished.generated_tokens == 12
+    assert bool(finished.draft_tokens) == (settings != {"physical_batch_tokens": 1})
 
 
 def test_sampled_answers_are_the_same_too(demo_model: Path) -> None:

@@ -39,7 +39,8 @@ class Conversation:
         self._lib = lib
         self._model = model
         self._proposer = proposer
-        self._draft_tokens = draft_tokens
+        # The last token is computed together with its guesses, and all their logits are read.
+        self._draft_tokens = min(draft_tokens, model.output_rows - 1)
         self._prompt_cache = prompt_cache
         self.vocabulary = Vocabulary(lib, model.vocab)
         self._writer = PromptWriter(self.vocabulary, model.chat_template or "", model.context_tokens)

@@ -34,7 +34,7 @@ def inspect_answer(conversation: Conversation, model: LoadedModel, alternatives:
     # The logits of each token stand behind the one before it.
     cache.keep(start - 1)
     inputs = tokens[: len(tokens) - 1]
-    step = min(OUTPUT_ROWS, model.batch_tokens)
+    step = min(OUTPUT_ROWS, model.output_rows)
     rows = LogitRows(library.load(), model)
     found: list[InspectedToken] = []
     while len(cache.tokens) < len(inputs):

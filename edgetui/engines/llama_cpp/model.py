@@ -32,6 +32,8 @@ class LoadedModel:
         self.context: Any = None
         self.context_tokens = 0
         self.batch_tokens = 0
+        self.output_rows = 0
+        """Most tokens of one batch whose logits may be read."""
         self.threads = 0
         self.kv_cache_bytes = 0
         self.memory: Any = None
@@ -147,6 +149,7 @@ class LoadedModel:
             raise context_failure(self.path, settings, params.n_ctx, buffers.text)
         self.context_tokens = int(lib.llama_n_ctx(self.context))
         self.batch_tokens = int(lib.llama_n_batch(self.context))
+        self.output_rows = int(params.n_outputs_max) or self.batch_tokens
         self.threads = int(params.n_threads)
         self.kv_cache_bytes = buffers.cache_bytes
         self.memory = lib.llama_get_memory(self.context)
