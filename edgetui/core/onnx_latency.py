@@ -77,7 +77,7 @@ class FedInput(msgspec.Struct, frozen=True):
 
 
 class OperatorTime(msgspec.Struct, frozen=True):
-    """Time of all calls of one kind of operator, or of one node, over the profiled runs."""
+    """Time of all calls of one kind of operator, or of one node, over the profiled runs, without nodes nested in it."""
 
     name: str
     count: int
@@ -91,7 +91,7 @@ class OnnxProfile(msgspec.Struct, frozen=True, kw_only=True):
     """What ONNX Runtime's trace says, summed."""
 
     runs: int
-    """Runs in the trace."""
+    """Whole runs in the trace."""
     by_type: tuple[OperatorTime, ...]
     """Dearest first."""
     by_node: tuple[OperatorTime, ...]
@@ -100,10 +100,12 @@ class OnnxProfile(msgspec.Struct, frozen=True, kw_only=True):
     """On which providers nodes were computed."""
     trace: str
     """Path of the trace, for viewers of Chrome's trace format."""
+    is_cut: bool = False
+    """Whether ONNX Runtime stopped recording before the last run had ended, of which nothing is counted then."""
 
     @property
     def total_us(self) -> int:
-        """Of all operators."""
+        """Of all operators, none counted twice."""
         return sum(each.total_us for each in self.by_type)
 
 

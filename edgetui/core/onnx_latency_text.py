@@ -118,8 +118,11 @@ def share(of: OperatorTime, profile: OnnxProfile) -> float:
 
 def profile_title(profile: OnnxProfile) -> str:
     """`Operators: 124.1 ms of 10 runs, on CPU`."""
+    if profile.is_cut and not profile.runs:
+        return "Operators: not known, since one run has more calls than ONNX Runtime records (a million)"
     providers = ", ".join(f"{each.name} {each.count}" for each in profile.by_provider)
-    return f"Operators: {milliseconds(profile.total_us / 1e3)} in {profile.runs} runs; calls on {providers}"
+    cut = "; the trace was cut off after a million events, and holds no more whole runs" if profile.is_cut else ""
+    return f"Operators: {milliseconds(profile.total_us / 1e3)} in {profile.runs} runs; calls on {providers}{cut}"
 
 
 def compared(comparison: OnnxComparison, first: OnnxLatencyRow, second: OnnxLatencyRow) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.onnx_latency import OnnxRunSettings, compare
 from edgetui.formats.text_file import read_text
 from edgetui.worker.protocol import JobFailed, JobSucceeded
-from tests.onnx_files import FLOAT, INT64, matmul, model, node, tensor, value, write_onnx
+from tests.onnx_files import BOOL, FLOAT, INT64, data, matmul, model, node, number, tensor, value, write_onnx
 
 if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
@@ -137,6 +137,32 @@ async def test_inputs_come_from_a_file(lab: Lab, tmp_path: Path) -> None:
     numpy.savez(tmp_path / "x.npz", x=numpy.ones((2, 4), dtype=numpy.float32), more=numpy.ones(1))
     row = await measured(lab, entry, OnnxRunSettings(runs=2, file=str(tmp_path / "x.npz")))
     assert row.outputs[0].shape == (2, 3)
+
+
+def loop() -> bytes:
+    """`y = x + 1`, as often as `n` says."""
+    body = data(1, node("Identity", ["go"], ["on"])) + data(1, node("Add", ["x_in", "one"], ["x_out"]))
+    body += data(2, "body") + b"".join(
+        data(11, each) for each in (value("i", INT64, []), value("go", BOOL, []), value("x_in", FLOAT, []))
+    )
+    body += b"".join(data(12, each) for each in (value("on", BOOL, []), value("x_out", FLOAT, [])))
+    return model(
+        [node("Loop", ["n", "start", "x"], ["y"], body=data(6, body) + number(20, 5))],
+        [tensor("one", FLOAT, [], numpy.ones(1, dtype=numpy.float32).tobytes())],
+        [value("n", INT64, []), value("start", BOOL, []), value("x", FLOAT, [])],
+        [value("y", FLOAT, [])],
+    )
+
+
+async def test_the_time_within_a_loop_is_not_counted_twice(lab: Lab, tmp_path: Path) -> None:
+    entry = await entry_of(lab, "loop", loop())
+    numpy.savez(tmp_path / "x.npz", n=numpy.array(500), start=numpy.array(True), x=numpy.array(0, dtype=numpy.float32))
+    settings = OnnxRunSettings(runs=2, threads=1, profile=True, opt_level="disabled", file=str(tmp_path / "x.npz"))
+    profile = (await measured(lab, entry, settings)).profile
+    assert profile is not None and not profile.is_cut
+    assert {each.name: each.count for each in profile.by_type} == {"Loop": 2, "Add": 1000, "Identity": 1000}
+    events = json.loads(read_text(Path(profile.trace)))
+    assert profile.total_us <= sum(event["dur"] for event in events if event["name"] == "model_run")
 
 
 @pytest.mark.parametrize(

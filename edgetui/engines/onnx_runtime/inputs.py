@@ -90,12 +90,28 @@ def _checked(value: GraphValue, array: Any, file: str) -> Any:
                 "bad_request",
                 f"{value.name} in {file} is {array.dtype}, and the graph takes {value.type_name}: convert it first.",
             )
+        _require_range(value, array, file)
         array = array.astype(value.type_name)
     if array.dtype.kind == "f" and not numpy.isfinite(array).all():
         raise EdgetuiError(
             "bad_request", f"{value.name} in {file} holds NaN or infinity, from which nothing can be computed: mend it."
         )
     return array
+
+
+def _require_range(value: GraphValue, array: Any, file: str) -> None:
+    """Raise `EdgetuiError("bad_request")` for whole numbers that would wrap around in the graph's type."""
+    import numpy
+
+    if array.dtype.kind not in "iu" or numpy.dtype(value.type_name).kind not in "iu" or not array.size:
+        return
+    limits, least, most = numpy.iinfo(value.type_name), int(array.min()), int(array.max())
+    if least < limits.min or most > limits.max:
+        raise EdgetuiError(
+            "bad_request",
+            f"{value.name} in {file} holds {least if least < limits.min else most}, and the graph takes"
+            f" {value.type_name} ({limits.min} to {limits.max}): scale or convert it first.",
+        )
 
 
 def synthetic_feeds(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NODES_KEPT = 15
+MOST_EVENTS = 1_000_000
+"""ONNX Runtime records no further ones."""
 _KERNEL = "_kernel_time"
 """End of the names of events that are one call of a node."""
 _RUN = "model_run"
@@ -26,18 +28,28 @@ class _Arguments(msgspec.Struct, frozen=True):
 
 
 class _Event(msgspec.Struct, frozen=True):
-    """One line of Chrome's trace format as ONNX Runtime writes it."""
+    """One line of Chrome's trace format as ONNX Runtime writes it, when what it tells of has ended."""
 
     cat: str = ""
     name: str = ""
+    ts: int = 0
     dur: int = 0
+    tid: int = 0
     args: _Arguments = _Arguments()
+
+
+class _Call(NamedTuple):
+    """A node's call, with the time of its own."""
+
+    event: _Event
+    own_us: int
 
 
 def read_profile(trace: Path, kept_as: Path) -> OnnxProfile:
     """Sum a trace; `kept_as` is where it will lie. Raises `EdgetuiError("internal")` for one that cannot be read.
 
-    A node that holds a graph of its own, such as Loop, counts the time of that graph too.
+    Only whole runs count. A node that holds a graph of its own, such as Loop, counts without the time of the nodes in
+    it, as far as those ran on its thread.
     """
     try:
         events = msgspec.json.decode(trace.read_bytes(), type=list[_Event])
@@ -49,26 +61,43 @@ def read_profile(trace: Path, kept_as: Path) -> OnnxProfile:
     nodes: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
     providers: dict[Any, list[int]] = defaultdict(lambda: [0, 0])
     runs = 0
+    calls: list[_Call] = []
+    ended: dict[int, list[_Event]] = defaultdict(list)
     for event in events:
-        if event.cat == "Session" and event.name == _RUN:
-            runs += 1
-        if event.cat != "Node" or not event.name.endswith(_KERNEL):
+        if event.cat == "Node" and event.name.endswith(_KERNEL):
+            calls.append(_Call(event, max(0, event.dur - _nested_us(event, ended[event.tid]))))
+            ended[event.tid].append(event)
+        if event.cat != "Session" or event.name != _RUN:
             continue
-        kind = event.args.op_name
-        for sums, key in (
-            (types, kind),
-            (nodes, (event.name.removesuffix(_KERNEL), kind)),
-            (providers, event.args.provider.removesuffix("ExecutionProvider")),
-        ):
-            sums[key][0] += 1
-            sums[key][1] += event.dur
+        runs += 1
+        for call, own_us in calls:
+            kind = call.args.op_name
+            for sums, key in (
+                (types, kind),
+                (nodes, (call.name.removesuffix(_KERNEL), kind)),
+                (providers, call.args.provider.removesuffix("ExecutionProvider")),
+            ):
+                sums[key][0] += 1
+                sums[key][1] += own_us
+        calls.clear()
+        ended.clear()
     return OnnxProfile(
         runs=runs,
         by_type=_dearest(types),
         by_node=_dearest(nodes)[:NODES_KEPT],
         by_provider=_dearest(providers),
         trace=str(kept_as),
+        # Calls without the run that they belong to, of which the end was not recorded.
+        is_cut=bool(calls) or len(events) >= MOST_EVENTS,
     )
+
+
+def _nested_us(event: _Event, ended: list[_Event]) -> int:
+    """Time of the calls that began after this one, on its thread, and ended before it; they are taken off `ended`."""
+    nested_us = 0
+    while ended and ended[-1].ts >= event.ts:
+        nested_us += ended.pop().dur
+    return nested_us
 
 
 def _dearest(sums: Mapping[Any, list[int]]) -> tuple[OperatorTime, ...]:
