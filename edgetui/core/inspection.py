@@ -36,6 +36,13 @@ class InspectedToken(msgspec.Struct, frozen=True):
     """The likeliest first; the chosen one is among them when its rank is so low."""
     entropy_bits: float | None = None
     """Of the distribution over the whole vocabulary; None where the engine does not have all of it."""
+    is_rank_least: bool = False
+    """Whether the rank may be higher: the engine told the likeliest tokens only, and this was none of them."""
+
+    @property
+    def rank_text(self) -> str:
+        """The rank, or what it is beyond."""
+        return f"> {self.rank - 1:,}" if self.is_rank_least else f"{self.rank:,}"
 
     @property
     def log_probability(self) -> float:

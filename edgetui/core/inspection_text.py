@@ -68,7 +68,7 @@ def as_table(tokens: Sequence[InspectedToken]) -> str:
                 _short(token_text(token.text)),
                 mark_of(token.probability),
                 percent(token.probability),
-                str(token.rank),
+                token.rank_text,
                 entropy,
                 others,
             )
@@ -112,7 +112,8 @@ def as_csv(tokens: Sequence[InspectedToken]) -> str:
         for each in token.alternatives:
             cells += [each.text, each.probability]
         entropy = "" if token.entropy_bits is None else token.entropy_bits
-        writer.writerow([index, token.text, token.probability, token.log_probability, token.rank, entropy, *cells])
+        rank = token.rank_text if token.is_rank_least else token.rank
+        writer.writerow([index, token.text, token.probability, token.log_probability, rank, entropy, *cells])
     return stream.getvalue()
 
 

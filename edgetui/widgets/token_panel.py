@@ -54,7 +54,7 @@ class TokenPanel(Static):
             (set_cell_size(token_text(token.text), width).rstrip(), "bold"),
             (f"PROBABILITY  {percent(token.probability)} {sign}".rstrip(), ""),
             (f"LOG          {token.log_probability:.3f}", ""),
-            (f"RANK         {token.rank:,}", ""),
+            (f"RANK         {token.rank_text}", ""),
             (f"ENTROPY      {entropy}", ""),
             ("", ""),
         ]

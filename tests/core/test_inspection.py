@@ -41,6 +41,14 @@ def test_the_table_spells_line_ends_and_marks_what_was_unlikely() -> None:
     assert "perplexity 6.35" in summary(TOKENS)
 
 
+def test_a_rank_that_is_not_known_is_told_by_what_it_is_beyond() -> None:
+    beyond = InspectedToken("x", 0.001, 1001, (), is_rank_least=True)
+    assert " > 1,000 " in as_table([beyond])
+    assert next(csv.DictReader(io.StringIO(as_csv([beyond]))))["rank"] == "> 1,000"
+    assert json.loads(as_json([beyond], "m"))["tokens"][0]["is_rank_least"] is True
+    assert InspectedToken("x", 0.001, 1001, ()).rank_text == "1,001"
+
+
 def test_json_and_csv_hold_every_alternative() -> None:
     told = json.loads(as_json(TOKENS, "tiny"))
     assert told["model"] == "tiny" and told["tokens"][1]["alternatives"][0] == {"text": ".", "probability": 0.5}

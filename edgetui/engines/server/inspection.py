@@ -32,13 +32,15 @@ class Said(NamedTuple):
 
 
 async def inspected(link: Link, said: Said, alternatives: int) -> tuple[InspectedToken, ...]:
-    """The tokens of the answer as the server cuts its text; a rank beyond the alternatives is told as one more."""
+    """The tokens of the answer as the server cuts its text; of a rank beyond the alternatives no more is known."""
     command = said.command
-    if command.prompt is not None:
-        prompt = command.prompt
-    else:
+    prompt: Any = command.prompt
+    if prompt is None:
         messages = [{"role": each.role, "content": each.content} for each in command.messages]
-        prompt = (await link.post("apply-template", {"messages": messages}, native=True)).get("prompt", "")
+        shaped = await link.post("apply-template", {"messages": messages}, native=True)
+        prompt = shaped.get("prompt") if isinstance(shaped, dict) else None
+    if not isinstance(prompt, str):
+        raise link.sentences.failure("network", "shapes no prompt: llama-server of another version?")
     before = await token_ids(link, prompt, add_special=True, parse_special=True)
     answer = await token_ids(link, said.text, add_special=False, parse_special=True)
     count = max(1, min(alternatives, _MOST_ALTERNATIVES))
@@ -66,13 +68,17 @@ def _token(link: Link, told: Any, count: int) -> InspectedToken:
         chosen = told["completion_probabilities"][0]
         others = [Alternative(str(each["token"]), _probability(each)) for each in chosen["top_logprobs"][:count]]
         ids = [each["id"] for each in chosen["top_logprobs"][:count]]
-        rank = ids.index(chosen["id"]) + 1 if chosen["id"] in ids else count + 1
+        is_among = chosen["id"] in ids
         return InspectedToken(
-            text=str(chosen["token"]), probability=_probability(chosen), rank=rank, alternatives=tuple(others)
+            text=str(chosen["token"]),
+            probability=_probability(chosen),
+            rank=ids.index(chosen["id"]) + 1 if is_among else len(ids) + 1,
+            alternatives=tuple(others),
+            is_rank_least=not is_among,
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise link.sentences.failure("network", "tells no probabilities: llama-server of another version?") from error
 
 
 def _probability(told: Any) -> float:
-    return min(math.exp(float(told["logprob"])), 1.0)
+    return math.exp(min(float(told["logprob"]), 0.0))

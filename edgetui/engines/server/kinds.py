@@ -99,7 +99,7 @@ async def describe(link: Link, wanted: str) -> ServerModel:
 
 
 async def _ask_llama_cpp(link: Link, told: ServerModel, meta: Any) -> ServerModel:
-    meta = meta if isinstance(meta, dict) else {}
+    meta = _dict(meta)
     told = msgspec.structs.replace(
         told,
         trained_context_tokens=_count(meta.get("n_ctx_train")),
@@ -107,8 +107,8 @@ async def _ask_llama_cpp(link: Link, told: ServerModel, meta: Any) -> ServerMode
         weights_bytes=_count(meta.get("size")),
         context_tokens=_count(meta.get("n_ctx")) or told.context_tokens,
     )
-    props = await link.get("props", native=True)
-    settings = props.get("default_generation_settings") if isinstance(props, dict) else None
+    props = _dict(await link.get("props", native=True))
+    settings = props.get("default_generation_settings")
     if not isinstance(settings, dict):
         return told
     told = msgspec.structs.replace(
@@ -126,21 +126,20 @@ async def _ask_llama_cpp(link: Link, told: ServerModel, meta: Any) -> ServerMode
 
 
 async def _ask_ollama(link: Link, told: ServerModel) -> ServerModel:
-    shown = await link.post("api/show", {"model": told.name}, native=True)
-    info = shown.get("model_info") if isinstance(shown, dict) else None
-    info = info if isinstance(info, dict) else {}
+    shown = _dict(await link.post("api/show", {"model": told.name}, native=True))
+    info, can = _dict(shown.get("model_info")), shown.get("capabilities")
     trained = next((_count(value) for key, value in info.items() if str(key).endswith(".context_length")), 0)
     told = msgspec.structs.replace(
         told,
         trained_context_tokens=trained,
         parameter_count=_count(info.get("general.parameter_count")),
         has_chat_template=bool(shown.get("template")),
-        can_embed="embedding" in (shown.get("capabilities") or ()),
+        can_embed=isinstance(can, list) and "embedding" in can,
         version=_text(await link.get("api/version", native=True), "version"),
     )
-    running = await link.get("api/ps", native=True)
-    for each in running.get("models") or () if isinstance(running, dict) else ():
-        if isinstance(each, dict) and each.get("name") == told.name:
+    running = _dict(await link.get("api/ps", native=True)).get("models")
+    for each in running if isinstance(running, list) else ():
+        if _dict(each).get("name") == told.name:
             return msgspec.structs.replace(
                 told, context_tokens=_count(each.get("context_length")), weights_bytes=_count(each.get("size"))
             )
@@ -148,9 +147,7 @@ async def _ask_ollama(link: Link, told: ServerModel) -> ServerModel:
 
 
 async def _ask_lm_studio(link: Link, told: ServerModel) -> ServerModel:
-    facts = await link.get(f"api/v0/models/{told.name}", native=True)
-    if not isinstance(facts, dict):
-        return told
+    facts = _dict(await link.get(f"api/v0/models/{told.name}", native=True))
     return msgspec.structs.replace(
         told,
         context_tokens=_count(facts.get("loaded_context_length")),
@@ -160,10 +157,15 @@ async def _ask_lm_studio(link: Link, told: ServerModel) -> ServerModel:
     )
 
 
+def _dict(value: Any) -> dict[str, Any]:
+    """What has another shape than is known tells nothing."""
+    return value if isinstance(value, dict) else {}
+
+
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53 else 0
 
 
 def _text(facts: Any, key: str) -> str:
-    value = facts.get(key) if isinstance(facts, dict) else None
+    value = _dict(facts).get(key)
     return plain_line(value)[:100] if isinstance(value, str) else ""

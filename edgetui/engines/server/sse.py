@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import codecs
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_EVENT_BYTES = 4 * 1024 * 1024
 """An event of one token takes some hundred bytes; with a page of alternatives some ten thousand."""
@@ -28,13 +32,14 @@ class EventReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
-        self._data: list[bytes] = []
+        self._data = bytearray()
+        """Of the event that is not whole yet, a newline after each line."""
         self._is_error = False
-        self._size = 0
+        self._is_first = True
         self._ended_with_cr = False
 
-    def feed(self, piece: bytes) -> list[Event]:
-        """The events that `piece` completes; raises `TooLargeEvent`."""
+    def feed(self, piece: bytes) -> Iterator[Event]:
+        """The events that `piece` completes, one by one; raises `TooLargeEvent` after those before such a one."""
         if self._ended_with_cr and piece:
             self._ended_with_cr = False
             piece = piece.removeprefix(b"\n")
@@ -43,13 +48,15 @@ class EventReader:
         if b"\n" not in piece and b"\r" not in piece:
             self._rest += piece
             self._check(len(self._rest))
-            return []
+            return
         self._rest += piece
         text = bytes(self._rest).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = text.split(b"\n")
         self._rest = bytearray(rest)
+        for line in lines:
+            if (event := self._take(line)) is not None:
+                yield event
         self._check(len(rest))
-        return [event for line in lines if (event := self._take(line)) is not None]
 
     @property
     def is_between(self) -> bool:
@@ -57,15 +64,17 @@ class EventReader:
         return not self._data and not self._rest.strip()
 
     def _take(self, line: bytes) -> Event | None:
+        if self._is_first:
+            self._is_first = False
+            line = line.removeprefix(codecs.BOM_UTF8)
         if not line:
-            event = Event(b"\n".join(self._data), self._is_error) if self._data else None
-            self._data, self._is_error, self._size = [], False, 0
+            event = Event(bytes(self._data[:-1]), self._is_error) if self._data else None
+            self._data, self._is_error = bytearray(), False
             return event
         field, _, value = line.partition(b":")
         if field in (b"data", b"error"):
-            self._size += len(value)
-            self._check(self._size)
-            self._data.append(value.removeprefix(b" "))
+            self._data += value.removeprefix(b" ") + b"\n"
+            self._check(len(self._data))
             # An older llama-server says what went wrong in a field of this name.
             self._is_error = self._is_error or field == b"error"
         return None
