@@ -42,7 +42,8 @@ def new_number(conversation: Conversation) -> int:
 class Conversations:
     """What is kept goes to the database in order, behind the caller's back: an answer never waits for a disk.
 
-    What cannot be written stays here and is tried again with the next, and when all is waited for. The other methods wait for that first, and may raise `EdgetuiError` as the database does.
+    What cannot be written stays here and is tried again with the next, and when all is waited for. The other methods
+    wait for that first, and may raise `EdgetuiError` as the database does.
     """
 
     def __init__(self, database: Database) -> None:
@@ -82,8 +83,9 @@ class Conversations:
             self._writer = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        while self._pending and await asyncio.to_thread(self._run):
-            pass
+        taken = True
+        while self._pending and taken:
+            taken = await asyncio.to_thread(self._run)
 
     def _run(self) -> bool:
         """Write what is pending; False where the database takes no more of it."""

@@ -153,7 +153,9 @@ async def test_what_was_said_is_kept_with_its_figures_and_can_be_gone_on_with(la
     assert kept.messages == [] and kept.conversation.id != found.id
     kept.resume(found)
     await ask(kept, "Another.")
-    assert [turn.parent for turn in (await lab.conversations.get(found.id)).turns] == [0, 1, 2, 3]
+    turns = (await lab.conversations.get(found.id)).turns
+    assert [turn.parent for turn in turns] == [0, *(turn.number for turn in turns[:-1])]
+    assert turns[:2] == found.turns
 
 
 async def test_a_failed_turn_is_not_kept(lab: Lab, kept: Chat) -> None:
