@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 
 from edgetui import __version__
+from edgetui.cli.text_arguments import mend_texts, unreadable_in_words
 from edgetui.config import default_config_file, load_settings
 from edgetui.core.failures import EdgetuiError
 
@@ -74,10 +75,12 @@ def run_command_line(arguments: Sequence[str]) -> int:
             app.add_typer(command, name=name)
         else:
             app.command(name)(command)
+    mend_texts(app)
     output, status = sys.stdout, 0
     failed: OSError | None = None
     try:
-        app(args=list(arguments))
+        with unreadable_in_words(arguments):
+            app(args=list(arguments))
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from edgetui.cli import run_options as options
+from edgetui.cli.text_arguments import as_text
 from edgetui.core.failures import EdgetuiError
 
 
@@ -111,7 +111,7 @@ def run(
             "json_schema": options.constraint(json_schema, "JSON schema"),
             "ignore_eos": ignore_eos or None,
         },
-        system=None if system is None else _as_text(system),
+        system=system,
         profile=profile,
         preset=preset,
         draft=draft,
@@ -141,9 +141,9 @@ def run(
 def _prompt(given: str | None, task: str | None) -> tuple[str, str]:
     """What to ask, and the schema that a task's answer follows."""
     if given == "-" or (given is None and not (task is not None and sys.stdin.isatty())):
-        text = _as_text(sys.stdin.read())
+        text = as_text(sys.stdin.read())
     else:
-        text = "" if given is None else _as_text(given)
+        text = given or ""
     if task is None:
         return text, ""
     from edgetui.services.task_prompts import task_prompt
@@ -151,8 +151,3 @@ def _prompt(given: str | None, task: str | None) -> tuple[str, str]:
     # A pipe that holds nothing is no text of one's own.
     found, prompt = task_prompt(task, text if text.strip() else None)
     return prompt, found.json_schema
-
-
-def _as_text(given: str) -> str:
-    """Bytes of an argument that are no UTF-8 become the replacement character."""
-    return os.fsencode(given).decode("utf-8", "replace")
