@@ -28,11 +28,21 @@ KEYRING_LIMIT_S = 60.0
 def find_key(endpoint: ServerEndpoint, environ: Mapping[str, str] | None = None) -> str:
     """The key of a server, empty where it has none.
 
-    Raises `EdgetuiError`: `bad_request` when its variable is not set, `busy` when the keyring stays locked.
+    Raises `EdgetuiError`: `bad_request` when its variable is not set or holds no text, `busy` when the keyring stays
+    locked.
     """
     environ = os.environ if environ is None else environ
     if endpoint.key_variable:
         if key := environ.get(endpoint.key_variable, "").strip():
+            try:
+                key.encode()
+            except UnicodeEncodeError:
+                # Not as its cause, which would show the key.
+                raise EdgetuiError(
+                    "bad_request",
+                    f"The key of {plain_line(endpoint.name)} in the variable {endpoint.key_variable} holds bytes that"
+                    " are no text: export it anew.",
+                ) from None
             return key
         raise EdgetuiError(
             "bad_request",

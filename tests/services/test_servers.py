@@ -100,6 +100,10 @@ async def test_a_key_comes_from_its_variable_and_is_written_nowhere(
         entry = await lab.find_model("here")
         with pytest.raises(EdgetuiError, match="THE_KEY, which is not set"):
             await lab.inference.load(entry, LoadSettings())
+        monkeypatch.setenv("THE_KEY", "sk-very\udcff")
+        with pytest.raises(EdgetuiError, match="THE_KEY holds bytes that are no text") as refused:
+            await lab.inference.load(entry, LoadSettings())
+        assert "sk-very" not in str(refused.value)
         monkeypatch.setenv("THE_KEY", "sk-very-secret\n")
         await lab.inference.load(entry, LoadSettings())
         async with aclosing(lab.inference.generate([ChatMessage("user", "Hi")])) as events:
