@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,11 +10,14 @@ import msgspec
 from edgetui.core.profiles import Profile
 
 if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
     from edgetui.store.database import Database
 
 
 class SavedProfiles:
-    """Every method may raise `EdgetuiError` as the database does."""
+    """Every method may raise `EdgetuiError` as the database does; profiles that cannot be read are left out."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -24,15 +28,14 @@ class SavedProfiles:
             "SELECT profile FROM profiles WHERE model = ? AND machine = ? ORDER BY used_at DESC, name",
             (model, machine),
         )
-        return [msgspec.json.decode(row["profile"], type=Profile) for row in rows]
+        return _readable(rows)
 
     def all(self, machine: str) -> list[Profile]:
         """Those of every model on a machine, by the model's name, the last used first."""
         rows = self._database.read(
             "SELECT profile FROM profiles WHERE machine = ? ORDER BY used_at DESC, name", (machine,)
         )
-        found = [msgspec.json.decode(row["profile"], type=Profile) for row in rows]
-        return sorted(found, key=lambda profile: profile.model_name.lower())
+        return sorted(_readable(rows), key=lambda profile: profile.model_name.lower())
 
     def put(self, model: str, machine: str, profile: Profile, used_at: float) -> None:
         """Save it, in place of one with the same name."""
@@ -64,3 +67,12 @@ class SavedProfiles:
                 "UPDATE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
                 (profile.name, msgspec.json.encode(profile).decode(), model, machine, name),
             )
+
+
+def _readable(rows: Sequence[sqlite3.Row]) -> list[Profile]:
+    """All but those that are damaged, of a newer edgetui, or outside of limits that were set since."""
+    found = []
+    for row in rows:
+        with suppress(msgspec.DecodeError, UnicodeError):
+            found.append(msgspec.json.decode(row["profile"], type=Profile))
+    return found

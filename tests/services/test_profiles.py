@@ -70,3 +70,17 @@ async def test_a_profile_of_another_machine_is_not_this_ones(lab: Lab, tmp_path:
     await board.save("m", "fast", LOAD, SAMPLING)
     assert await lab.profiles.of("m") == []
     assert [profile.name for profile in await board.of("m")] == ["fast"]
+
+
+async def test_a_profile_that_cannot_be_read_hides_no_other(lab: Lab) -> None:
+    await lab.profiles.save("m", "sound", LOAD, SAMPLING)
+    # JSON has no infinity: it is written as null, which is no number.
+    await lab.profiles.save("m", "endless", LoadSettings(), SAMPLING)
+    lab.database.write(
+        "UPDATE profiles SET profile = replace(profile, '\"rope_freq_base\":0.0', '\"rope_freq_base\":null')"
+        " WHERE name = 'endless'"
+    )
+    assert "null" in lab.database.read("SELECT profile FROM profiles WHERE name = 'endless'")[0]["profile"]
+    assert [profile.name for profile in await lab.profiles.of("m")] == ["sound"]
+    assert [profile.name for profile in await lab.profiles.all()] == ["sound"]
+    assert await lab.profiles.last_used("m") is not None
