@@ -253,4 +253,9 @@ def _python_notes(load: LoadSettings, sampling: SamplingSettings) -> str:
         notes.append("The prompt cache is left out: it saves time and changes no answer.")
     if sampling.repeat_penalty != 1 or sampling.presence_penalty or sampling.frequency_penalty:
         notes.append("Its penalties see the answer alone, and edgetui's the prompt too: the text may differ.")
+    if (sampling.grammar or sampling.json_schema) and sampling.temperature:
+        notes.append(
+            "Its grammar rules tokens out before the samplers, edgetui's and llama-cli's after: one seed may"
+            " give other texts."
+        )
     return " ".join(notes)

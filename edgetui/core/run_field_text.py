@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,14 +80,26 @@ def adapters_text(adapters: Iterable[Adapter]) -> str:
 
 
 def constraint_from(text: str, what: str) -> str:
-    """A grammar or a schema as it is typed, or `@FILE`; raises `bad_request` for a file that cannot be used.
+    """A grammar or a schema as it is typed, or `@FILE`; raises `bad_request` for a file or a schema of no use.
 
     In a grammar a line ends at `;;`, which neither GBNF nor JSON has.
     """
     text = text.strip()
     if text.startswith("@"):
-        return read_constraint(Path(text[1:].strip()), what)
+        text = read_constraint(Path(text[1:].strip()), what)
+    if what == "JSON schema" and text:
+        require_json(text)
+        return text
     return "\n".join(part.strip() for part in text.split(_LINE_END)) if _LINE_END in text else text
+
+
+def require_json(schema: str) -> None:
+    """Raises `EdgetuiError("bad_request")`, naming the line, for a schema that is no JSON."""
+    try:
+        json.loads(schema)
+    except (ValueError, RecursionError) as error:
+        at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise EdgetuiError("bad_request", f"The JSON schema is no JSON{at}: correct it.") from error
 
 
 def constraint_text(text: str) -> str:

@@ -148,9 +148,7 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
         for field in self._fields:
             entered = self.query_one(f"#{field.name}", Input)
             value, problem = _read(field, entered.value)
-            shown = self.query_one(f"#{field.name}-problem", Static)
-            shown.update(Content(problem))
-            shown.display = bool(problem)
+            self._show_problem(field.name, problem)
             values[field.name] = value
             if problem:
                 first_bad = first_bad or entered
@@ -158,6 +156,16 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
             first_bad.focus()
             return None
         return values
+
+    def say_problem(self, name: str, problem: str) -> None:
+        """Say under a field why it cannot be used, and go there."""
+        self._show_problem(name, problem)
+        self.query_one(f"#{name}", Input).focus()
+
+    def _show_problem(self, name: str, problem: str) -> None:
+        shown = self.query_one(f"#{name}-problem", Static)
+        shown.update(Content(problem))
+        shown.display = bool(problem)
 
     def fill(self, fields: Sequence[Field]) -> None:
         """Have other values stand in the fields that have the same names."""

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
     from edgetui.core.run_figures import RunFigures
 
+_NO_TOKENS = (
+    "The tokens of this answer are not in memory, only its words: answer anew with ctrl+r, then look at those tokens."
+)
+
 
 class RunScreen(LabScreen):
     """Transcript on the left, figures on the right, prompt below."""
@@ -245,7 +249,11 @@ class RunScreen(LabScreen):
         """Look at the last answer token by token."""
         from edgetui.screens.token_inspector import inspect_last_answer
 
-        if not self._say_busy():
+        if self._say_busy():
+            return
+        if self._chat.conversation.path and not self.session.shows_engines_answer:
+            self.show_failure(Failure("bad_request", _NO_TOKENS))
+        else:
             self._open(inspect_last_answer(self))
 
     def action_raw_text(self) -> None:

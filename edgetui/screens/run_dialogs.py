@@ -113,7 +113,8 @@ class RunDialogs:
         number = await choose_alternative(self._screen.app, conversation)
         if number is not None:
             self._chat.choose(number)
-            self._screen.session.show_conversation()
+            # Figures of one answer beside another would be taken for its own.
+            self._screen.show_other_conversation()
 
     async def show_figures(self) -> None:
         """Every figure, and the reason for each that is missing."""

@@ -55,6 +55,8 @@ class RunSession:
         self._work: Worker[None] | None = None
         self._turn_over = asyncio.Lock()
         """Held by the load or answer under way: the next one waits until it has cleaned up."""
+        self._answered = ""
+        """The last answer that the engine made, by which its tokens are known to be those on the screen."""
         self._unshown = ""
         """Text that came while the terminal was behind."""
         self._unshown_tokens = 0
@@ -65,6 +67,12 @@ class RunSession:
     def busy(self) -> bool:
         """Whether something is under way."""
         return self._work is not None and not self._work.is_finished
+
+    @property
+    def shows_engines_answer(self) -> bool:
+        """Whether the last answer on the screen is the engine's last one, and not one of another branch or day."""
+        path = self._chat.conversation.path
+        return bool(path) and bool(self._answered) and path[-1].content == self._answered
 
     def load(self) -> None:
         """Have the model in memory."""
@@ -136,6 +144,7 @@ class RunSession:
             await self._feed.find_limit(self._chat.entry)
 
     async def _say(self, text: str, instead_of: int) -> None:
+        said_before = {turn.number for turn in self._chat.conversation.turns}
         try:
             await self._load()
             if instead_of:
@@ -143,7 +152,8 @@ class RunSession:
             self._transcript.add_block("user", text)
             await self._stream(self._chat.ask(text, self._interval_s, instead_of))
         finally:
-            if not any(turn.content == text for turn in self._chat.conversation.path[-2:]):
+            turns = self._chat.conversation.turns
+            if not any(turn.content == text and turn.number not in said_before for turn in turns):
                 # Nothing came of it: the words go back to where they were written.
                 self._prompt.restore(text)
 
@@ -157,6 +167,7 @@ class RunSession:
     async def _stream(self, events: AsyncGenerator[SessionEvent, None]) -> None:
         """Show an answer as it comes; raises `EdgetuiError`, and what was answered before stays."""
         feed = self._feed
+        self._answered = ""
         turns_before = self._chat.conversation.turns
         self._on_change()
         feed.reset()
@@ -180,7 +191,9 @@ class RunSession:
             if self._chat.conversation.turns == turns_before:
                 self.show_conversation()
             else:
-                self._note_end(self._chat.conversation.path[-1])
+                last = self._chat.conversation.path[-1]
+                self._answered = last.content
+                self._note_end(last)
             if problem := self._screen.lab.conversations.problem:
                 self._screen.show_failure(problem)
                 self._screen.lab.conversations.problem = None

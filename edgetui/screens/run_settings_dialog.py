@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual.binding import Binding
 
@@ -51,6 +51,14 @@ class RunSettingsDialog(FieldsDialog):
         """What was left behind."""
         settings = run_settings_of(values, self._before)
         return Chosen(settings, self._profile if settings == self._profile_settings else "")
+
+    async def checked_values(self) -> dict[str, Any] | None:
+        """Each by itself, and what cannot go together."""
+        values = await super().checked_values()
+        if values is not None and values.get("grammar") and values.get("json_schema"):
+            self.say_problem("json_schema", "An answer follows a grammar or a JSON schema, not both: take one out.")
+            return None
+        return values
 
     def action_profiles(self) -> None:
         """Take up, keep, rename or delete a profile."""

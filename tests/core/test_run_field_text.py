@@ -50,3 +50,10 @@ def test_a_grammar_of_several_lines_is_typed_on_one(tmp_path: Path) -> None:
     for wrong in (f"@{file}", "@none", f"@{tmp_path}"):
         with pytest.raises(EdgetuiError, match="cannot be read"):
             constraint_from(wrong, "grammar")
+
+
+def test_a_schema_that_is_no_json_is_refused_where_it_is_typed() -> None:
+    assert constraint_from(' {"type": "object"} ', "JSON schema") == '{"type": "object"}'
+    assert constraint_from("", "JSON schema") == ""
+    with pytest.raises(EdgetuiError, match="no JSON at line 1"):
+        constraint_from('{"type":"object"', "JSON schema")

@@ -147,6 +147,16 @@ async def test_an_earlier_message_is_edited_and_gone_on_from(app: EdgetuiApp, de
         assert str(person.screen.query_one("#sign", Static).render()) == ">"
         (row,) = await app.lab.conversations.find()
         assert row.turn_count == 6
+        assert person.figures.tokens
+        # The branch before comes back without the figures and tokens of the other one's answer.
+        await person.presses_outside("a")
+        await person.opens_dialog(ChoicePicker)
+        await pilot.press("up", "enter")
+        await person.is_back()
+        await person.sees(lambda: "Another." in person.asked)
+        assert person.figures.tokens is None
+        await pilot.press("ctrl+t")
+        await person.sees(lambda: "not in memory" in person.failure)
 
 
 async def test_raw_text_is_continued_in_a_conversation_of_its_own(app: EdgetuiApp, demo_entry: ModelEntry) -> None:
@@ -225,6 +235,10 @@ async def test_the_settings_show_what_the_models_engine_has_and_move_by_groups(
         app.screen.query_one("#grammar", Input).value = "@none.gbnf"
         await pilot.press("enter")
         await person.sees(lambda: "none.gbnf" in str(app.screen.query_one("#grammar-problem", Static).render()))
+        app.screen.query_one("#grammar", Input).value = 'root ::= "a"'
+        app.screen.query_one("#json_schema", Input).value = "{}"
+        await pilot.press("enter")
+        await person.sees(lambda: "not both" in str(app.screen.query_one("#json_schema-problem", Static).render()))
         await pilot.press("escape")
         await person.is_back()
         person.screen._chat.entry = msgspec.structs.replace(demo_entry, format="server")

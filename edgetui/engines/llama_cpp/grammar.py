@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -12,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.run_field_text import require_json
 from edgetui.engines.llama_cpp import library
 
 if TYPE_CHECKING:
@@ -51,11 +51,7 @@ def grammar_sampler(lib: Any, vocab: Any, gbnf: str) -> Any:
 
 
 def _of_schema(schema: str) -> str:
-    try:
-        json.loads(schema)
-    except (ValueError, RecursionError) as error:
-        at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise EdgetuiError("bad_request", f"The JSON schema is no JSON{at}: correct it.") from error
+    require_json(schema)
     converter = import_module("llama_cpp.llama_grammar")
     try:
         return str(converter.json_schema_to_gbnf(schema))
