@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from edgetui.worker.protocol import Generate
 
 
+_SURELY_TOKENIZED = 16
+"""Characters to a token of the context up to which a text is tokenized without asking whether it can fit."""
+
+
 class PromptVocabulary(Protocol):
     """What of an engine's vocabulary a prompt needs."""
 
@@ -27,6 +31,10 @@ class PromptVocabulary(Protocol):
     @property
     def eos_text(self) -> str:
         """End of sequence, likewise."""
+
+    @property
+    def longest_token_bytes(self) -> int | None:
+        """Most bytes of a text that one token may stand for; None where that has no limit, or none that is known."""
 
     def tokenize(self, text: str, *, add_special: bool) -> list[int]:
         """Token ids of a text."""
@@ -59,10 +67,15 @@ class PromptWriter:
 
         Tokenising an answer anew need not give the tokens that the model chose, and each that differs would throw the
         cache away from there on; so only the text after the known part is tokenised.
+
+        Raises `EdgetuiError("context_overflow")` for a text so long that tokenising it, which hears no stop, is idle.
         """
         vocabulary = self._vocabulary
         if known_text and text.startswith(known_text):
-            return [*known_tokens, *vocabulary.tokenize(text[len(known_text) :], add_special=False)]
+            fresh = text[len(known_text) :]
+            self._require_possible(fresh, len(known_tokens))
+            return [*known_tokens, *vocabulary.tokenize(fresh, add_special=False)]
+        self._require_possible(text, 0)
         bos = vocabulary.bos_text
         if vocabulary.adds_bos and bos and text.startswith(bos):
             # The template wrote it out and the tokenizer adds it too; one is right.
@@ -74,8 +87,22 @@ class PromptWriter:
         if not prompt:
             raise EdgetuiError("bad_request", "The prompt is empty: write something for the model to go on from.")
         if len(prompt) >= self._context_tokens:
-            raise EdgetuiError(
-                "context_overflow",
-                f"The prompt has {len(prompt)} tokens and the context {self._context_tokens}: shorten it, begin a new"
-                " conversation, or load the model with a larger context.",
-            )
+            raise self._overflow(str(len(prompt)))
+
+    def _require_possible(self, text: str, known: int) -> None:
+        """Refuse a text that cannot fit whatever its tokens are."""
+        if len(text) <= _SURELY_TOKENIZED * self._context_tokens:
+            return
+        longest = self._vocabulary.longest_token_bytes
+        if longest is None:
+            return
+        least = known + len(text.encode("utf-8", "replace")) // longest
+        if least >= self._context_tokens:
+            raise self._overflow(f"at least {least}")
+
+    def _overflow(self, tokens: str) -> EdgetuiError:
+        return EdgetuiError(
+            "context_overflow",
+            f"The prompt has {tokens} tokens and the context {self._context_tokens}: shorten it, begin a new"
+            " conversation, or load the model with a larger context.",
+        )

@@ -29,6 +29,17 @@ class Spelling:
         self._special = {each["id"]: each["content"] for each in added if each.get("special")}
         self._written_out = {each["id"]: each["content"] for each in added if not each.get("special")}
         self._pieces: dict[int, bytes] = {}
+        self._keeps_bytes = self._is_byte_level and told.get("normalizer") is None
+        """Whether the tokens spell a text byte for byte."""
+
+    @functools.cached_property
+    def longest_token_bytes(self) -> int | None:
+        """Most bytes of a text that one token may stand for; None where the tokenizer changes or leaves out some."""
+        if not self._keeps_bytes:
+            return None
+        written = (word.encode() for word in self._special.values())
+        tokens = self._tokenizer.get_vocab(with_added_tokens=True).values()
+        return max(map(len, (*written, *map(self._spelled, tokens))))
 
     def text_of(self, token: int | None) -> str:
         """A token written out, special ones too; U+FFFD for what is part of a character."""

@@ -325,6 +325,9 @@ class EngineConformance:
             assert isinstance(loaded, Loaded) and loaded.context_tokens == subject.small_context
             error = await refused(worker, Generate(turn=1, prompt="one " * subject.small_context * 2))
             assert error.failure.kind == "context_overflow" and str(subject.small_context) in str(error)
+            # So long that it is not even tokenized, which no stop could end.
+            error = await refused(worker, Generate(turn=1, prompt="one " * 1_000_000))
+            assert error.failure.kind == "context_overflow" and "has at least" in str(error)
 
             few = await answer(worker, prompt="one " * 8, max_tokens=1, ignore_eos=True)
             some = await answer(worker, prompt="one " * 16, max_tokens=1, ignore_eos=True)

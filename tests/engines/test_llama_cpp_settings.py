@@ -12,6 +12,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import Adapter, LoadSettings
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.allocation import estimate_memory
+from edgetui.engines.stopping import StopFlag
 from tests.engines.llama_cpp_driver import driven
 from tests.gguf_files import F32, STRING, Key, Tensor, gguf_bytes
 
@@ -48,6 +49,24 @@ def log_of(model: Path, **settings: Any) -> str:
 )
 def test_a_setting_reaches_the_library(demo_model: Path, settings: dict[str, Any], said: str) -> None:
     assert re.search(said, log_of(demo_model, **settings))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7])
+def test_an_answer_is_inspected_as_many_tokens_at_a_time_as_a_small_batch_holds(demo_model: Path, rows: int) -> None:
+    with driven(demo_model, physical_batch_tokens=rows) as model:
+        text, finished = model.say(PROMPT, max_tokens=12, ignore_eos=True)
+        found = model.engine.inspect(2, StopFlag()).tokens
+    assert len(found) == finished.generated_tokens == 12
+    assert "".join(token.text for token in found) == text and all(token.rank == 1 for token in found)
+
+
+def test_no_token_stands_for_more_bytes_than_the_longest(demo_model: Path) -> None:
+    with driven(demo_model) as model:
+        vocabulary = model.engine._conversation.vocabulary  # type: ignore[union-attr]
+        longest = vocabulary.longest_token_bytes
+        assert longest == 81  # A line break and 80 blanks.
+        for text in ("\n" + " " * 80, " " * 81, "-" * 64, "漢字", "one "):
+            assert len(vocabulary.tokenize(text * 50, add_special=False)) >= len(text.encode()) * 50 / longest
 
 
 def test_prefill_and_decode_have_threads_of_their_own(demo_model: Path) -> None:

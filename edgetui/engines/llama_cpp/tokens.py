@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ class Vocabulary:
     def eos_text(self) -> str:
         """End of sequence, as text."""
         return self.special_text(self._lib.llama_vocab_eos(self._vocab))
+
+    @functools.cached_property
+    def longest_token_bytes(self) -> int | None:
+        """Most bytes of a text that one token may stand for; None where the tokenizer leaves blanks or marks out."""
+        if self._lib.llama_vocab_type(self._vocab) not in (
+            self._lib.LLAMA_VOCAB_TYPE_SPM,
+            self._lib.LLAMA_VOCAB_TYPE_BPE,
+        ):
+            return None
+        return max(len(self.piece(token, special=True)) for token in range(self.size))
 
     def ends_generation(self, token: int) -> bool:
         """Whether the model says with this token that it is done."""
