@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import SessionEvent
 
+MOST_SILENT_TOKENS = 1024
+"""Tokens of an answer that may have no text, such as marks; any other is of a byte at least."""
+
 
 class Generation:
     """Reads one stream to its end, to a stop sequence, or until it is stopped."""
@@ -43,12 +46,17 @@ class Generation:
         self._timings: Timings | None = None
         self._counted = 0
         """Tokens so far, by the server where it counts as it streams, else one a piece of text."""
+        self._text_bytes = 0
+        self._miscounted = 0
+        """What the server counted when that could not be, and its counts were trusted no more."""
         self._prompt_tokens = 0
         self._reused_tokens = 0
         self._is_ready = False
         self._has_text = False
         self._is_thinking = False
         self._finish_reason = ""
+        self._is_cut = False
+        """Whether the server went on beyond the limit of tokens and was left alone."""
 
     def run(self, body: dict[str, Any], stop: StopFlag) -> Finished:
         """Ask and answer; raises `EdgetuiError`, what came before the failure having been sent."""
@@ -94,18 +102,21 @@ class Generation:
                         if chunk is None:
                             return
                         self._take(chunk)
-                        if self._answer.stop_text:
+                        if self._answer.stop_text or self._is_cut:
                             return
-        except TooLargeEvent as error:
-            raise sentences.failure("network", "sends an event without end: it is not what it says it is.") from error
-        except NoChunk as error:
-            raise sentences.failure(
-                "network", "sent an event that is no JSON of a completion: see its log, then ask again.", str(error)
-            ) from error
-        except EdgetuiError:
+        except (TooLargeEvent, NoChunk, EdgetuiError) as error:
             # What is lost after the end is none of the answer.
-            if not self._finish_reason:
-                raise
+            if self._finish_reason:
+                return
+            if isinstance(error, TooLargeEvent):
+                raise sentences.failure(
+                    "network", "sends an event without end: it is not what it says it is."
+                ) from error
+            if isinstance(error, NoChunk):
+                raise sentences.failure(
+                    "network", "sent an event that is no JSON of a completion: see its log, then ask again.", str(error)
+                ) from error
+            raise
         if not self._finish_reason:
             # Some servers leave out [DONE]; none leaves out both.
             where = "" if reader.is_between else ", in the middle of an event"
@@ -124,17 +135,17 @@ class Generation:
             self._tell_progress(done, max(progress.total - progress.cache, done), progress.time_ms / 1e3)
         if chunk.usage is not None:
             self._usage = chunk.usage
-            self._prompt_tokens, self._reused_tokens = chunk.usage.prompt_tokens, chunk.usage.cached_tokens
+            if chunk.usage.prompt_tokens:
+                self._prompt_tokens, self._reused_tokens = chunk.usage.prompt_tokens, chunk.usage.cached_tokens
         if chunk.timings is not None:
             self._timings = chunk.timings
             self._prompt_tokens = chunk.timings.prompt_n + chunk.timings.cache_n
             self._reused_tokens = chunk.timings.cache_n
         for choice in chunk.choices[:1]:
+            self._finish_reason = choice.finish_reason or self._finish_reason
             if text := self._text_of(choice):
                 self._say(text)
-            if choice.finish_reason:
-                self._finish_reason = choice.finish_reason
-        is_counting = self._has_text and self._model.counts_on and not self._answer.stop_text
+        is_counting = self._has_text and self._model.counts_on and not (self._answer.stop_text or self._is_cut)
         if is_counting and self._counted_by_server() > self._counted:
             # The end mark is a token without text; who counts as it streams counts it too.
             self._say("")
@@ -146,7 +157,16 @@ class Generation:
                 self._be_ready()
                 prefill = max(self._prompt_tokens - self._reused_tokens, 0)
                 self._tell_progress(prefill, prefill, (time.perf_counter_ns() - self._arrived_ns) / 1e9)
-        counted = (self._counted_by_server() if self._model.counts_on else 0) or self._counted + 1
+        self._text_bytes += len(text.encode("utf-8", "replace"))
+        if self._model.counts_on and self._counted_by_server() > self._text_bytes + MOST_SILENT_TOKENS:
+            self._miscounted = self._counted_by_server()
+        is_trusted = self._model.counts_on and not self._miscounted
+        # What brings no text is no piece.
+        counted = (self._counted_by_server() if is_trusted else 0) or self._counted + (1 if text else 0)
+        limit = self._command.sampling.max_tokens
+        if limit and self._counted >= limit and counted > self._counted and not self._finish_reason:
+            self._is_cut, self._finish_reason = True, "length"
+            return
         # A piece may be of several tokens, or of one that an earlier piece has been counted with.
         fresh, self._counted = max(counted - self._counted, 0), max(counted, self._counted)
         self._answer.add(text, self._context_used, fresh)
@@ -189,8 +209,8 @@ class Generation:
 
     @property
     def is_counted_here(self) -> bool:
-        """Whether the server counted nothing, so that each piece of text was taken for a token."""
-        return bool(self._counted) and not self._counted_by_server()
+        """Whether the server counted nothing that can be, so that each piece of text was taken for a token."""
+        return bool(self._counted) and bool(self._miscounted or not self._counted_by_server())
 
     @property
     def _context_used(self) -> int:
@@ -210,12 +230,20 @@ class Generation:
         answer, timings = self._answer, self._timings
         generated = self._counted
         remarks = []
-        if reason not in ("stopped", "stop_text") and (told := self._counted_by_server()):
+        if self._miscounted:
+            remarks.append(
+                f"The server counts {self._miscounted} tokens in {self._text_bytes} bytes of text, which cannot be:"
+                " each piece of text is taken for one."
+            )
+        elif reason not in ("stopped", "stop_text") and not self._is_cut and (told := self._counted_by_server()):
             if told != self._counted and not self._model.counts_on:
                 remarks.append(f"The server counts {told} tokens, which came in {self._counted} pieces.")
             generated = told
         elif self.is_counted_here:
             remarks.append("The server did not count its tokens: each piece of text is taken for one.")
+        if self._is_cut:
+            limit = self._command.sampling.max_tokens
+            remarks.append(f"The server went on beyond the limit of {limit} tokens: edgetui ended its answer there.")
         if refused := self._link.refused - {"max_tokens"}:
             remarks.append(f"The server refuses {', '.join(sorted(refused))}, which is therefore its own.")
         if self._finish_reason == "content_filter":

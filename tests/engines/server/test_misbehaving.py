@@ -17,7 +17,7 @@ from edgetui.core.servers import ServerEndpoint
 from edgetui.engines.server import link, sse
 from edgetui.engines.server.engine import ServerEngine
 from edgetui.engines.stopping import StopFlag
-from edgetui.worker.protocol import Finished, Generate, Load, Loaded, Tokens
+from edgetui.worker.protocol import Finished, Generate, Load, Loaded, PrefillProgress, Tokens
 from tests.servers.raw import MODELS, RawServer, finish, patiently, said, stream, usage, whole
 
 if TYPE_CHECKING:
@@ -214,6 +214,29 @@ def test_a_list_of_models_that_is_none(engine: ServerEngine, body: bytes) -> Non
     assert caught.value.failure.kind == "network" and sentence(caught)
 
 
+@pytest.mark.parametrize(
+    "shown", [[1], 3, None, {"capabilities": 5}, {"capabilities": {"embedding": 1}, "model_info": [2]}, {"models": "x"}]
+)
+@pytest.mark.parametrize(
+    ("owner", "asked"),
+    [
+        ("library", ("/api/show", "/api/version", "/api/ps")),
+        ("llamacpp", ("/props",)),
+        ("vllm", ("/version",)),
+        ("organization_owner", ("/api/v0/models/tiny",)),
+    ],
+)
+def test_facts_of_another_shape_tell_nothing(
+    engine: ServerEngine, owner: str, asked: tuple[str, ...], shown: object
+) -> None:
+    raw = whole(json.dumps(shown).encode())
+    models = {"data": [{"id": "tiny", "owned_by": owner, "meta": shown}]}
+    with RawServer({path: [raw] for path in asked} | {CHAT: [stream("Hi", finish())]}, models) as server:
+        loaded = load(engine, server.url)
+        assert (loaded.context_tokens, loaded.parameter_count, loaded.weights_bytes) == (0, 0, 0)
+        assert "embed" not in loaded.abilities and ask(engine)[0] == "Hi"
+
+
 def test_a_server_without_models(engine: ServerEngine) -> None:
     with RawServer(models={"data": []}) as server, pytest.raises(EdgetuiError, match="has no model"):
         load(engine, server.url)
@@ -246,7 +269,6 @@ def test_an_answer_without_end_is_cut(engine: ServerEngine, monkeypatch: pytest.
         (stream("Hel", end=b"data: {not json}\n\n"), "no JSON of a completion"),
         (stream("Hel", end=b'data: {"choices": 7}\n\n'), "no JSON of a completion"),
         (stream("Hel", end=b"data: \xff\xfe\n\n"), "no JSON of a completion"),
-        (stream("Hel", end=b'data: {"choices": [], "usage": {"completion_tokens": -4}}\n\n'), "no JSON of a"),
         (stream("Hel", {"error": {"message": "out of\x1b memory", "code": 500}}), "failed in the middle.*memory"),
         (stream("Hel", {"error": "it broke"}), r"failed in the middle of its answer \(it broke\)"),
         (stream("Hel", end=b'error: {"message": "old words"}\n\n'), "old words"),
@@ -291,6 +313,61 @@ def test_an_event_without_end_takes_no_memory(engine: ServerEngine, monkeypatch:
             ask(engine)
 
 
+@pytest.mark.parametrize(
+    "after",
+    [
+        b'data: {"choices": [], "usage": {"prompt_tokens": null, "completion_tokens": null}}\n\n',
+        b'data: {"choices": [], "usage": {"prompt_tokens": 3.5, "completion_tokens": -2}}\n\n',
+        b'data: {"choices": [], "usage": {"prompt_tokens": 1e400}, "timings": [1]}\n\n',
+        b'data: {"choices": [], "timings": {"predicted_n": 2, "predicted_ms": null}}\n\n',
+        b"data: garbage\n\n",
+        b"data: " + b"x" * 20_000,
+    ],
+)
+def test_what_follows_the_end_takes_nothing_from_the_answer(
+    engine: ServerEngine, after: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "MOST_EVENT_BYTES", 10_000)
+    with RawServer({CHAT: [stream("all of it", finish(), end=after)]}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine)
+    assert (text, finished.reason, finished.prompt_tokens, finished.generated_tokens) == ("all of it", "end", 0, 1)
+    assert "did not count" in finished.remarks[0]
+
+
+def test_figures_that_are_none_take_nothing_from_the_text_beside_them(engine: ServerEngine) -> None:
+    nonsense = [
+        {"total": -5, "cache": -7, "processed": -3, "time_ms": -1},
+        {"total": 10**30, "cache": 0, "processed": 0, "time_ms": 0},
+        {"total": 4, "cache": 9, "processed": 4, "time_ms": 0},
+    ]
+    events: list[SessionEvent] = []
+    told = {"prompt_tokens": 4, "completion_tokens": 2.0, "prompt_tokens_details": {"cached_tokens": 10**25}}
+    counted = {"choices": [], "usage": told}
+    script = stream(*({"choices": None, "prompt_progress": each} for each in nonsense), "a", "b", finish(), counted)
+    with RawServer({CHAT: [script]}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine, events=events)
+    progress = [(event.done_tokens, event.total_tokens) for event in events if isinstance(event, PrefillProgress)]
+    assert (text, progress) == ("ab", [(0, 0)])
+    assert (finished.prompt_tokens, finished.reused_tokens, finished.generated_tokens) == (4, 0, 2)
+
+
+def test_half_a_character_is_shown_as_none(engine: ServerEngine) -> None:
+    pieces = (rb"a\ud800b", rb" \ud83d\ude00", rb" \\ud800", b" \xff", rb" \udc00\ud800\u00e9")
+    halves = b"".join(b'data: {"choices": [{"delta": {"content": "%s"}}]}\n\n' % piece for piece in pieces)
+    with RawServer({CHAT: [stream(end=halves + said(finish()))]}) as server:
+        load(engine, server.url)
+        assert ask(engine)[0] == "a\ufffdb \U0001f600 \\ud800 \ufffd \ufffd\ufffd\u00e9"
+
+
+def test_the_kind_of_a_stream_may_be_written_in_any_letters(engine: ServerEngine) -> None:
+    script = stream("Hi", finish()).replace(b"text/event-stream", b"Text/Event-Stream; charset=utf-8")
+    with RawServer({CHAT: [script]}) as server:
+        load(engine, server.url)
+        assert ask(engine)[0] == "Hi"
+
+
 @pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n", b": late\n\ndata: [DONE]\n\ndata: {broken\n\n"])
 def test_the_mark_of_the_end_may_be_missing_where_the_reason_is_not(engine: ServerEngine, end: bytes) -> None:
     with RawServer({CHAT: [stream("Hello", finish(), end=end)]}) as server:
@@ -308,6 +385,31 @@ def test_the_servers_count_holds_and_the_difference_is_told(engine: ServerEngine
     assert (finished.prompt_tokens, finished.generated_tokens, finished.context_used) == (7, 5, 12)
     assert finished.remarks == ("The server counts 5 tokens, which came in 2 pieces.",)
     assert finished.network_s is None and finished.prefill_s == 0
+
+
+@pytest.mark.parametrize("owner", ["someone", "llamacpp"])
+def test_a_limit_that_a_server_ignores_is_kept_here(engine: ServerEngine, owner: str) -> None:
+    def piece(number: int) -> dict[str, Any]:
+        told = {"predicted_n": number, "predicted_ms": 1.0} if owner == "llamacpp" else None
+        return {"choices": [{"delta": {"content": f"{number} "}}], "timings": told}
+
+    # It never says that it is done, and never hangs up.
+    script = [stream(*map(piece, range(1, 9)), end=b""), b""]
+    models = {"data": [{"id": "tiny", "owned_by": owner}]}
+    with RawServer({CHAT: [script]}, models) as server:
+        load(engine, server.url)
+        text, finished = ask(engine, max_tokens=5)
+        patiently(server.left.is_set)
+    assert (text, finished.reason, finished.generated_tokens) == ("1 2 3 4 5 ", "max_tokens", 5)
+    assert finished.remarks[-1] == "The server went on beyond the limit of 5 tokens: edgetui ended its answer there."
+
+
+def test_a_last_word_with_the_reason_is_not_beyond_the_limit(engine: ServerEngine) -> None:
+    last = {"choices": [{"delta": {"content": "."}, "finish_reason": "length"}]}
+    with RawServer({CHAT: [stream("Hel", "lo", last, usage(7, 2))]}) as server:
+        load(engine, server.url)
+        text, finished = ask(engine, max_tokens=2)
+    assert (text, finished.reason, finished.generated_tokens) == ("Hello.", "max_tokens", 2)
 
 
 def test_a_limit_that_is_not_ours_is_the_end_of_the_context(engine: ServerEngine) -> None:
@@ -402,3 +504,52 @@ def test_a_stranger_is_asked_in_the_protocols_words_alone(engine: ServerEngine) 
     }  # fmt: skip
     assert (body["seed"], body["response_format"]) == (4, {"type": "json_object"})
     assert loaded.abilities == () and "top-k, min-p" in loaded.remarks[0]
+
+
+# --- counts that cannot be ------------------------------------------------------------------------------
+
+
+def test_a_count_beyond_the_bytes_of_the_text_is_not_believed(engine: ServerEngine) -> None:
+    def counted(text: str, count: int) -> dict[str, Any]:
+        return {"choices": [{"delta": {"content": text}}], "timings": {"predicted_n": count}}
+
+    answer = stream(counted("a", 1), counted("bcd", 20_000_000), counted("e", 20_000_001), finish())
+    with RawServer({CHAT: [answer]}, {"data": [{"id": "tiny", "owned_by": "llamacpp"}]}) as server:
+        load(engine, server.url)
+        events: list[SessionEvent] = []
+        text, finished = ask(engine, events=events)
+    assert (text, finished.generated_tokens) == ("abcde", 3)
+    assert sum(len(event.times_ns) for event in events if isinstance(event, Tokens)) == 3
+    assert "20000001 tokens in 5 bytes" in finished.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("told", "rank", "is_least"),
+    [([(7, -3.0), (8, -9.0)], 1, False), ([(8, -1.0), (7, -3.0)], 2, False), ([(8, -1.0), (9, -2.0)], 3, True)],
+)
+def test_a_rank_beyond_what_is_told_is_not_made_up(
+    engine: ServerEngine, told: list[tuple[int, float]], rank: int, is_least: bool
+) -> None:
+    top = [{"id": number, "token": "t", "logprob": logprob} for number, logprob in told]
+    probabilities = [{"id": 7, "token": "Hi", "logprob": 5000, "top_logprobs": top}]
+    answers = {
+        CHAT: [stream("Hi", finish())],
+        "/apply-template": [whole({"prompt": "x"})],
+        "/tokenize": [whole({"tokens": [{"id": 7, "piece": "Hi"}]})],
+        "/completion": [whole({"completion_probabilities": probabilities})],
+    }
+    with RawServer(answers, {"data": [{"id": "tiny", "owned_by": "llamacpp"}]}) as server:
+        load(engine, server.url)
+        ask(engine)
+        (token,) = engine.inspect(2, StopFlag()).tokens
+    assert (token.rank, token.is_rank_least, token.probability) == (rank, is_least, 1.0)
+
+
+@pytest.mark.parametrize("shaped", [[1], {"prompt": 3}])
+def test_a_prompt_that_is_none_cannot_be_inspected(engine: ServerEngine, shaped: object) -> None:
+    answers = {CHAT: [stream("Hi", finish())], "/apply-template": [whole(json.dumps(shaped).encode())]}
+    with RawServer(answers, {"data": [{"id": "tiny", "owned_by": "llamacpp"}]}) as server:
+        load(engine, server.url)
+        ask(engine)
+        with pytest.raises(EdgetuiError, match="shapes no prompt"):
+            engine.inspect(2, StopFlag())
