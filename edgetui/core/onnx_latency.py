@@ -241,6 +241,17 @@ def extents_of(value: GraphValue, sizes: Mapping[str, tuple[int, ...]]) -> tuple
     return asked
 
 
+def with_free_dimensions(values: tuple[GraphValue, ...], sizes: Sizes) -> Sizes:
+    """The same sizes, with what the extents asked for whole inputs say of free dimensions that others share."""
+    found: Sizes = {}
+    for value in values:
+        for wanted, given in zip(value.shape, sizes.get(value.name, ()), strict=False):
+            # A sum of dimensions tells none of them.
+            if isinstance(wanted, str) and wanted != "?" and "+" not in wanted and wanted != value.name:
+                found.setdefault(wanted, (given,))
+    return {**found, **sizes}
+
+
 _USUAL = (
     (re.compile(r"past"), 0),
     (re.compile(r"batch|^n$|num_?images?"), 1),

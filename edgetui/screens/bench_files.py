@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edgetui.core.charts import Chart
 
 _FONT = re.compile(r"@font-face\s*\{.*?\}\s*", re.DOTALL)
+_MOST_NAMED = 4
+"""Rows told one by one before they are deleted."""
 
 
 class BenchFiles(LabScreen):
@@ -129,9 +131,12 @@ class BenchFiles(LabScreen):
         records = self.marked or ([self.current] if self.current else [])
         if not records:
             return
-        row = records[0].row
-        what = f"the row {row.name} of {plain_line(row.model_name)}" if len(records) == 1 else f"{len(records)} rows"
-        if await self.app.push_screen_wait(ConfirmDialog(f"Delete {what}?", "Models and their files stay.")):
+        named = [f"{record.row.name} of {plain_line(record.row.model_name)}" for record in records]
+        what = f"the row {named[0]}" if len(records) == 1 else f"{len(records)} marked rows"
+        # Marks outlast a filter that hides their rows.
+        more = [f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
+        told = "\n".join([*named[:_MOST_NAMED], *more, "Models and their files stay."])
+        if await self.app.push_screen_wait(ConfirmDialog(f"Delete {what}?", told)):
             try:
                 await self.lab.bench_history.remove([record.record_id for record in records])
             except EdgetuiError as error:

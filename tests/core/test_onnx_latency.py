@@ -14,6 +14,7 @@ from edgetui.core.onnx_latency import (
     extents_of,
     names_in,
     parse_sizes,
+    with_free_dimensions,
 )
 from edgetui.core.onnx_latency_text import compared, fed
 
@@ -101,3 +102,11 @@ def test_a_comparison_says_how_much_faster_and_what_differs() -> None:
 
 def test_inputs_of_many_layers_are_told_once() -> None:
     assert fed(row(1)) == "past.N.key (3) 1x0"
+
+
+def test_extents_asked_for_one_input_hold_for_the_dimensions_that_others_share() -> None:
+    ids = GraphValue("input_ids", "int64", ("batch_size", "sequence_length"))
+    mask = GraphValue("attention_mask", "int64", ("batch_size", "total_sequence_length"))
+    sizes = with_free_dimensions((ids, mask), parse_sizes("input_ids=2x16"))
+    assert extents_of(ids, sizes) == extents_of(mask, sizes) == (2, 16)
+    assert with_free_dimensions((ids,), parse_sizes("input_ids=2x16, batch_size=3"))["batch_size"] == (3,)

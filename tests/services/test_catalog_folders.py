@@ -44,7 +44,8 @@ async def test_every_kind_of_folder_and_a_lone_graph_are_listed(lab: Lab, models
     assert (plain.architecture, plain.context_length, plain.quant_type) == ("llama", 99, "BF16")
     assert plain.size_bytes == sum(part.stat().st_size for part in plain.parts) and len(plain.parts) == 3
     assert (lone.folder, lone.quant_type, lone.parameter_count) == (None, "fp32", 12)
-    assert not any(entry.problem or entry.can_run for entry in found.values())
+    assert not any(entry.problem for entry in found.values())
+    assert {name for name, entry in found.items() if entry.can_run} == {"Apple", "Graph"}
 
 
 async def test_weights_by_another_name_belong_to_their_graph_in_every_scan(lab: Lab, models_dir: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.onnx_latency import FedInput, GraphValue, extents_of, names_in
+from edgetui.core.onnx_latency import FedInput, GraphValue, extents_of, names_in, with_free_dimensions
 from edgetui.engines.onnx_runtime import graph
 from edgetui.engines.onnx_runtime.beside import configuration
 from edgetui.engines.onnx_runtime.failures import reason
@@ -128,7 +128,7 @@ def synthetic_feeds(
         known = ", ".join(sorted(names_in(inputs)))
         raise EdgetuiError("bad_request", f"{unknown[0][:60]!r} is no input and no free dimension: there are {known}.")
     random = numpy.random.default_rng(seed)
-    sizes = {**_head_size(path, inputs), **sizes}
+    sizes = with_free_dimensions(inputs, {**_head_size(path, inputs), **sizes})
     extents = {value.name: extents_of(value, sizes) for value in inputs}
     needed = sum(math.prod(shape) * 8 for shape in extents.values())
     graph.require_memory(needed, f"The input of {path.name}")
