@@ -73,7 +73,7 @@ def ab(
     models: Sequence[str], settings: tuple[BenchSettings, BenchSettings], wanted: AbSettings, as_json: bool
 ) -> Coroutine[None, None, int]:
     """`--ab`: two models, or one with two settings."""
-    from edgetui.core.bench_matrix import cell_labels
+    from edgetui.core.bench_matrix import cell_labels, path_labels
 
     if not 1 <= len(models) <= 2:
         raise EdgetuiError("bad_request", "--ab compares two models, or one with two settings (--a and --b).")
@@ -85,7 +85,7 @@ def ab(
         entries *= 3 - len(entries)
         labels = cell_labels([(entry.name, each) for entry, each in zip(entries, settings, strict=True)])
         if labels[0] == labels[1]:
-            labels = [str(entry.path) for entry in entries]
+            labels = [*path_labels(entries[0].path, entries[1].path)]
         a, b = (side_of(*each) for each in zip(entries, settings, labels, strict=True))
         return await lab.bench.start_ab(a, b, wanted)
 

@@ -15,6 +15,7 @@ from edgetui.core.setting_values import converted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import PurePath
 
     from edgetui.core.models import ModelFormat
 
@@ -131,6 +132,14 @@ def cell_labels(cells: Sequence[tuple[str, BenchSettings]]) -> list[str]:
     if not columns:
         return [name for name, _ in cells]
     return [", ".join(values) for values in zip(*columns, strict=True)]
+
+
+def path_labels(first: PurePath, second: PurePath) -> tuple[str, str]:
+    """The shortest ends of two paths that tell them apart: `old/mm.gguf` and `new/mm.gguf`."""
+    count = 1
+    while first.parts[-count:] == second.parts[-count:] and count < max(len(first.parts), len(second.parts)):
+        count += 1
+    return str(type(first)(*first.parts[-count:])), str(type(second)(*second.parts[-count:]))
 
 
 def told_setting(field: str, value: object) -> str:

@@ -21,6 +21,7 @@ from edgetui.core.llama_bench_columns import file_name
 from edgetui.core.plain_text import plain_line
 from edgetui.core.repeat_commands import bench_commands
 from edgetui.core.statistics import ratio_of_means
+from edgetui.core.studies import AbResult
 from edgetui.core.study_text import kind_of, models_of, study_charts
 from edgetui.core.units import MISSING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from edgetui.core.bench_trend import Regression
     from edgetui.core.charts import Chart
     from edgetui.core.repeat_commands import RepeatCommand
-    from edgetui.core.studies import Study
+    from edgetui.core.studies import Study, StudyResult
 
 HEADINGS = (
     *("row", "model", "type", "engine", "settings", "test", "mean t/s", "sd", "median", "MAD", "95 % interval"),
@@ -85,11 +86,11 @@ def report(
     parts = _comparisons(records)
     parts += (
         Part(
-            f"{kind_of(study.result)}: {', '.join(models_of(study.result))}",
-            (study.result.sentence,),
-            tuple(study_charts(study.result)),
+            f"{kind_of(result)}: {', '.join(models_of(result))}",
+            (result.sentence,),
+            tuple(study_charts(result)),
         )
-        for study in studies
+        for result in map(_without_folders, (study.result for study in studies))
     )
     warnings = [f"Row {record.record_id} is noisy: {why}." for record in records if (why := noise_of(record.row))]
     warnings += [regression.sentence for regression in slower]
@@ -202,6 +203,21 @@ def without_folder(row: BenchRow) -> BenchRow:
     return msgspec.structs.replace(row, model_path=name)
 
 
+def _without_folders(result: StudyResult) -> StudyResult:
+    """Sides that only their folders tell apart are told as A and B."""
+    if not isinstance(result, AbResult):
+        return result
+    sides, sentence = {"a": result.a, "b": result.b}, result.sentence
+    for which, side in sorted(sides.items(), key=lambda item: len(item[1].label), reverse=True):
+        folder, _, _ = side.label.replace("\\", "/").rpartition("/")
+        if folder and folder in side.model_path.replace("\\", "/"):
+            end = side.label[len(folder) + 1 :]
+            label = f"{which.upper()} ({end})"
+            sentence = sentence.replace(side.label, label)
+            sides[which] = msgspec.structs.replace(side, label=label)
+    return msgspec.structs.replace(result, a=sides["a"], b=sides["b"], sentence=sentence)
+
+
 def _cleaned(part: Part, words: Sequence[str]) -> Part:
     def clean(text: str) -> str:
         return redact(plain_line(text), words)
@@ -212,7 +228,14 @@ def _cleaned(part: Part, words: Sequence[str]) -> Part:
             bars = tuple(bar._replace(label=clean(bar.label)) for bar in chart.bars)
             charts.append(chart._replace(title=clean(chart.title), bars=bars))
         else:
-            charts.append(chart._replace(title=clean(chart.title)))
+            charts.append(
+                chart._replace(
+                    title=clean(chart.title),
+                    x_label=clean(chart.x_label),
+                    series=tuple(each._replace(name=clean(each.name)) for each in chart.series),
+                    x_names=tuple(map(clean, chart.x_names)),
+                )
+            )
     return Part(clean(part.title), tuple(map(clean, part.sentences)), tuple(charts))
 
 

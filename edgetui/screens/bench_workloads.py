@@ -8,7 +8,7 @@ import msgspec
 
 from edgetui.core.bench import BenchSettings
 from edgetui.core.bench_forms import AbForm, LoadForm, MatrixForm, SoakForm, TtftForm, TuneForm
-from edgetui.core.bench_matrix import ttft_lengths
+from edgetui.core.bench_matrix import path_labels, ttft_lengths
 from edgetui.core.run_settings import KV_CACHE_TYPES
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.services.bench import side_of
@@ -174,9 +174,8 @@ async def start(screen: LabScreen, entry: ModelEntry, form: msgspec.Struct) -> J
 
 def _side_names(first: ModelEntry, second: ModelEntry, differing: Sequence[str]) -> tuple[str, str]:
     """By what differs: the models, their settings, or both."""
-    if first.name == second.name:
+    if first.path == second.path:
         return differing[0] or first.name, differing[1] or second.name
-    parts = [
-        f"{entry.name} ({told})" if told else entry.name for entry, told in zip((first, second), differing, strict=True)
-    ]
+    names = (first.name, second.name) if first.name != second.name else path_labels(first.path, second.path)
+    parts = [f"{name} ({told})" if told else name for name, told in zip(names, differing, strict=True)]
     return parts[0], parts[1]

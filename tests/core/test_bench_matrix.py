@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import pytest
 
 from edgetui.core import bench
 from edgetui.core.bench import BenchSettings, BenchTest
-from edgetui.core.bench_matrix import Matrix, cell_labels, ttft_lengths
+from edgetui.core.bench_matrix import Matrix, cell_labels, path_labels, ttft_lengths
 from edgetui.core.failures import EdgetuiError
 
 
@@ -58,3 +60,18 @@ def test_a_curve_of_ttft_ends_at_its_longest_prompt() -> None:
 def test_a_tests_name_and_tokens() -> None:
     test = BenchTest(prompt_tokens=8, generated_tokens=4, depth_tokens=16)
     assert (test.kind, test.computed_tokens, test.context_tokens) == ("pg", 12, 28)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("/m/old/mm.gguf", "/m/new/mm.gguf", ("old/mm.gguf", "new/mm.gguf")),
+        ("/m/a/x/mm.gguf", "/m/b/x/mm.gguf", ("a/x/mm.gguf", "b/x/mm.gguf")),
+        ("/mm.gguf", "/x/mm.gguf", ("/mm.gguf", "x/mm.gguf")),
+        ("/m/a.gguf", "/m/b.gguf", ("a.gguf", "b.gguf")),
+    ],
+)
+def test_models_of_one_name_are_told_apart_by_the_end_of_their_paths(
+    first: str, second: str, told: tuple[str, str]
+) -> None:
+    assert path_labels(PurePosixPath(first), PurePosixPath(second)) == told

@@ -5,12 +5,15 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import msgspec
+import pytest
 
-from edgetui.core.bench import BenchRecord, Conditions, Machine
+from edgetui.core.bench import BenchRecord, BenchTest, Conditions, Machine
 from edgetui.core.bench_html import as_html
-from edgetui.core.bench_report import Report, as_markdown, report
+from edgetui.core.bench_report import Part, Report, _cleaned, as_markdown, report
 from edgetui.core.bench_trend import regressions
-from edgetui.core.studies import Knee, Study
+from edgetui.core.charts import LineChart, Series
+from edgetui.core.statistics import Ratio
+from edgetui.core.studies import AbResult, BenchSide, Knee, Study, ab_sentence
 from tests.core.test_bench_trend import row
 from tests.core.test_charts import soak_result
 
@@ -89,3 +92,38 @@ def test_rows_without_samples_have_dashes() -> None:
     bare = msgspec.structs.replace(row(1, []), row=row(1, [], stated_tps=50.0, stated_sd_tps=1.0).row)
     told = report([bare], [], [], (), 0.0)
     assert told.table[1][6:11] == ("50.00", "1.00", "-", "-", "-")
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_sides_in_two_folders_are_told_apart_without_the_folders(full: bool) -> None:
+    """Labels were whole paths once, and such studies are in histories."""
+    paths = ("/models/SecretClient/mm.gguf", "/models/other/mm.gguf")
+    labels = [path if full else path[8:] for path in paths]
+    a, b = (
+        BenchSide(model_path=path, model_name="mm", model_format="gguf", label=label)
+        for path, label in zip(paths, labels, strict=True)
+    )
+    ratio = Ratio(2.0, 1.9, 2.1)
+    result = AbResult(
+        a=a,
+        b=b,
+        test=BenchTest(generated_tokens=4),
+        a_ns=(1, 1),
+        b_ns=(2, 2),
+        ratio=ratio,
+        seed=0,
+        reloaded=False,
+        conditions=None,
+        sentence=ab_sentence(labels[0], labels[1], ratio, 2, 0),
+    )
+    study = Study(study_id=1, job_id=None, measured_at=0.0, machine=Machine(), result=result)
+    told = report([row(1, [1000])], [study], [], (), 0.0)
+    for text in (as_markdown(told), as_html(told)):
+        assert "SecretClient" not in text and "other" not in text.split("A/B tg4")[1].split("Each row")[0]
+        assert "A (mm.gguf) is faster than B (mm.gguf)" in text and text.count("B (mm.gguf)") >= 2
+
+
+def test_the_names_in_a_chart_are_redacted() -> None:
+    chart = LineChart("m", "of anna", "s", (Series("anna", ((0.0, 1.0),)),), "names", ("annas-laptop",))
+    cleaned = _cleaned(Part("p", (), (chart,)), ("anna", "annas-laptop"))
+    assert "anna" not in repr(cleaned)
