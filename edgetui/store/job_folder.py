@@ -94,8 +94,18 @@ class JobFolder:
             if self.request_path.exists():
                 self.remove_partial()
             self.begin_again()
+            if not self._has_request(order.request):
+                # What was done of another request is nothing to go on with.
+                for journal in self._earlier_journals():
+                    journal.unlink()
             self._write_order(order)
         return lock
+
+    def _has_request(self, request: JobRequest) -> bool:
+        try:
+            return self.order().request == request
+        except EdgetuiError:
+            return False
 
     def _write_order(self, order: JobOrder) -> None:
         # Under its name only when complete: a folder without a request is not a job to anyone.
@@ -138,18 +148,14 @@ class JobFolder:
 
     def read_journal(self, offset: int = 0) -> tuple[list[JobEvent], int]:
         """Whole events from `offset` on, and where to go on; a line torn by a crash is no event."""
-        try:
-            with self.journal_path.open("rb") as stream:
-                stream.seek(offset)
-                data = stream.read()
-        except FileNotFoundError:
-            return [], 0
-        whole = data[: data.rfind(b"\n") + 1]
-        events = []
-        for line in whole.splitlines():
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
-                events.append(_event_decoder.decode(line))
-        return events, offset + len(whole)
+        return _read_events(self.journal_path, offset)
+
+    def earlier_events(self) -> list[JobEvent]:
+        """Whole events of the runs of the same request before this one."""
+        return [event for journal in self._earlier_journals() for event in _read_events(journal, 0)[0]]
+
+    def _earlier_journals(self) -> list[Path]:
+        return sorted(self.path.glob("journal.*.jsonl"), key=lambda path: int(path.suffixes[0].lstrip(".")))
 
     def append(self, event: JobEvent) -> None:
         """Write one event from outside its process, which must be gone; on disk when this returns."""
@@ -159,7 +165,7 @@ class JobFolder:
     def begin_again(self) -> None:
         """Put the journal of the last run aside; the lock must be held."""
         if self.journal_path.exists():
-            runs = len(list(self.path.glob("journal.*.jsonl")))
+            runs = len(self._earlier_journals())
             self.journal_path.rename(self.path / f"journal.{runs + 1}.jsonl")
 
     def log_tail(self, lines: int) -> list[str]:
@@ -254,6 +260,21 @@ class Journal:
 def is_last(event: JobEvent) -> bool:
     """Whether an event ends a run."""
     return isinstance(event, JobSucceeded | JobFailed)
+
+
+def _read_events(journal: Path, offset: int) -> tuple[list[JobEvent], int]:
+    try:
+        with journal.open("rb") as stream:
+            stream.seek(offset)
+            data = stream.read()
+    except FileNotFoundError:
+        return [], 0
+    whole = data[: data.rfind(b"\n") + 1]
+    events = []
+    for line in whole.splitlines():
+        with suppress(msgspec.DecodeError, UnicodeDecodeError):
+            events.append(_event_decoder.decode(line))
+    return events, offset + len(whole)
 
 
 def _remove_partial_blobs(request: DownloadRequest, kept: set[str]) -> None:

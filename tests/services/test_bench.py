@@ -10,7 +10,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import ModelEntry
 from edgetui.services.bench import compare
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobFailed, JobSucceeded
+from edgetui.worker.protocol import JobBenchRow, JobFailed, JobSucceeded
 
 SMALL = BenchSettings(prompt_tokens=16, generated_tokens=4, repetitions=2, threads=1)
 
@@ -152,3 +152,18 @@ def test_a_single_repetition_compares_with_nothing() -> None:
 def test_different_tests_do_not_compare() -> None:
     with pytest.raises(EdgetuiError, match="tg100 and pp100"):
         compare(record("a", [1, 2]), record("b", [1, 2], test="pp"))
+
+
+async def test_a_measurement_goes_on_where_it_was(lab: Lab, demo_entry: ModelEntry) -> None:
+    settings = msgspec.structs.replace(SMALL, generated_tokens=64, repetitions=10)
+    job = await lab.bench.start(demo_entry, settings)
+    async for event in lab.jobs.watch(job.job_id):
+        if isinstance(event, JobBenchRow):
+            await lab.jobs.cancel(job.job_id)
+            break
+    (first,) = [record.row for record in await lab.bench.history()]
+    assert first.name == "pp16"
+    await lab.jobs.restart(job.job_id)
+    told = [event.row async for event in lab.jobs.watch(job.job_id) if isinstance(event, JobBenchRow)]
+    assert told[0] == first and [row.name for row in told] == ["pp16", "tg64"]
+    assert [record.row for record in await lab.bench.history()] == told[::-1]

@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgetui.core.failures import EdgetuiError, Failure
@@ -112,6 +113,15 @@ def test_a_run_begun_again_starts_with_an_empty_journal_and_keeps_the_old_one(fo
         folder.begin_again()
     assert folder.read_journal() == ([], 0)
     assert sorted(path.name for path in folder.path.glob("journal*")) == ["journal.1.jsonl", "journal.2.jsonl"]
+    assert [event.pid for event in folder.earlier_events() if isinstance(event, JobStarted)] == [1, 2]
+
+
+def test_what_was_done_of_another_request_is_nothing_to_go_on_with(folder: JobFolder) -> None:
+    for request, kept in ((REQUEST, [STARTED]), (msgspec.structs.replace(REQUEST, type_name="Q4_0"), [])):
+        folder.append(STARTED)
+        lock = folder.renew(JobOrder(request=request, created_at=2.0, database="/db"))
+        assert lock is not None and folder.earlier_events() == kept
+        os.close(lock)
 
 
 def test_a_partial_file_is_hidden_beside_its_target_and_short_enough_for_any_file_system() -> None:

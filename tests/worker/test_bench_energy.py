@@ -55,7 +55,7 @@ def measured(demo_model: Path, tmp_path: Path, settings: BenchSettings) -> tuple
     notes: list[str] = []
     job: Any = SimpleNamespace(
         database=Database(tmp_path / "edgetui.db"),
-        folder=SimpleNamespace(owner_id="job"),
+        folder=SimpleNamespace(owner_id="job", earlier_events=list),
         progress=lambda done, total, unit, note: notes.append(note),
         row=rows.append,
     )

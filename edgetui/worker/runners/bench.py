@@ -1,4 +1,7 @@
-"""The job that measures: rows go to the journal and to the history as soon as they are complete."""
+"""The job that measures: rows go to the journal and to the history as soon as they are complete.
+
+Tests that have their rows are not measured again when the job is started anew.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,10 @@ from edgetui.engines.reporting import Outcome
 from edgetui.meters.conditions import MachineWatch
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.history import History
+from edgetui.worker.protocol import JobBenchRow
 
 if TYPE_CHECKING:
-    from edgetui.core.bench import BenchRow, BenchTest, Repetition
+    from edgetui.core.bench import BenchRow, BenchSettings, BenchTest, Repetition
     from edgetui.engines.measuring import Opener
     from edgetui.worker.requests import BenchRequest
     from edgetui.worker.runners import RunningJob
@@ -43,8 +47,32 @@ def opener(model_format: str) -> Opener:
 
 def run(request: BenchRequest, job: RunningJob) -> Outcome:
     """Measure `request.model`."""
-    settings = request.settings
-    total = settings.repetitions * len(tests_of(settings))
+    before = _measured_before(request, job)
+    missing = tuple(test for test in tests_of(request.settings) if test.name not in before)
+    settings = msgspec.structs.replace(request.settings, prompt_tokens=0, generated_tokens=0, tests=missing)
+    results = []
+    for row in before.values():
+        # It is in the history already.
+        job.row(row)
+        results.append(_told(row))
+    if missing:
+        _measure(request, settings, job, results)
+    return Outcome(summary=f"{request.model_name}: {', '.join(results)}.")
+
+
+def _measured_before(request: BenchRequest, job: RunningJob) -> dict[str, BenchRow]:
+    """Rows by their tests' names that an earlier run of this job left, of the model's file as it is now."""
+    rows = {event.row.name: event.row for event in job.folder.earlier_events() if isinstance(event, JobBenchRow)}
+    try:
+        changed_at = Path(request.model).stat().st_mtime
+    except OSError:
+        return {}
+    return {name: row for name, row in rows.items() if row.measured_at > changed_at}
+
+
+def _measure(request: BenchRequest, settings: BenchSettings, job: RunningJob, results: list[str]) -> None:
+    """Measure the tests of the settings; what each came to is added to the results."""
+    total = settings.repetitions * len(settings.tests)
     done = 0
     job.progress(0, total, REPETITIONS, "loading the model and warming up")
     meters = EnergyRecorder()
@@ -71,7 +99,6 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
         watch.begin()
 
     history = History(job.database)
-    results = []
     open_runner = opener(request.model_format)
     with meters.following():
         rest_w = meters.power_at_rest()
@@ -81,8 +108,11 @@ def run(request: BenchRequest, job: RunningJob) -> Outcome:
             spans.clear()
             history.add(row, request.machine, job.folder.owner_id)
             job.row(row)
-            results.append(f"{row.name} {row.mean_tps:.2f} tok/s")
-    return Outcome(summary=f"{request.model_name}: {', '.join(results)}.")
+            results.append(_told(row))
+
+
+def _told(row: BenchRow) -> str:
+    return f"{row.name} {row.mean_tps:.2f} tok/s"
 
 
 def _with_energy(
