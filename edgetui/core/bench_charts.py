@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from edgetui.core.charts import Chart
     from edgetui.core.studies import SoakResult, SoakSample
 
+    Key = Callable[[BenchRecord], tuple[object, ...]]
+    """What the rows of one curve share."""
+
 NOISY = "!"
 """Beside the figure of a row that was measured on a noisy machine."""
 Over = Literal["date", "version"]
@@ -64,23 +67,30 @@ def curve(record: BenchRecord, records: Sequence[BenchRecord]) -> LineChart | No
     All its rows share every other setting. None where there are fewer than two points. Of several rows at one place the
     newest counts (they come newest first).
     """
-    found = _keyed_curve(record, records)
+    found = _keyed_curve(record, lambda row, key: [other for other in records if key(other) == key(row)])
     return None if found is None else found[1]
 
 
 def curves(records: Sequence[BenchRecord]) -> list[tuple[BenchRecord, LineChart]]:
     """Each curve of these rows once, with the first row on it."""
+    # Each row's keys are made once: a report may have thousands of rows.
+    members: dict[tuple[Key, tuple[object, ...]], list[BenchRecord]] = {}
+    for record in records:
+        for key in (_but_tokens, _but_depth, _but_threads):
+            members.setdefault((key, key(record)), []).append(record)
     drawn: dict[tuple[object, ...], tuple[BenchRecord, LineChart]] = {}
     for record in records:
-        if (found := _keyed_curve(record, records)) is not None:
+        if (found := _keyed_curve(record, lambda row, key: members[key, key(row)])) is not None:
             drawn.setdefault(found[0], (record, found[1]))
     return list(drawn.values())
 
 
-def _keyed_curve(record: BenchRecord, records: Sequence[BenchRecord]) -> tuple[tuple[object, ...], LineChart] | None:
-    """A row's curve, with what all its rows share and no others."""
+def _keyed_curve(
+    record: BenchRecord, members_of: Callable[[BenchRecord, Key], Sequence[BenchRecord]]
+) -> tuple[tuple[object, ...], LineChart] | None:
+    """A row's curve, with what all its rows share and no others; `members_of` gives rows that share it."""
     if record.row.test == "pp":
-        found = _curve(record, records, lambda other: other.row.tokens, _but_tokens)
+        found = _curve(record, members_of(record, _but_tokens), lambda other: other.row.tokens)
         if found is not None:
             points = tuple((x, 1000 * mean([ns / 1e9 for ns in each.row.samples_ns])) for x, each in found)
             title = f"{record.row.model_name}: time to the first token"
@@ -90,7 +100,7 @@ def _keyed_curve(record: BenchRecord, records: Sequence[BenchRecord]) -> tuple[t
         ("depth, tokens in the KV cache", lambda other: other.row.depth_tokens, _but_depth),
         ("threads", lambda other: other.row.threads, _but_threads),
     ):
-        found = _curve(record, records, x_of, key)
+        found = _curve(record, members_of(record, key), x_of)
         if found is not None:
             points = tuple((x, each.row.mean_tps) for x, each in found)
             name = f"{record.row.test}{record.row.tokens}"
@@ -121,15 +131,11 @@ def soak(result: SoakResult) -> list[Chart]:
 
 
 def _curve(
-    record: BenchRecord,
-    records: Sequence[BenchRecord],
-    x_of: Callable[[BenchRecord], int],
-    key: Callable[[BenchRecord], tuple[object, ...]],
+    record: BenchRecord, members: Sequence[BenchRecord], x_of: Callable[[BenchRecord], int]
 ) -> list[tuple[float, BenchRecord]] | None:
-    wanted = key(record)
     places: dict[int, BenchRecord] = {}
-    for other in (record, *records):
-        if key(other) == wanted and other.row.samples_ns:
+    for other in (record, *members):
+        if other.row.samples_ns:
             places.setdefault(x_of(other), other)
     return [(float(x), places[x]) for x in sorted(places)] if len(places) > 1 else None
 
