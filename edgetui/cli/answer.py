@@ -180,6 +180,7 @@ def _print_json(
                 **(as_builtins(tokens) if tokens else {}),
             },
             indent=2,
-            ensure_ascii=False,
+            # JSON leaves U+0080 to U+009F as they are, which a terminal may obey.
+            ensure_ascii=sys.stdout.isatty(),
         )
     )

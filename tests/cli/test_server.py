@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 
 import pytest
 
@@ -29,6 +32,24 @@ async def test_a_server_is_added_tried_asked_and_forgotten() -> None:
     assert (await edgetui("server", "remove", "here"))[0] == 0
     status, _, err = await edgetui("server", "test", "here")
     assert status == 1 and "edgetui server add NAME URL" in err
+
+
+async def test_json_on_a_terminal_holds_no_control_character_of_an_answer() -> None:
+    with RawServer({CHAT: [stream("a\x9b31mred", finish(), usage(5, 2))]}) as server:
+        await edgetui("server", "add", "here", server.url)
+        ours, terminal = os.openpty()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "edgetui", "run", "here", "Hi", "--json", stdout=terminal
+            )
+            assert await process.wait() == 0
+            # What one answer takes fits into the terminal's buffer.
+            shown = os.read(ours, 4096).decode()
+        finally:
+            os.close(terminal)
+            os.close(ours)
+        assert json.loads(shown)["text"] == "a\x9b31mred" and "\x9b" not in shown
+        assert "\x9b" in (await edgetui("run", "here", "Hi", "--json"))[1]
 
 
 async def test_a_load_test_prints_a_table_or_json() -> None:
