@@ -95,7 +95,7 @@ class Conversation:
             sampler = Sampler(settings, seed)
             sampler.accept(prompt[prompt_tokens - min(sampler.remembers, prompt_tokens) :])
             answer = AnswerStream(command, arrived_ns, emit)
-            self._tokens, self._text, self._answer_begins = prompt, text, 0
+            self._tokens, self._text, self._answer_begins = prompt, "", 0
             try:
                 with self._watching(stop):
                     began_ns = time.perf_counter_ns()

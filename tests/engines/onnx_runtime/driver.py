@@ -99,6 +99,41 @@ def measure(order: dict[str, Any]) -> Any:
     }
 
 
+def fail_and_ask_again(order: dict[str, Any]) -> Any:
+    """Ask twice, the first time failing at the answer's first tokens; answers how many tokens each prompt had."""
+    import time
+
+    from edgetui.core.failures import EdgetuiError
+    from edgetui.core.run_settings import LoadSettings, SamplingSettings
+    from edgetui.engines.onnx_runtime.engine import GenaiEngine
+    from edgetui.engines.stopping import StopFlag
+    from edgetui.worker.protocol import Generate, Load, PromptReady, Tokens
+
+    engine, prompts, shown = GenaiEngine(), [], 0
+    settings = LoadSettings(context_tokens=128, threads=1)
+    engine.load(Load(path=order["path"], settings=settings), lambda fraction: None, StopFlag())
+
+    def keep(event: Any) -> None:
+        nonlocal shown
+        if isinstance(event, PromptReady):
+            prompts.append(event.prompt_tokens)
+        if isinstance(event, Tokens):
+            shown += 1
+            if len(prompts) == 1:
+                raise EdgetuiError("internal", "nobody listens")
+
+    sampling = SamplingSettings(max_tokens=4, ignore_eos=True, temperature=0.0)
+    for turn in (1, 2):
+        command = Generate(turn=turn, prompt=order["prompt"], sampling=sampling)
+        try:
+            engine.generate(command, time.perf_counter_ns(), keep, StopFlag())
+        except EdgetuiError as error:
+            if error.failure.message != "nobody listens":
+                raise
+    engine.unload()
+    return {"prompt_tokens": prompts, "tokens_shown": shown}
+
+
 def watched_measure(order: dict[str, Any]) -> Any:
     """Tokens in the cache before, and tokens of, each call that a measurement makes of onnxruntime-genai."""
     import onnxruntime_genai
