@@ -160,6 +160,22 @@ async def test_a_killed_worker_costs_one_sentence_and_the_next_prompt_works(
         await pilot.press("escape")
 
 
+async def test_a_question_said_again_comes_back_when_nothing_answers_it(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry)
+        chat = person.screen._chat
+        chat.sampling = SamplingSettings(max_tokens=2, ignore_eos=True)
+        await person.says("Hello")
+        await person.sees(lambda: person.answers and person.figures.state == "ready")
+        chat.sampling = SamplingSettings(grammar="root ::= (")
+        await person.says("Hello")
+        await person.sees(lambda: person.failure and person.figures.state == "ready")
+        assert person.prompt.text == "Hello" and len(person.answers) == 1
+
+
 async def test_without_a_model_the_screen_says_what_to_press(app: EdgetuiApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(pilot)
