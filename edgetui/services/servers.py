@@ -60,6 +60,8 @@ class Servers:
             endpoint = msgspec.convert({key: value for key, value in told.items() if value is not None}, ServerEndpoint)
         except msgspec.ValidationError as error:
             reason, _, where = str(error).replace("`", "").partition(" - at $.")
+            if where == "key_variable":
+                reason = "it is the name of an environment variable, such as LAB_KEY"
             raise EdgetuiError(
                 "bad_request",
                 "An address begins with http:// or https://, such as http://127.0.0.1:8080."

@@ -61,7 +61,7 @@ async def test_models_of_servers_are_found_by_name(lab: Lab) -> None:
         ({"url": "http://[::1"}, "cannot be used: write http://HOST:PORT"),
         ({"url": "http://x:99999"}, "cannot be used: write http://HOST:PORT"),
         ({"url": "http://"}, "cannot be used: write http://HOST:PORT"),
-        ({"key_variable": "KEY\n"}, "key-variable cannot be used"),
+        ({"key_variable": "KEY\n"}, "key-variable cannot be used: it is the name of an environment variable"),
         ({"key_variable": "\n"}, "key-variable cannot be used"),
         ({"name": ""}, "name cannot be used"),
         ({"name": "a/b"}, "without a slash"),
