@@ -96,7 +96,9 @@ class Conversations:
             except EdgetuiError as error:
                 self._pending.appendleft(step)
                 self.problem = Failure(
-                    error.failure.kind, f"What is said now is not kept: {error.failure.message}", error.failure.detail
+                    error.failure.kind,
+                    f"What is said now is not kept yet: {error.failure.message}",
+                    error.failure.detail,
                 )
                 return False
         return True

@@ -61,10 +61,10 @@ class SavedProfiles:
         )
 
     def rename(self, model: str, machine: str, name: str, profile: Profile) -> None:
-        """Put a profile, under whatever name it has now, where `name` stood."""
+        """Put a profile, under whatever name it has now, where `name` stood; one that cannot be read gives way."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
+                "UPDATE OR REPLACE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
                 (profile.name, msgspec.json.encode(profile).decode(), model, machine, name),
             )
 

@@ -84,3 +84,5 @@ async def test_a_profile_that_cannot_be_read_hides_no_other(lab: Lab) -> None:
     assert [profile.name for profile in await lab.profiles.of("m")] == ["sound"]
     assert [profile.name for profile in await lab.profiles.all()] == ["sound"]
     assert await lab.profiles.last_used("m") is not None
+    await lab.profiles.rename("m", "sound", "endless")
+    assert [profile.name for profile in await lab.profiles.of("m")] == ["endless"]
