@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetui.cli.text_arguments import as_text
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 
@@ -85,8 +86,7 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], str]:
             " one twice for other settings), or ask for --history.",
         )
     prompt = sys.stdin.read() if words[-1] == "-" else words[-1]
-    # Bytes of an argument that are no UTF-8 become the replacement character.
-    return words[:-1], prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return words[:-1], as_text(prompt)
 
 
 async def _compare(
