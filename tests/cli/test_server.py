@@ -24,7 +24,7 @@ async def test_a_server_is_added_tried_asked_and_forgotten() -> None:
         assert (await edgetui("server", "models", "here"))[1] == "tiny\n"
         status, out, err = await edgetui("server", "test", "here")
         assert status == 0 and "tiny" in out and "one token 'Hel' after" in out and "top-k" in err
-        assert "beyond the limit of 1 tokens" in err
+        assert "went on beyond max-tokens (1)" in err
         status, out, err = await edgetui("run", "here", "Hi")
         assert (status, out) == (0, "Hello\n") and "(2 tokens, end)" in err
         status, _, err = await edgetui("run", "here/huge", "Hi")

@@ -243,7 +243,7 @@ class Generation:
             remarks.append("The server did not count its tokens: each piece of text is taken for one.")
         if self._is_cut:
             limit = self._command.sampling.max_tokens
-            remarks.append(f"The server went on beyond the limit of {limit} tokens: edgetui ended its answer there.")
+            remarks.append(f"The server went on beyond max-tokens ({limit}): edgetui ended its answer there.")
         if refused := self._link.refused - {"max_tokens"}:
             remarks.append(f"The server refuses {', '.join(sorted(refused))}, which is therefore its own.")
         if self._finish_reason == "content_filter":

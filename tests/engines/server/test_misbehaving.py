@@ -401,7 +401,7 @@ def test_a_limit_that_a_server_ignores_is_kept_here(engine: ServerEngine, owner:
         text, finished = ask(engine, max_tokens=5)
         patiently(server.left.is_set)
     assert (text, finished.reason, finished.generated_tokens) == ("1 2 3 4 5 ", "max_tokens", 5)
-    assert finished.remarks[-1] == "The server went on beyond the limit of 5 tokens: edgetui ended its answer there."
+    assert finished.remarks[-1] == "The server went on beyond max-tokens (5): edgetui ended its answer there."
 
 
 def test_a_last_word_with_the_reason_is_not_beyond_the_limit(engine: ServerEngine) -> None:
