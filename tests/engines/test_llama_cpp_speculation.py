@@ -58,6 +58,7 @@ def test_no_more_is_guessed_than_a_small_batch_can_verify(
         text, finished = guessing.say(REPETITIVE, max_tokens=12, ignore_eos=True)
     assert plain.startswith(text) and finished.generated_tokens == 12
     assert bool(finished.draft_tokens) == (settings != {"physical_batch_tokens": 1})
+    assert ("no room for another" in " ".join(guessing.loaded.remarks)) == (not finished.draft_tokens)
 
 
 def test_sampled_answers_are_the_same_too(demo_model: Path) -> None:

@@ -164,6 +164,8 @@ class LlamaCppEngine:
         found = model.remarks
         if speculates and not self._conversation.speculates:
             found += ("A model with a recurrent state cannot take tokens back, so nothing is guessed ahead.",)
+        elif speculates and model.output_rows < 2:
+            found += ("A physical batch of one token has no room for another, so nothing is guessed ahead.",)
         if settings.draft_model and settings.prompt_lookup and self._conversation.speculates:
             found += ("The draft model guesses, and prompt lookup does not: one of them can.",)
         return found
