@@ -167,7 +167,7 @@ class Scene:
         await self._shows("2 columns")
         question = "Name three fruits as a list."
         await self._pilot.press(*("space" if char == " " else char for char in question), "enter")
-        await self._until(lambda: self._text().count(" ready") == 2, "both answers")
+        await self._until(lambda: self._text().count(" done ") == 2, "both answers")
         self._draw("side-by-side")
         await self._press("escape", "escape")
 

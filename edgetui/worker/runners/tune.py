@@ -226,12 +226,14 @@ class _Tuning:
             return nothing_else(measured[1:], goal, self._settings.budget_s, self._first_round_s / FIRST_ROUND_SHARE)
         if final is None or chosen is None:
             return f"The defaults are best for {goal}: none of {tried - 1} other settings was faster."
-        told = (
-            f"The defaults are best for {goal}: {chosen.label} came closest and is not shown to be faster, {interval}"
-        )
         if ratio is not None and ratio.high > WIDE:
-            told += "; that interval is wide, and a longer budget or a quieter machine would narrow it"
-        return f"{told}."
+            return (
+                f"Undecided for {goal}, so the defaults stay: {chosen.label} may be faster, {interval}; a longer budget"
+                " or a quieter machine would narrow that."
+            )
+        return (
+            f"The defaults are best for {goal}: {chosen.label} came closest and is not shown to be faster, {interval}."
+        )
 
     def _is_over(self, share: float) -> bool:
         return time.perf_counter() - self._began >= share * self._settings.budget_s
