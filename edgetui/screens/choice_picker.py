@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from edgetui.core.plain_text import plain_line
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.list_dialog import ListDialog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual.app import ComposeResult
-    from textual.binding import BindingType
 
 
 class Choice(NamedTuple):
@@ -29,29 +26,12 @@ class Choice(NamedTuple):
     """More of it, shown below the list while its row is marked."""
 
 
-class ChoicePicker(SteadySize, ModalScreen["int | None"]):
+class ChoicePicker(ListDialog["int | None"]):
     """`await app.push_screen_wait(ChoicePicker(title, choices))` gives an index, None for none."""
 
     DEFAULT_CSS = """
-    ChoicePicker OptionList { height: auto; max-height: 1fr; border: none; padding: 0; background: $surface; }
-    ChoicePicker .dialog { max-height: 90%; }
     ChoicePicker #detail { height: auto; max-height: 6; margin-top: 1; color: $text-muted; }
-    ChoicePicker .option-list--option-highlighted {
-        color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
-    }
-    ChoicePicker:ansi .option-list--option-highlighted {
-        color: ansi_default; background: ansi_default; text-style: bold reverse;
-    }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close"),
-        Binding("up", "move('cursor_up')", "Up", show=False, priority=True),
-        Binding("down", "move('cursor_down')", "Down", show=False, priority=True),
-        Binding("pageup", "move('page_up')", "Page up", show=False, priority=True),
-        Binding("pagedown", "move('page_down')", "Page down", show=False, priority=True),
-        Binding("enter", "take", "Choose", priority=True),
-    ]
-    AUTO_FOCUS = "Input"
 
     def __init__(self, title: str, choices: Sequence[Choice], marked: int = 0) -> None:
         """`marked` is the row that the cursor begins on."""
@@ -89,10 +69,6 @@ class ChoicePicker(SteadySize, ModalScreen["int | None"]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a row."""
         self.dismiss(self._matching[event.option_index])
-
-    def action_move(self, how: str) -> None:
-        """Move in the list while the filter keeps the focus."""
-        getattr(self.query_one(OptionList), f"action_{how}")()
 
     def action_take(self) -> None:
         """Take the row that is marked."""

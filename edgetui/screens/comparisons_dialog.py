@@ -18,6 +18,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.core.side_by_side import as_builtins, as_markdown, commands_of
 from edgetui.screens.steady import SteadySize
+from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -149,11 +150,10 @@ class ComparisonsDialog(SteadySize, ModalScreen[None]):
         if name is None:
             return
         try:
-            path = await asyncio.to_thread(_write_new, name, record)
-        except FileExistsError:
-            self._say(f"{name} is there already: name another file.")
-        except OSError as error:
-            self._say(f"{name} cannot be written ({error.strerror}): name another file.")
+            path = await asyncio.to_thread(write_new, Path(name), _text_for(Path(name), record))
+        except EdgetuiError as error:
+            taken = error.failure.kind == "exists"
+            self._say(f"{name} is there already: name another file." if taken else str(error))
         else:
             self._say(f"Written to {path}.")
 
@@ -168,14 +168,9 @@ def _row(record: ComparisonRecord) -> str:
     return plain_line(f"{record.record_id:>4}  {when}  {compared.prompt[:60]}  {names}")
 
 
-def _write_new(name: str, record: ComparisonRecord) -> Path:
+def _text_for(path: Path, record: ComparisonRecord) -> str:
     import json
 
-    path = Path(name).expanduser()
     if path.suffix == ".json":
-        text = json.dumps(as_builtins(record), indent=2, ensure_ascii=False) + "\n"
-    else:
-        text = as_markdown(record)
-    with path.open("x", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-    return path
+        return json.dumps(as_builtins(record), indent=2, ensure_ascii=False) + "\n"
+    return as_markdown(record)

@@ -11,15 +11,14 @@ from rich.cells import cell_len, set_cell_size
 from textual.binding import Binding
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.screens.confirm import ConfirmDialog
+from edgetui.screens.list_dialog import ListDialog
 from edgetui.screens.name_file import NameFileDialog
-from edgetui.screens.steady import SteadySize
 
 if TYPE_CHECKING:
     from textual import events
@@ -32,32 +31,18 @@ if TYPE_CHECKING:
 _PAUSE_S = 0.15
 
 
-class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
+class ConversationsDialog(ListDialog["str | None"]):
     """`push_screen_wait(ConversationsDialog(...))` gives the id of the one to go on with, None for none."""
 
     DEFAULT_CSS = """
-    ConversationsDialog OptionList { height: auto; max-height: 1fr; border: none; padding: 0; background: $surface; }
-    ConversationsDialog .dialog { max-height: 90%; }
     ConversationsDialog #said { height: auto; color: $text-error; display: none; }
-    ConversationsDialog .option-list--option-highlighted {
-        color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
-    }
-    ConversationsDialog:ansi .option-list--option-highlighted {
-        color: ansi_default; background: ansi_default; text-style: bold reverse;
-    }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close"),
-        Binding("up", "move('cursor_up')", "Up", show=False, priority=True),
-        Binding("down", "move('cursor_down')", "Down", show=False, priority=True),
-        Binding("pageup", "move('page_up')", "Page up", show=False, priority=True),
-        Binding("pagedown", "move('page_down')", "Page down", show=False, priority=True),
         Binding("enter", "take", "Go on with it", priority=True),
         Binding("ctrl+t", "this_model", "This model or all", priority=True),
         Binding("ctrl+x", "export", "Export", priority=True),
         Binding("ctrl+d", "delete", "Delete", priority=True),
     ]
-    AUTO_FOCUS = "Input"
 
     def __init__(self, conversations: Conversations, model: str, model_name: str) -> None:
         """`model` is the key of the model that is chosen in Run, empty for none."""
@@ -96,10 +81,6 @@ class ConversationsDialog(SteadySize, ModalScreen["str | None"]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a row."""
         self.dismiss(self._rows[event.option_index].id)
-
-    def action_move(self, how: str) -> None:
-        """Move in the list while the search keeps the focus."""
-        getattr(self.query_one(OptionList), f"action_{how}")()
 
     def action_take(self) -> None:
         """Go on with the marked one."""

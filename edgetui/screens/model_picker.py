@@ -2,51 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
-from textual.binding import Binding
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes, format_count
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.list_dialog import ListDialog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from textual import events
     from textual.app import ComposeResult
-    from textual.binding import BindingType
 
     from edgetui.core.models import ModelEntry
 
 
-class ModelPicker(SteadySize, ModalScreen["ModelEntry | None"]):
+class ModelPicker(ListDialog["ModelEntry | None"]):
     """`await app.push_screen_wait(ModelPicker(entries))` gives the model chosen, None for none."""
-
-    DEFAULT_CSS = """
-    ModelPicker #models { height: auto; max-height: 1fr; border: none; padding: 0; background: $surface; }
-    ModelPicker .dialog { max-height: 90%; }
-    ModelPicker .option-list--option-highlighted {
-        color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
-    }
-    ModelPicker:ansi .option-list--option-highlighted {
-        color: ansi_default; background: ansi_default; text-style: bold reverse;
-    }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "Close"),
-        Binding("up", "move('cursor_up')", "Up", show=False, priority=True),
-        Binding("down", "move('cursor_down')", "Down", show=False, priority=True),
-        Binding("pageup", "move('page_up')", "Page up", show=False, priority=True),
-        Binding("pagedown", "move('page_down')", "Page down", show=False, priority=True),
-        Binding("enter", "take", "Choose", priority=True),
-    ]
-    AUTO_FOCUS = "Input"
 
     def __init__(self, entries: Sequence[ModelEntry], title: str = "Choose a model") -> None:
         super().__init__()
@@ -81,10 +58,6 @@ class ModelPicker(SteadySize, ModalScreen["ModelEntry | None"]):
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """A click on a row."""
         self.dismiss(self._matching[event.option_index])
-
-    def action_move(self, how: str) -> None:
-        """Move in the list while the filter keeps the focus."""
-        getattr(self.query_one(OptionList), f"action_{how}")()
 
     def action_take(self) -> None:
         """Take the row that is marked."""

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.screens.steady import SteadySize
+from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,11 +99,10 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
         if name is None:
             return
         try:
-            path = await asyncio.to_thread(_write_new, name, command.text.rstrip("\n") + "\n")
-        except FileExistsError:
-            self._say(f"{name} is there already: name another file.")
-        except OSError as error:
-            self._say(f"{name} cannot be written ({error.strerror}): name another file.")
+            path = await asyncio.to_thread(write_new, Path(name), command.text.rstrip("\n") + "\n")
+        except EdgetuiError as error:
+            taken = error.failure.kind == "exists"
+            self._say(f"{name} is there already: name another file." if taken else str(error))
         else:
             self._say(f"Written to {path}.")
 
@@ -141,10 +141,3 @@ async def show_last_answer(screen: LabScreen, chat: Chat) -> None:
     facts = last_answer_facts(entry, conversation, settings.load, settings.sampling, settings.system_prompt, threads)
     if facts is not None:
         await screen.app.push_screen_wait(RepeatDialog(f"the last answer of {entry.name}", run_commands(facts)))
-
-
-def _write_new(name: str, text: str) -> Path:
-    path = Path(name).expanduser()
-    with path.open("x", encoding="utf-8") as file:
-        file.write(text)
-    return path

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from edgetui.core.conversation_text import as_json, as_markdown
 from edgetui.core.conversations import Conversation
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.services.new_file import write_new
 from edgetui.store.conversations import SavedConversations
 
 if TYPE_CHECKING:
@@ -146,16 +147,4 @@ class Conversations:
         Raises `EdgetuiError` where that cannot be.
         """
         text = await self.export(conversation_id, "json" if path.suffix.lower() == ".json" else "markdown")
-        return await asyncio.to_thread(_write_new, path, text)
-
-
-def _write_new(path: Path, text: str) -> Path:
-    path = path.expanduser().absolute()
-    try:
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise EdgetuiError("exists", f"{path} is there already: take another name.") from error
-    except OSError as error:
-        raise EdgetuiError("no_permission", f"{path} cannot be written ({error.strerror}).") from error
-    return path
+        return await asyncio.to_thread(write_new, path, text)

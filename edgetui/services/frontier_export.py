@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.frontier_svg import as_svg
 from edgetui.core.frontier_text import as_csv, as_json, as_markdown
+from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,17 +35,4 @@ def export(path: Path, judged: Sequence[Judged], picked: Pick, axis: CostAxis) -
 
     Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
     """
-    path = path.expanduser().absolute()
-    text = exported(path.suffix[1:].lower(), judged, picked, axis)
-    try:
-        with path.open("x", encoding="utf-8") as stream:
-            stream.write(text)
-    except FileExistsError as error:
-        raise EdgetuiError("exists", f"{path} is already there: remove it or name another file.") from error
-    except OSError as error:
-        if path.is_file() and os.path.getsize(path) < len(text.encode()):
-            path.unlink()
-        raise EdgetuiError(
-            "no_permission", f"{path} cannot be written ({error.strerror}): name another file."
-        ) from error
-    return path
+    return write_new(path, exported(path.suffix[1:].lower(), judged, picked, axis))

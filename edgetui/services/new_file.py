@@ -19,7 +19,7 @@ def write_new(path: Path, text: str) -> Path:
     path = path.expanduser().absolute()
     made = False
     try:
-        with path.open("x", encoding="utf-8", newline="\n") as stream:
+        with path.open("x", encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
             made = True
             stream.write(text)
     except FileExistsError as error:
