@@ -41,6 +41,12 @@ class Spelling:
         tokens = self._tokenizer.get_vocab(with_added_tokens=True).values()
         return max(map(len, (*written, *map(self._spelled, tokens))))
 
+    def encode(self, text: str, *, add_special: bool) -> list[int]:
+        """Token ids; special tokens written out in the text are taken as such."""
+        # Lone surrogates, as half an emoji leaves them, are no text that a tokenizer takes.
+        clean = text.encode("utf-8", "replace").decode()
+        return list(self._tokenizer.encode(clean, add_special_tokens=add_special).ids)
+
     def text_of(self, token: int | None) -> str:
         """A token written out, special ones too; U+FFFD for what is part of a character."""
         if token is None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,10 +129,7 @@ class MlxEngine:
         if decoder is None:
             return
         decoder.close()
-        gc.collect()
-        if sys.platform == "linux":
-            # What was allocated in small pieces otherwise stays with the process.
-            getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)(0)
+        host.return_memory()
 
 
 def _read_weights(folder: LoadedFolder, on_progress: Callable[[float], None], stop: StopFlag) -> int:

@@ -44,9 +44,7 @@ class Vocabulary(Spelling):
     def tokenize(self, text: str, *, add_special: bool) -> list[int]:
         """Token ids; special tokens written out in the text are taken as such."""
         with told(self._name, "Tokenizing for"):
-            # Lone surrogates, as half an emoji leaves them, are no text that a tokenizer takes.
-            clean = text.encode("utf-8", "replace").decode()
-            return list(self._tokenizer.encode(clean, add_special_tokens=add_special).ids)
+            return self.encode(text, add_special=add_special)
 
     def ends_generation(self, token: int) -> bool:
         """Whether the model says with this token that it is done."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines import host
 from edgetui.engines.base import NOTHING_LOADED, lacks
 from edgetui.engines.onnx_runtime import genai_library, genai_settings, graph
 from edgetui.engines.onnx_runtime.beside import folders_beside
@@ -124,10 +122,7 @@ class GenaiEngine:
         if self._model is not None:
             self._model.close()
         self._conversation = self._model = self._vocabulary = None
-        gc.collect()
-        if sys.platform == "linux":
-            # What was allocated in small pieces otherwise stays with the process.
-            getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)(0)
+        host.return_memory()
 
 
 def _read_ahead(model: OnnxModel, on_progress: Callable[[float], None], stop: StopFlag) -> None:
