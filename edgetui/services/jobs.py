@@ -87,9 +87,7 @@ class Jobs:
         folder = self._folder((await self.get(job_id)).job_id)
         offset = 0
         while True:
-            # Asked first: what is written between the two is then seen by the next reading.
-            running = await asyncio.to_thread(lambda: folder.is_running)
-            events, offset = await asyncio.to_thread(folder.read_journal, offset)
+            running, events, offset = await asyncio.to_thread(_read_on, folder, offset)
             for event in events:
                 yield event
                 if is_last(event):
@@ -98,7 +96,7 @@ class Jobs:
                 yield JobFailed(at=time.time(), failure=Failure("crashed", INTERRUPTED))
                 return
             if not events:
-                await asyncio.sleep(FOLLOW_INTERVAL_S / 2)
+                await asyncio.sleep(FOLLOW_INTERVAL_S)
 
     async def follow_rows(self, job_id: str, changed: Signal[None]) -> JobSucceeded | JobFailed:
         """Publish for each row or study of a job as it comes, and for its end; gives the job's last event."""
@@ -270,6 +268,13 @@ class Jobs:
             sent = sent or await asyncio.to_thread(_send, folder, number)
             await asyncio.sleep(_POLL_S)
         return True
+
+
+def _read_on(folder: JobFolder, offset: int) -> tuple[bool, list[JobEvent], int]:
+    """Whether a job runs, what its journal says from an offset on, and where that ends."""
+    # Asked first: what is written between the two is then seen by the next reading.
+    running = folder.is_running
+    return running, *folder.read_journal(offset)
 
 
 def _send(folder: JobFolder, number: signal.Signals) -> bool:

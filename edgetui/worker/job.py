@@ -7,6 +7,7 @@ native code such as a quantization cannot be asked to stop.
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
@@ -46,10 +47,10 @@ if TYPE_CHECKING:
 NICENESS = 5
 """A job yields to the screen and to a chat."""
 PAUSED = "It was paused; what has come so far is kept."
-POLL_S = 0.1
-"""How soon a cancellation is seen."""
 PROGRESS_INTERVAL_S = 0.25
 """Progress is written to the journal this often at most."""
+IDLE_INTERVAL_S = 1.0
+"""How often the main thread looks by itself while nothing calls it."""
 
 
 class JobProcess:
@@ -65,9 +66,13 @@ class JobProcess:
         self._lock = threading.RLock()
         self._pending: JobProgress | None = None
         self._written_at = 0.0
+        # The main thread waits for a call: one that polls takes a core from a thread of a measurement, whose others
+        # then wait for that one. A queue, since a signal's handler may put into it at any moment.
+        self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._paused = threading.Event()
         self._finishing = False
+        self._has_ended = False
 
     def run(self) -> int:
         """Work until the last event is written; returns the exit status."""
@@ -79,8 +84,8 @@ class JobProcess:
         )
         work = threading.Thread(target=self._work, args=(self._request,), daemon=True)
         work.start()
-        while work.is_alive():
-            work.join(POLL_S)
+        while work.is_alive() and not self._has_ended:
+            self._await_call()
             self._write_progress()
             if self.cancelled:
                 self._end_cancelled()
@@ -102,6 +107,7 @@ class JobProcess:
         bytes_per_s: float | None = None,
     ) -> None:
         """Remember how far the work is; the main thread writes it."""
+        is_news = self._pending is None
         self._pending = JobProgress(
             at=time.time(),
             done=done,
@@ -112,6 +118,8 @@ class JobProcess:
             bytes_total=bytes_total,
             bytes_per_s=bytes_per_s,
         )
+        if is_news:
+            self._calls.put(None)
 
     def row(self, row: BenchRow | QualityRow) -> None:
         """Write a measured row."""
@@ -156,6 +164,12 @@ class JobProcess:
             self._finishing = True
             self._write_progress(now=True)
             self._journal.append(last)
+        self._has_ended = True
+        self._calls.put(None)
+
+    def _await_call(self) -> None:
+        with suppress(queue.Empty):
+            self._calls.get(timeout=PROGRESS_INTERVAL_S if self._pending else IDLE_INTERVAL_S)
 
     def _failed(self, failure: Failure) -> JobFailed:
         """The last event of a run that failed, and left nothing but what its next run goes on with."""
@@ -165,9 +179,11 @@ class JobProcess:
 
     def _on_terminate(self, _number: int, _frame: FrameType | None) -> None:
         self._cancelled.set()
+        self._calls.put(None)
 
     def _on_pause(self, _number: int, _frame: FrameType | None) -> None:
         self._paused.set()
+        self._calls.put(None)
 
     def _end_paused(self) -> None:
         """End the process, and keep what it has brought."""
