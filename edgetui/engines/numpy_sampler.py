@@ -7,6 +7,7 @@ compute the whole conversation anew; and it knows no min-p and no presence or fr
 from __future__ import annotations
 
 from collections import Counter, deque
+from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,9 +49,18 @@ class Sampler:
             self._counts[token] += 1
 
     def sample(self, logits: NDArray[numpy.float32]) -> int:
-        """The next token; `logits` may be changed. The penalties count it."""
+        """The next token; `logits` may be changed. The penalties count it.
+
+        Raises FloatingPointError where logits are no numbers, since then any token would be as good.
+        """
         self._penalize(logits)
-        token = int(logits.argmax()) if self._settings.temperature == 0 else self._draw(logits)
+        # A NaN is the largest to numpy, so this one look finds what a look at all would; an engine's logits are not in
+        # the processor's cache, and each pass over them costs what a small model takes for a layer.
+        token = int(logits.argmax())
+        if not isfinite(logits[token]):
+            raise FloatingPointError("The logits are no numbers.")
+        if self._settings.temperature > 0:
+            token = self._draw(logits)
         self.accept((token,))
         return token
 

@@ -71,6 +71,17 @@ def test_greedy_takes_the_likeliest_whatever_else_is_set() -> None:
     assert sampler.sample(PEAKED.copy()) == int(PEAKED.argmax())
 
 
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [numpy.nan, numpy.inf])
+def test_logits_that_are_no_numbers_choose_nothing(value: float, temperature: float) -> None:
+    logits = PEAKED.copy()
+    logits[3] = value
+    with pytest.raises(FloatingPointError):
+        Sampler(SamplingSettings(temperature=temperature), seed=0).sample(logits)
+    with pytest.raises(FloatingPointError):
+        Sampler(SamplingSettings(temperature=temperature), seed=0).sample(numpy.full_like(logits, -numpy.inf))
+
+
 def test_penalties_count_what_is_in_their_window_only() -> None:
     logits = numpy.array([2.0, 1.9, -1.0, 1.5], dtype=numpy.float32)
     sampler = Sampler(SamplingSettings(temperature=0.0, repeat_penalty=2.0, repeat_last_tokens=2), seed=0)

@@ -20,9 +20,6 @@ from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptR
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    import numpy
-    from numpy.typing import NDArray
-
     from edgetui.core.inspection import InspectedToken
     from edgetui.core.run_settings import SamplingSettings
     from edgetui.engines.onnx_runtime.genai_library import Model
@@ -140,10 +137,10 @@ class Conversation:
                 if stop.is_set or not self._compute(self._tokens[self._computed : end]):
                     raise EdgetuiError("cancelled", _INSPECTION_STOPPED)
                 try:
-                    logits = self._numbers(self._generator.logits())
+                    with self._generator.logits() as logits:
+                        found.append(inspected_token(logits, answer[len(found)], alternatives, self._vocabulary))
                 except Terminated as ended:
                     raise EdgetuiError("cancelled", _INSPECTION_STOPPED) from ended
-                found.append(inspected_token(logits, answer[len(found)], alternatives, self._vocabulary))
         return tuple(found)
 
     # --- the cache ----------------------------------------------------------------------------------------
@@ -231,7 +228,8 @@ class Conversation:
         self._answer_begins = len(self._tokens)
         while not stop.is_set:
             try:
-                token = sampler.sample(self._numbers(self._generator.logits()))
+                with self._generator.logits() as logits:
+                    token = sampler.sample(logits)
             except Terminated:
                 break
             if vocabulary.ends_generation(token) and not settings.ignore_eos:
@@ -246,13 +244,3 @@ class Conversation:
             if not self._compute([token]):
                 break
         return "stopped"
-
-    def _numbers(self, logits: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
-        """The same logits; raises `bad_file` when they are none, since then any token would be as good."""
-        import numpy
-
-        if not numpy.isfinite(logits.max()):
-            raise EdgetuiError(
-                "bad_file", f"What {self._name} computes is no number: its weights are damaged, or overflow."
-            )
-        return logits

@@ -55,6 +55,10 @@ def sentence_of(error: Exception, name: str, doing: str) -> EdgetuiError:
             f"{doing} {name} needs more memory than is free: close something, or take a smaller model.",
             detail,
         )
+    if isinstance(error, FloatingPointError):
+        return EdgetuiError(
+            "bad_file", f"What {name} computes is no number: its weights are damaged, or overflow.", detail
+        )
     if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)) or _SPACE.search(said):
         return EdgetuiError(
             "no_space", f"{doing} {name} has no room left on the disk: free some space or name another folder.", detail

@@ -11,12 +11,13 @@ import functools
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from ctypes import byref, c_bool, c_char_p, c_double, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy
     from numpy.typing import NDArray
@@ -105,6 +106,8 @@ class Generator:
             _library().OgaDestroyGeneratorParams(params)
         # Another thread may want to end a run just when this is closed.
         self._closing = threading.Lock()
+        # Asked once: after a model's weights have gone through the processor's cache, each call costs some 15 us.
+        self._logits_type: tuple[numpy.dtype[Any], type[ctypes.Array[ctypes.c_char]]] | None = None
 
     def append(self, tokens: Sequence[int]) -> None:
         """Compute tokens after those that the cache holds.
@@ -125,24 +128,25 @@ class Generator:
             if self._handle:
                 _call("OgaGenerator_SetRuntimeOption", self._handle, b"terminate_session", b"1" if wanted else b"0")
 
-    def logits(self) -> NDArray[numpy.float32]:
-        """Of the token after the last one, by token: a copy. Raises `Terminated`."""
-        import numpy
-
+    @contextmanager
+    def logits(self) -> Iterator[NDArray[numpy.float32]]:
+        """Of the token after the last one, by token: a copy that lives as long as the context. Raises `Terminated`."""
         tensor = _new("OgaGenerator_GetLogits", self._handle)
         try:
-            rank, code, data = c_size_t(), c_int(), c_void_p()
-            _call("OgaTensorGetShapeRank", tensor, byref(rank))
-            shape = (c_int64 * rank.value)()
-            _call("OgaTensorGetShape", tensor, shape, rank)
-            _call("OgaTensorGetType", tensor, byref(code))
-            _call("OgaTensorGetData", tensor, byref(data))
-            dtype = numpy.dtype(_DTYPES[code.value])
-            # (batch, tokens, vocabulary), of which the first two are 1 here.
-            row = (ctypes.c_char * (shape[-1] * dtype.itemsize)).from_address(data.value or 0)
-            return numpy.frombuffer(row, dtype).astype(numpy.float32)
+            yield self._numbers(tensor)
         finally:
             _library().OgaDestroyTensor(tensor)
+
+    def _numbers(self, tensor: c_void_p) -> NDArray[numpy.float32]:
+        """What a tensor of logits holds, where it lies."""
+        import numpy
+
+        if self._logits_type is None:
+            self._logits_type = _array_type(tensor)
+        dtype, row = self._logits_type
+        data = c_void_p()
+        _call("OgaTensorGetData", tensor, byref(data))
+        return numpy.frombuffer(row.from_address(data.value or 0), dtype).astype(numpy.float32, copy=False)
 
     def close(self) -> None:
         """Free the cache; a second call does nothing."""
@@ -157,6 +161,19 @@ def version() -> str:
     import onnxruntime_genai
 
     return str(onnxruntime_genai.__version__)
+
+
+def _array_type(tensor: c_void_p) -> tuple[numpy.dtype[Any], type[ctypes.Array[ctypes.c_char]]]:
+    """Type of a tensor's numbers, and that of its memory: (batch, tokens, vocabulary), of which the first two are 1."""
+    import numpy
+
+    rank, code = c_size_t(), c_int()
+    _call("OgaTensorGetShapeRank", tensor, byref(rank))
+    shape = (c_int64 * rank.value)()
+    _call("OgaTensorGetShape", tensor, shape, rank)
+    _call("OgaTensorGetType", tensor, byref(code))
+    dtype = numpy.dtype(_DTYPES[code.value])
+    return dtype, ctypes.c_char * (shape[-1] * dtype.itemsize)
 
 
 def _new(function: str, *arguments: Any) -> c_void_p:
