@@ -65,6 +65,7 @@ def ask_once(tokens: int, threads: int, model: str | Path = MODEL, prompt: str =
         process = psutil.Process(terminal.process.pid)
         terminal.type(prompt)
         terminal.wait_for(prompt[-len("the sea.") :])
+        _wait_until_idle(terminal, process)
         bytes_before, cpu_before = len(terminal.output), _cpu_seconds(process)
         terminal.press("enter")
         # Drained, not drawn: an emulator here would take the decode's own cores, as no terminal at the far end does.
@@ -100,6 +101,16 @@ def open_app(tokens: int, threads: int, model: str | Path = MODEL) -> Iterator[t
             terminal.wait_for_exit()
         finally:
             terminal.close()
+
+
+def _wait_until_idle(terminal: Terminal, process: psutil.Process) -> None:
+    """Until what was typed, faster than any hand, is drawn: that is no part of what an answer costs."""
+    spent = -1.0
+    while (now := _cpu_seconds(process)) - spent > 0.01:
+        spent = now
+        pause = time.monotonic() + 0.4
+        while time.monotonic() < pause:
+            terminal.drain(0.05)
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

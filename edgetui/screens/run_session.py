@@ -138,6 +138,8 @@ class RunSession:
         self._feed.set_state("loading")
         self._on_change()
         loaded = await self._chat.load(show_progress)
+        # Now, and not when a prompt is sent, which has the cores compute.
+        self._transcript.prepare()
         for remark in loaded.remarks:
             self._transcript.add_block("note", remark)
         if self._chat.entry is not None:

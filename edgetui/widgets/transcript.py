@@ -127,7 +127,7 @@ class Transcript(ScrollView, can_focus=True):
         self._unpacked.append(block)
         if kind == "user":
             self._following = True
-        self._want_parser()
+        self.prepare()
         self._grow()
         self._forget_far()
 
@@ -443,8 +443,8 @@ class Transcript(ScrollView, can_focus=True):
 
     # --- work beside ----------------------------------------------------------------------------------------
 
-    def _want_parser(self) -> None:
-        """Have the parser of Markdown imported before text comes."""
+    def prepare(self) -> None:
+        """Have the parser of Markdown imported before text comes: it takes a core for longer than a frame."""
         if not self._parser_wanted and self.is_attached:
             self._parser_wanted = True
             self.run_worker(load_parser, thread=True, group="parser", exit_on_error=False)
