@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from benchmarks.app_session import EDGETUI, demo_model
 from benchmarks.llama_tools import llama_bench
 from benchmarks.machine import usable_cores, warn_when_busy
+from benchmarks.paired import in_turn
 from benchmarks.report import Result, show
 from edgetui.core.statistics import bootstrap_ratio, mean, median
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ROUNDS = 10
+ROUNDS = 16
 REPETITIONS = 3
 BAR = 0.03
 WIDTH_BAR = 0.1
@@ -58,16 +59,13 @@ def measure(rounds: int = ROUNDS, threads: int = 0) -> list[Result]:
 
 
 def _agreement(test: Test, bench: Path, model: Path, threads: int, home: str, rounds: int) -> list[Result]:
-    ours: list[float] = []
-    theirs: list[float] = []
     options = [*test.options, "-r", str(REPETITIONS), "-t", str(threads)]
-    for number in range(rounds):
-        if number % 2:
-            theirs.append(_llama_bench_rate(bench, model, options))
-        ours.append(_edgetui_rate(test, model, options, home))
-        if not number % 2:
-            theirs.append(_llama_bench_rate(bench, model, options))
-        print(f"{test.name}: {ours[-1]:.2f} and {theirs[-1]:.2f} tok/s", flush=True)
+    ours, theirs = in_turn(
+        rounds,
+        lambda: _edgetui_rate(test, model, options, home),
+        lambda: _llama_bench_rate(bench, model, options),
+        test.name,
+    )
     ratio = bootstrap_ratio(ours, theirs, seed=0)
     assert ratio is not None
     distance = min(abs(ratio.low - 1), abs(ratio.high - 1)) if ratio.is_shown else 0.0

@@ -1,15 +1,12 @@
 """Decode rate of an ONNX decoder through edgetui's session worker over a bare loop of onnxruntime-genai.
 
-Same environment, model, threads, depth and number of tokens, both greedy. Both processes start anew in each round: one
-process is up to 15 % faster than its twin for as long as it lives. The figure is the median of the rounds' own ratios
-(see `decode_ratio`).
+Same environment, model, threads, depth and number of tokens, both greedy; in turn, many rounds (`paired`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,11 +17,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from benchmarks.app_session import PROMPT, demo_model
-from benchmarks.decode_ratio import summary
 from benchmarks.machine import usable_cores, warn_when_busy
+from benchmarks.paired import in_turn, ratio_result
 from benchmarks.report import Result, show
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
-from edgetui.core.statistics import bootstrap_ratio
 from edgetui.core.workflows.conversion import ToSafetensors
 from edgetui.core.workflows.onnx import OnnxBuild
 from edgetui.worker.protocol import Finished, Generate, Load
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
     from edgetui.worker.protocol import Command, SessionEvent
 
 ROUNDS = 31
-"""Medians of 15 rounds came out anywhere from 0.95 to 1.03."""
 TOKENS = 256
 CONTEXT_TOKENS = 1024
 PROMPT_TOKENS = 13
@@ -63,30 +58,9 @@ def ratio_of(model: Path, rounds: int = ROUNDS, threads: int = 0) -> Result:
     """The figure of a model's folder; 0 threads take one a physical core."""
     threads = threads or min(psutil.cpu_count(logical=False) or 1, usable_cores())
     warn_when_busy()
-    app: list[float] = []
-    bare: list[float] = []
-    for number in range(rounds):
-        if number % 2:
-            bare.append(_bare_rate(model, threads))
-        app.append(asyncio.run(_rate(model, threads)))
-        if not number % 2:
-            bare.append(_bare_rate(model, threads))
-        print(f"round {number + 1}: edgetui {app[-1]:.1f}, bare loop {bare[-1]:.1f} tok/s", flush=True)
-    interval = bootstrap_ratio(app, bare, seed=0)
-    assert interval is not None
-    return Result(
-        "decode rate of onnxruntime-genai through the worker over a bare loop",
-        statistics.median(ours / theirs for ours, theirs in zip(app, bare, strict=True)),
-        "",
-        BAR,
-        "higher",
-        (
-            f"{rounds} rounds in turn, {TOKENS} tokens, {threads} threads, {model.name}",
-            f"geometric mean {interval.ratio:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f}",
-            f"edgetui {summary(app)}",
-            f"bare loop {summary(bare)}",
-        ),
-    )
+    name = "decode rate of onnxruntime-genai through the worker over a bare loop"
+    rates = in_turn(rounds, lambda: asyncio.run(_rate(model, threads)), lambda: _bare_rate(model, threads), name)
+    return ratio_result(name, rates, BAR, f"{TOKENS} tokens, {threads} threads, {model.name}")
 
 
 async def _rate(model: Path, threads: int) -> float:
