@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -21,7 +22,7 @@ def converted(values: Mapping[str, Any], kind: type[_Struct]) -> _Struct:
         return msgspec.convert(msgspec.to_builtins(values), kind)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).replace("`", "").partition(" - at $.")
-        name = where.replace("[...]", "").rpartition(".")[2].replace("_", "-")
+        name = re.sub(r"\[[^]]*\]", "", where).rpartition(".")[2].replace("_", "-")
         raise EdgetuiError(
             "bad_request", f"The value for {name} cannot be used: {reason[:1].lower()}{reason[1:]}."
         ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from edgetui.core import bench_charts, bench_filter, bench_trend, chart_svg, llama_bench_forms
 from edgetui.core.bench import BenchRecord, Comparison
@@ -13,6 +12,7 @@ from edgetui.core.bench_identity import is_same, place
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.llama_bench_readers import FORMS
 from edgetui.core.server_load import ServerLoadResult
+from edgetui.core.servers import address_parts
 from edgetui.core.study_text import models_of
 from edgetui.services.bench import compare
 from edgetui.services.new_file import write_new
@@ -192,7 +192,8 @@ class BenchHistory:
 def _hosts(studies: Sequence[Study]) -> list[str]:
     """Names of the servers that were measured: they may be known in one network alone."""
     servers = [study.result for study in studies if isinstance(study.result, ServerLoadResult)]
-    return [host for server in servers if (host := urlsplit(server.endpoint.url).hostname)]
+    parts = [address_parts(server.endpoint.url) for server in servers]
+    return [split.hostname for split in parts if split is not None and split.hostname]
 
 
 def compare_all(records: Sequence[BenchRecord]) -> list[Comparison]:

@@ -124,7 +124,7 @@ class Lab:
         """Models that answer elsewhere."""
         from edgetui.services.servers import Servers
 
-        return Servers(self.paths, lambda: self.jobs)
+        return Servers(self.paths, lambda: self.jobs, lambda: self.bench.machine())
 
     async def find_model(self, name_or_path: str) -> ModelEntry:
         """A server's model by its name, else as `Catalog.find`; raises as that does."""

@@ -14,6 +14,7 @@ from edgetui.core.models import ModelEntry
 from edgetui.core.plain_text import plain_line
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 from edgetui.core.servers import ServerEndpoint, checked_address
+from edgetui.core.setting_values import checked
 from edgetui.store.server_keys import find_key, how_to_keep
 from edgetui.store.server_list import ServerList
 from edgetui.worker.protocol import Finished, Generate, Load, Loaded, Tokens
@@ -21,10 +22,11 @@ from edgetui.worker.requests import ServerBenchRequest
 from edgetui.worker.session import session_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
     from edgetui.config import Paths
+    from edgetui.core.bench import Machine
     from edgetui.core.jobs import JobRecord
     from edgetui.core.server_load import ServerBenchSettings
     from edgetui.services.jobs import Jobs
@@ -44,10 +46,11 @@ class ServerCheck(msgspec.Struct, frozen=True):
 class Servers:
     """The servers that a person has named; a model of one is a `ModelEntry` like any other."""
 
-    def __init__(self, paths: Paths, jobs: Callable[[], Jobs]) -> None:
-        """`jobs` gives the service of jobs when a measurement needs it."""
+    def __init__(self, paths: Paths, jobs: Callable[[], Jobs], machine: Callable[[], Awaitable[Machine]]) -> None:
+        """`jobs` gives the service of jobs when a measurement needs it, `machine` what asks the server then."""
         self._paths = paths
         self._jobs = jobs
+        self._machine = machine
         self._list = ServerList(paths.config_file.with_name(FILE))
 
     async def endpoints(self) -> tuple[ServerEndpoint, ...]:
@@ -154,10 +157,15 @@ class Servers:
         return ServerCheck(loaded, text, finished)
 
     async def measure(self, endpoint: ServerEndpoint, settings: ServerBenchSettings) -> JobRecord:
-        """Measure it under load, in a job whose journal keeps the rows; raises `EdgetuiError`."""
+        """Measure it under load, in a job whose journal keeps the rows.
+
+        Raises `EdgetuiError`: `bad_request`, `busy` beside any other job, and as `read_key` and `Jobs.start` do.
+        """
         # A key that is missing shows now and not in a job's log; the job finds it anew, so that it is written nowhere.
         await self.read_key(endpoint)
-        return await self._jobs().start(ServerBenchRequest(endpoint=endpoint, settings=settings))
+        return await self._jobs().start_alone(
+            ServerBenchRequest(endpoint=endpoint, settings=checked(settings), machine=await self._machine())
+        )
 
 
 def entry_of(endpoint: ServerEndpoint) -> ModelEntry:

@@ -11,8 +11,11 @@ import pytest
 from edgetui.core.bench import Machine
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.llama_bench_readers import FORMS
+from edgetui.core.server_load import ServerBenchSettings, ServerLoadResult
+from edgetui.core.servers import ServerEndpoint
 from edgetui.services.lab import Lab
 from edgetui.store.history import History
+from edgetui.store.studies import Studies
 from tests.services.test_bench import record
 
 RECORDED = Path(__file__).parent.parent / "recorded" / "llama_bench"
@@ -157,3 +160,15 @@ async def test_rows_of_another_model_or_setting_are_new_though_the_rate_is_known
         path.write_text(head + row.replace(old, new) if old else head + row, encoding="utf-8")
         taken = await lab.bench_history.import_file(path)
         assert (taken.new, taken.known) == (1, 0), new
+
+
+async def test_a_report_tells_no_host_of_a_server_and_minds_no_odd_address(lab: Lab, tmp_path: Path) -> None:
+    keep(lab, "m", [500, 505])
+    for url in ("http://secret-host:8080", "http://[::1", "http://x:99999"):
+        load = ServerLoadResult(
+            endpoint=ServerEndpoint(name="s", url=url), server="", model="m", settings=ServerBenchSettings(), rows=(),
+            load_average=None, sentence="secret-host was asked.",
+        )  # fmt: skip
+        Studies(lab.database).add(load, Machine(), None, 1.0)
+    path = await lab.bench_history.report(tmp_path / "report.md", await lab.bench_history.find())
+    assert "was asked." in path.read_text() and "secret-host" not in path.read_text()

@@ -169,6 +169,7 @@ async def test_load_is_measured_in_a_job_whose_result_is_kept(lab: Lab, monkeypa
 
     (kept,) = Studies(lab.database).all()
     assert kept.result == result and kept.job_id == job.job_id
+    assert kept.machine == await lab.bench.machine() and kept.machine.cpu
     assert b"sk-very-secret" not in _everything(lab.paths.jobs_dir / job.job_id)
 
 
@@ -181,6 +182,25 @@ async def test_a_server_that_is_down_fails_its_measurement_in_a_sentence(lab: La
         last = [event async for event in watched][-1]
     assert isinstance(last, JobFailed) and last.failure.kind == "network"
     assert "gone" in last.failure.message and "cannot be reached" in last.failure.message
+
+
+async def test_a_load_test_beside_another_measurement_is_refused(lab: Lab) -> None:
+    # An answer that never goes on: the first measurement runs until it is cancelled.
+    with RawServer({CHAT: [[stream("a", end=b""), b""]]}) as server:
+        endpoint = await lab.servers.add(name="here", url=server.url)
+        first = await lab.servers.measure(endpoint, ServerBenchSettings())
+        with pytest.raises(EdgetuiError, match=r"bench of here\) is running and would spoil the figures") as caught:
+            await lab.servers.measure(endpoint, ServerBenchSettings())
+        assert caught.value.failure.kind == "busy"
+        assert (await lab.jobs.cancel(first.job_id)).state == "cancelled"
+    assert len(await lab.jobs.list()) == 1 and await lab.bench.studies() == []
+
+
+async def test_levels_beyond_their_limits_start_no_job(lab: Lab) -> None:
+    endpoint = await lab.servers.add(name="here", url="http://127.0.0.1:1")
+    with pytest.raises(EdgetuiError, match="concurrency cannot be used"):
+        await lab.servers.measure(endpoint, ServerBenchSettings(concurrency=(0,)))
+    assert await lab.jobs.list() == ()
 
 
 def _everything(folder: Path) -> bytes:
