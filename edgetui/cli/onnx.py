@@ -118,7 +118,7 @@ async def _run(lab: Lab, model: str, settings: OnnxRunSettings, detach: bool, as
         found: list[JobRecord] = []
         status = await start_and_follow(lab, start, detach=detach, as_json=as_json, show=found.append)
         for record in found:
-            measured = [each for each in await lab.onnx_sessions.results() if each.job_id == record.job_id]
+            measured = [each for each in await lab.onnx_sessions.history() if each.job_id == record.job_id]
             for each in measured:
                 _print(each, as_json)
         return status
@@ -155,7 +155,7 @@ async def _results(
         if compare is not None:
             _print_comparison(await sessions.result(compare[0]), await sessions.result(compare[1]), as_json)
             return
-        records = await sessions.results()
+        records = await sessions.history()
     finally:
         await lab.close()
     chosen = [record for record in records if model in (None, record.row.model_name)]

@@ -5,51 +5,36 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import msgspec
-from rich.text import Text
 from textual import work
 from textual.binding import Binding
 from textual.containers import VerticalScroll
-from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.onnx_latency import OnnxLatencyRecord, OnnxRunSettings, compare
 from edgetui.core.onnx_latency_text import COLUMNS, cells, compared, describe, lines
 from edgetui.core.plain_text import plain_line
-from edgetui.screens.model_job_screen import ModelJobScreen
+from edgetui.screens.measured_screen import MeasuredScreen
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.operator_panel import OperatorPanel
 from edgetui.widgets.row_table import RowTable
 from edgetui.widgets.settings_panel import Setting, SettingsPanel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
+    from textual.widgets import DataTable
 
     from edgetui.core.jobs import JobKind, JobRecord
     from edgetui.core.models import ModelEntry
+    from edgetui.services.onnx_sessions import OnnxSessions
 
 View = Literal["figures", "profile", "inputs", "comparison"]
-_FIELDS = (
-    ("sizes", "Sizes", "batch=1, input_ids=1x128"),
-    ("file", "Inputs from", ".npz or .npy; empty: made up"),
-    ("provider", "Provider", "auto, or one by name"),
-    ("opt_level", "Optimization", "disabled basic extended all"),
-    ("threads", "Threads", "0: one a physical core"),
-    ("inter_threads", "Inter threads", "between operators, if parallel"),
-    ("mode", "Mode", "sequential or parallel"),
-    ("warm_up", "Warm-up", "runs that do not count"),
-    ("runs", "Runs", "0: until the budget ends"),
-    ("budget_s", "Budget", "seconds, without runs"),
-    ("profile", "Profile", "trace some more runs"),
-    ("seed", "Seed", "of inputs that are made up"),
-)
 
 
-class OnnxSessionScreen(ModelJobScreen):
+class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
     """What will be run on top, past results in the middle, the figures of the marked one or the job below."""
 
     MODE = "models"
@@ -60,7 +45,22 @@ class OnnxSessionScreen(ModelJobScreen):
         " measured with profile=true, = on two results compares them, x deletes one."
     )
     KINDS: ClassVar[tuple[JobKind, ...]] = ("latency",)
-    LIST = AUTO_FOCUS = "RowTable"
+    COLUMNS = COLUMNS
+    FORM_TITLE = "How to run the graph"
+    FORM = (
+        ("sizes", "Sizes", "batch=1, input_ids=1x128"),
+        ("file", "Inputs from", ".npz or .npy; empty: made up"),
+        ("provider", "Provider", "auto, or one by name"),
+        ("opt_level", "Optimization", "disabled basic extended all"),
+        ("threads", "Threads", "0: one a physical core"),
+        ("inter_threads", "Inter threads", "between operators, if parallel"),
+        ("mode", "Mode", "sequential or parallel"),
+        ("warm_up", "Warm-up", "runs that do not count"),
+        ("runs", "Runs", "0: until the budget ends"),
+        ("budget_s", "Budget", "seconds, without runs"),
+        ("profile", "Profile", "trace some more runs"),
+        ("seed", "Seed", "of inputs that are made up"),
+    )
     DEFAULT_CSS = """
     OnnxSessionScreen #setup { height: auto; max-height: 3; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     OnnxSessionScreen #empty { display: none; height: 1fr; padding: 1 2; }
@@ -82,17 +82,13 @@ class OnnxSessionScreen(ModelJobScreen):
     ]
 
     def __init__(self, entry: ModelEntry) -> None:
-        super().__init__(entry)
-        self._settings = OnnxRunSettings()
-        self._records: list[OnnxLatencyRecord] = []
+        super().__init__(entry, OnnxRunSettings())
         self._view: View = "figures"
         self._first: OnnxLatencyRecord | None = None
         """Of a comparison."""
         self._faces: list[Setting] = []
         self._providers = ""
         """Those that can be chosen here, once that is known."""
-        self._to_remove: int | None = None
-        self._unsubscribe_rows: Callable[[], None] = lambda: None
 
     def compose_body(self) -> ComposeResult:
         """Setup, results, figures, job."""
@@ -110,26 +106,26 @@ class OnnxSessionScreen(ModelJobScreen):
         yield JobPanel()
 
     def on_mount(self) -> None:
-        """Read what the graph takes, and what was measured."""
-        self.query_one(RowTable).add_columns(*COLUMNS)
-        self._unsubscribe_rows = self.lab.onnx_sessions.changed.subscribe(self._on_new_rows)
-        self._show_setup()
+        """Read what the graph takes, and by what it can be run."""
         self._read_faces()
         self._read_providers()
-        self._read()
 
-    def on_unmount(self) -> None:
-        """Stop listening."""
-        super().on_unmount()
-        self._unsubscribe_rows()
+    @property
+    def history(self) -> OnnxSessions:
+        """The history of latencies."""
+        return self.lab.onnx_sessions
+
+    async def start(self) -> JobRecord:
+        """Run the graph; its figures are shown at the end."""
+        record = await self.lab.onnx_sessions.start(self._entry, self._settings)
+        self._look_at("figures")
+        return record
 
     # --- keys ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """One measurement at a time; only what the marked result has."""
-        if action == "measure":
-            return not (self.is_mounted and self.job is not None and self.job.is_running)
-        if action in ("remove", "compare"):
+        """Only what the marked result has."""
+        if action == "compare":
             return bool(self._records)
         if action == "look" and parameters == ("profile",):
             return self.is_mounted and self._marked is not None and self._marked.row.profile is not None
@@ -141,38 +137,6 @@ class OnnxSessionScreen(ModelJobScreen):
             self._look_at("figures")
         else:
             super().action_back()
-
-    @work(group="start", exclusive=True)
-    async def action_measure(self) -> None:
-        """Start the job."""
-        self.clear_failure()
-        try:
-            record = await self.lab.onnx_sessions.start(self._entry, self._settings)
-        except EdgetuiError as error:
-            self.show_failure(error)
-            return
-        self._look_at("figures")
-        self.follow_job(record)
-
-    @work(group="dialog", exclusive=True)
-    async def action_edit_settings(self) -> None:
-        """Change how it is run."""
-        from edgetui.screens.fields_dialog import Field, FieldsDialog
-
-        fields = [
-            Field(
-                OnnxRunSettings,
-                name,
-                label,
-                f"here: {self._providers}" if name == "provider" and self._providers else note,
-                getattr(self._settings, name),
-            )
-            for name, label, note in _FIELDS
-        ]
-        values = await self.app.push_screen_wait(FieldsDialog("How to run the graph", fields))
-        if values is not None:
-            self._settings = msgspec.convert(values, OnnxRunSettings)
-            self._show_setup()
 
     def action_look(self, view: View) -> None:
         """Another view of what is below, or the figures again."""
@@ -190,20 +154,6 @@ class OnnxSessionScreen(ModelJobScreen):
             self._look_at("comparison")
             self._show_setup()
 
-    def action_remove(self) -> None:
-        """Forget the row under the cursor; wants the key twice."""
-        record = self._marked
-        if record is None:
-            return
-        if self._to_remove != record.record_id:
-            self._to_remove = record.record_id
-            trace = " and its trace" if record.row.profile is not None else ""
-            self._show_setup(f"Press x again to delete result {record.record_id} of {record.row.model_name}{trace}.")
-            return
-        self._to_remove = None
-        self._show_setup()
-        self._remove(record.record_id)
-
     def action_scroll_figures(self, direction: int) -> None:
         """A page of what is below the table."""
         below = self.query_one(VerticalScroll)
@@ -213,14 +163,9 @@ class OnnxSessionScreen(ModelJobScreen):
             below.scroll_page_down(animate=False)
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
-        """All figures of the row."""
-        if self._to_remove is not None:
-            self._to_remove = None
-            self._show_setup()
+        """A comparison ends with the row that it was of."""
         if self._view == "comparison":
             self._first, self._view = None, "figures"
-        self._describe()
-        self.refresh_bindings()
 
     # --- work ---------------------------------------------------------------------------------------------
 
@@ -238,7 +183,7 @@ class OnnxSessionScreen(ModelJobScreen):
         ]
         if not self._records:
             self._view = "inputs"
-        self._describe()
+        self.describe()
 
     @work(group="providers", exclusive=True)
     async def _read_providers(self) -> None:
@@ -247,73 +192,45 @@ class OnnxSessionScreen(ModelJobScreen):
         except EdgetuiError as error:
             self.show_failure(error)
 
-    @work(group="read", exclusive=True)
-    async def _read(self) -> None:
-        try:
-            self._records = await self.lab.onnx_sessions.results()
-        except EdgetuiError as error:
-            self.show_failure(error)
-            return
-        self._fill()
-
-    @work(group="remove")
-    async def _remove(self, record_id: int) -> None:
-        try:
-            await self.lab.onnx_sessions.remove([record_id])
-        except EdgetuiError as error:
-            self.show_failure(error)
-
-    def _on_new_rows(self, _none: None) -> None:
-        self._read()
-
-    def job_ended(self, record: JobRecord) -> None:
-        """Its row takes the place of the job."""
-        self._read()
-        if record.state == "succeeded":
-            self.close_job()
-
     # --- what is shown ------------------------------------------------------------------------------------
 
-    @property
-    def _marked(self) -> OnnxLatencyRecord | None:
-        row = self.query_one(RowTable).cursor_row
-        return self._records[row] if 0 <= row < len(self._records) else None
+    def cells(self, record: OnnxLatencyRecord) -> Iterable[str]:
+        """Its row as the history shows it."""
+        return cells(record)
 
-    def _show_setup(self, instead: str = "") -> None:
+    def removal(self, record: OnnxLatencyRecord) -> str:
+        """The result by its number, and the trace that goes with it."""
+        trace = " and its trace" if record.row.profile is not None else ""
+        return f"result {record.record_id} of {record.row.model_name}{trace}"
+
+    def note_of(self, name: str, note: str) -> str:
+        """Providers are named once they are known."""
+        return f"here: {self._providers}" if name == "provider" and self._providers else note
+
+    def setup(self) -> tuple[str, str]:
+        """Graph and inputs, then how it is run."""
         settings = self._settings
         how = f"{settings.runs} runs" if settings.runs else f"{settings.budget_s:g} s of runs"
-        fed = settings.file or settings.sizes or "inputs made up"
-        told = (
-            f"{self._entry.name}  {fed}",
-            instead
-            or f"{how} after {settings.warm_up}, provider {settings.provider}, optimization {settings.opt_level},"
+        return (
+            f"{self._entry.name}  {settings.file or settings.sizes or 'inputs made up'}",
+            f"{how} after {settings.warm_up}, provider {settings.provider}, optimization {settings.opt_level},"
             f" {settings.threads or 'default'} threads, {settings.mode}{', profiled' if settings.profile else ''}",
         )
-        for line in self.query("#setup").results(Static):
-            line.update(Content("\n".join(plain_line(text) for text in told)))
 
     def _fill(self) -> None:
-        if not self.has_widgets:
-            return
-        table = self.query_one(RowTable)
-        table.clear()
-        self.query_one("#empty").display = not self._records
-        table.display = bool(self._records)
-        for record in self._records:
-            table.add_row(*(Text(plain_line(cell)) for cell in cells(record)))
         if self._records and self._view == "inputs":
             self._view = "figures"
-        self._describe()
-        self.refresh_bindings()
+        super()._fill()
 
     def _look_at(self, view: View) -> None:
         self._view = view
         if view == "figures":
             self._first = None
-        self._describe()
+        self.describe()
         self.query_one(VerticalScroll).scroll_home(animate=False)
 
-    def _describe(self) -> None:
+    def describe(self) -> None:
+        """The chosen view of the marked result."""
         record, view = self._marked, self._view
         facts: list[Setting] = []
         profile = record.row.profile if record is not None and view == "profile" else None

@@ -146,13 +146,13 @@ class OnnxSessions:
         """Wait for the end of a job and publish `changed`; gives its last event."""
         return await self._jobs.follow_rows(job_id, self.changed)
 
-    async def results(self) -> list[OnnxLatencyRecord]:
+    async def history(self) -> list[OnnxLatencyRecord]:
         """Every row measured here, newest first; one that is damaged is left out."""
         return await asyncio.to_thread(self._latencies.records)
 
     async def result(self, record_id: int) -> OnnxLatencyRecord:
         """One row; raises `EdgetuiError("not_found")`."""
-        for record in await self.results():
+        for record in await self.history():
             if record.record_id == record_id:
                 return record
         raise EdgetuiError("not_found", f"No latency has the number {record_id}: edgetui onnx results lists them.")

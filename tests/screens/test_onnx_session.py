@@ -56,7 +56,7 @@ async def test_a_graph_is_measured_profiled_and_compared_by_keys(lab: Lab) -> No
         await pilot.press("enter")
         table = screen.query_one(RowTable)
         await until(lambda: table.row_count == 1, pilot.pause)
-        (record,) = await lab.onnx_sessions.results()
+        (record,) = await lab.onnx_sessions.history()
         assert table.get_row_at(0)[1].plain == f"{record.row.percentile_ms(0.5):.4g}"
         await until(lambda: "x float32 2x4, normally distributed" in facts.text, pilot.pause)
         await until(lambda: screen.check_action("look", ("profile",)) is True, pilot.pause)

@@ -55,7 +55,7 @@ async def measured(lab: Lab, entry: ModelEntry, settings: OnnxRunSettings = FEW)
     last = await lab.onnx_sessions.follow(record.job_id)
     log = "\n".join(await lab.jobs.log_tail(record.job_id))
     assert isinstance(last, JobSucceeded), f"{last}\n{log}"
-    found = [each for each in await lab.onnx_sessions.results() if each.job_id == record.job_id]
+    found = [each for each in await lab.onnx_sessions.history() if each.job_id == record.job_id]
     assert len(found) == 1
     return found[0].row
 
@@ -74,7 +74,7 @@ async def failure(lab: Lab, entry: ModelEntry, settings: OnnxRunSettings) -> Any
     async with aclosing(lab.jobs.watch(record.job_id)) as events:
         last = [event async for event in events][-1]
     assert isinstance(last, JobFailed), last
-    assert await lab.onnx_sessions.results() == []
+    assert await lab.onnx_sessions.history() == []
     return last.failure
 
 
@@ -108,8 +108,8 @@ async def test_a_graph_is_fed_what_it_understands_and_measured(lab: Lab) -> None
     found = compare(row, sized)
     assert found.ratio is None and any(each.startswith("inputs ") for each in found.differences)
     assert compare(row, row).differences == ()
-    first, *_ = await lab.onnx_sessions.results()
-    assert await lab.onnx_sessions.remove([first.record_id]) == 1 and len(await lab.onnx_sessions.results()) == 1
+    first, *_ = await lab.onnx_sessions.history()
+    assert await lab.onnx_sessions.remove([first.record_id]) == 1 and len(await lab.onnx_sessions.history()) == 1
 
 
 async def test_a_profile_adds_up_and_its_trace_goes_with_its_row(lab: Lab) -> None:
@@ -124,7 +124,7 @@ async def test_a_profile_adds_up_and_its_trace_goes_with_its_row(lab: Lab) -> No
     assert [(each.name, each.count) for each in profile.by_provider] == [("CPU", 9)]
     assert traces(lab) == [profile.trace]
     assert any(event.get("name") == "model_run" for event in json.loads(read_text(Path(profile.trace))))
-    (record,) = await lab.onnx_sessions.results()
+    (record,) = await lab.onnx_sessions.history()
     await lab.onnx_sessions.remove([record.record_id])
     assert traces(lab) == []
 
