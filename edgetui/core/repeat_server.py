@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
+
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.repeat_commands import RepeatCommand
 from edgetui.core.repeat_python import literal, program
 from edgetui.core.run_settings import SamplingSettings
+from edgetui.core.server_request import kind_of_program, request_body, request_path
+from edgetui.core.servers import address_parts, api_base
 from edgetui.core.shell_words import fits_argument, piped, shell_command, shell_word
 
 if TYPE_CHECKING:
@@ -30,26 +34,29 @@ _NOT_EVERYWHERE = (
 """Settings beyond OpenAI's protocol: the words of a request, the field, its name for a person."""
 
 
-def server_curl(facts: RunFacts) -> RepeatCommand:
-    """One request with `curl`."""
-    endpoint = _endpoint(facts)
-    words = ["curl", "-sS", _address(facts), "-H", "Content-Type: application/json"]
-    command = shell_command(words)
+def server_curl(facts: RunFacts) -> RepeatCommand | None:
+    """One request with `curl`; None for what no server was asked."""
+    endpoint, address, body = _endpoint(facts), _address(facts), _body(facts)
+    if address is None or body is None:
+        return None
+    command = shell_command(["curl", "-sS", address, "-H", "Content-Type: application/json"])
     if endpoint.key_variable:
         # In double quotes, so that the shell puts the key in.
         command += f' -H "Authorization: Bearer ${endpoint.key_variable}"'
-    body = _body_text(facts)
-    command = f"{command} -d {shell_word(body)}" if fits_argument(body) else piped(body, f"{command} -d @-")
-    return RepeatCommand(tool="curl", text=command, note=_notes(facts))
+    text = json.dumps(body, ensure_ascii=False)
+    command = f"{command} -d {shell_word(text)}" if fits_argument(text) else piped(text, f"{command} -d @-")
+    return RepeatCommand(tool="curl", text=command, note=_notes(facts, body))
 
 
-def server_python(facts: RunFacts) -> RepeatCommand:
-    """One request with nothing but Python."""
-    endpoint = _endpoint(facts)
+def server_python(facts: RunFacts) -> RepeatCommand | None:
+    """One request with nothing but Python; None for what no server was asked."""
+    endpoint, address, asked = _endpoint(facts), _address(facts), _body(facts)
+    if address is None or asked is None:
+        return None
     headers = ['"Content-Type": "application/json"']
     if endpoint.key_variable:
         headers.append(f'"Authorization": "Bearer " + os.environ[{literal(endpoint.key_variable)}]')
-    body = ["{", *(f"    {literal(name)}: {literal(value)}," for name, value in _body(facts).items()), "}"]
+    body = ["{", *(f"    {literal(name)}: {literal(value)}," for name, value in asked.items()), "}"]
     lines = [
         "import json",
         *(["import os"] if endpoint.key_variable else []),
@@ -57,7 +64,7 @@ def server_python(facts: RunFacts) -> RepeatCommand:
         "",
         f"body = {chr(10).join(body)}",
         "request = urllib.request.Request(",
-        f"    {literal(_address(facts))},",
+        f"    {literal(address)},",
         "    json.dumps(body).encode(),",
         f"    {{{', '.join(headers)}}},",
         ")",
@@ -66,7 +73,7 @@ def server_python(facts: RunFacts) -> RepeatCommand:
     ]
     text = '["text"]' if facts.prompt is not None else '["message"]["content"]'
     lines.append(f'print(answer["choices"][0]{text})')
-    return program("Python (urllib)", lines, _notes(facts))
+    return program("Python (urllib)", lines, _notes(facts, asked))
 
 
 def _endpoint(facts: RunFacts) -> ServerEndpoint:
@@ -75,76 +82,33 @@ def _endpoint(facts: RunFacts) -> ServerEndpoint:
     return facts.endpoint
 
 
-def _address(facts: RunFacts) -> str:
-    """Where the request goes; a password in the address stays out."""
-    parts = urlsplit(_endpoint(facts).url)
-    path = parts.path.rstrip("/").removesuffix("/v1") + "/v1/"
-    path += "completions" if facts.prompt is not None else "chat/completions"
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], path, parts.query, ""))
-
-
-def _body(facts: RunFacts) -> dict[str, object]:
-    sampling, endpoint = facts.sampling, _endpoint(facts)
-    body: dict[str, object] = {}
-    if endpoint.model:
-        body["model"] = endpoint.model
-    if facts.prompt is not None:
-        body["prompt"] = facts.prompt
-    else:
-        body["messages"] = [{"role": each.role, "content": each.content} for each in facts.messages]
-    body |= {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    for name in ("presence_penalty", "frequency_penalty", "max_tokens"):
-        if value := getattr(sampling, name):
-            body[name] = value
-    if sampling.seed is not None:
-        body["seed"] = sampling.seed
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    if sampling.grammar:
-        body["grammar"] = sampling.grammar
-    elif (schema := _schema(sampling.json_schema)) is not None:
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-    return body | _beyond_the_protocol(facts)
-
-
-def _beyond_the_protocol(facts: RunFacts) -> dict[str, object]:
-    """What only some programs take; a cloud refuses words that it does not know."""
-    sampling, server = facts.sampling, facts.engine_version
-    if server.startswith("llama.cpp"):
-        return {
-            "top_k": sampling.top_k,
-            "min_p": sampling.min_p,
-            "repeat_penalty": sampling.repeat_penalty,
-            "repeat_last_n": sampling.repeat_last_tokens,
-            "ignore_eos": sampling.ignore_eos,
-        }
-    if server.startswith("vLLM"):
-        return {
-            "top_k": sampling.top_k or -1,
-            "min_p": sampling.min_p,
-            "repetition_penalty": sampling.repeat_penalty,
-            "ignore_eos": sampling.ignore_eos,
-        }
-    if server.startswith("LM Studio"):
-        return {"top_k": sampling.top_k, "repeat_penalty": sampling.repeat_penalty}
-    return {}
-
-
-def _schema(text: str) -> object:
-    """The schema, None where there is none or it is no JSON: that run failed too."""
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
+def _address(facts: RunFacts) -> str | None:
+    """Where the request goes, a password in the address left out; None for an address that is none."""
+    url = _endpoint(facts).url
+    if (parts := address_parts(url)) is None:
         return None
+    plain = url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
+    # None was ever asked by an address that goes on after its path.
+    return f"{api_base(plain.partition('?')[0].partition('#')[0])}/{request_path(facts.prompt)}"
 
 
-def _body_text(facts: RunFacts) -> str:
-    return json.dumps(_body(facts), ensure_ascii=False)
+def _body(facts: RunFacts) -> dict[str, object] | None:
+    """What was asked; None where nothing was, since the server could not be asked it."""
+    kind, sampling = kind_of_program(facts.engine_version), facts.sampling
+    if not facts.engine_version:
+        # Of a server that was not asked yet nobody knows whether it takes one.
+        sampling = msgspec.structs.replace(sampling, grammar="")
+    try:
+        body = request_body(kind, _endpoint(facts).model, sampling, messages=facts.messages, prompt=facts.prompt)
+    except EdgetuiError:
+        return None
+    # edgetui itself ends an answer there, and no server is told.
+    return body | ({"stop": list(sampling.stop)} if sampling.stop else {})
 
 
-def _left_out(facts: RunFacts) -> str:
+def _left_out(facts: RunFacts, body: dict[str, object]) -> str:
     """What is set of the run and not part of the request, in words; empty for nothing."""
-    body, usual = _body(facts), SamplingSettings()
+    usual = SamplingSettings()
     return ", ".join(
         f"{words} {value if value is not True else 'on'}"
         for names, setting, words in _NOT_EVERYWHERE
@@ -152,12 +116,14 @@ def _left_out(facts: RunFacts) -> str:
     )
 
 
-def _notes(facts: RunFacts) -> str:
+def _notes(facts: RunFacts, body: dict[str, object]) -> str:
     endpoint, notes = _endpoint(facts), []
-    if "@" in urlsplit(endpoint.url).netloc:
+    if "@" in endpoint.url:
         notes.append("The login in the server's address is left out.")
-    if left_out := _left_out(facts):
+    if left_out := _left_out(facts, body):
         notes.append(f"It leaves out {left_out}, which OpenAI's protocol does not have: add what this server takes.")
+    if facts.sampling.grammar and "grammar" not in body:
+        notes.append("It leaves out the grammar, which only llama-server takes: add it as grammar there.")
     if not endpoint.model:
         notes.append("The server chooses the model; where it wants a name, add it as model.")
     if endpoint.key_variable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -12,6 +13,9 @@ from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
+
+
+_VERSIONED = re.compile(r"/v\d+\w*(/.*)?$")
 
 
 class ServerEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +31,18 @@ class ServerEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Environment variable that holds the key; empty looks into the keyring, and does without where it has none."""
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 60
     """Longest silence that is waited for."""
+
+
+def api_base(url: str) -> str:
+    """What the addresses of the protocol go after, without a slash: the address with `/v1`, unless it has a version."""
+    base = url.rstrip("/")
+    return base if _VERSIONED.search(base.partition("://")[2]) else f"{base}/v1"
+
+
+def server_root(url: str) -> str:
+    """What a program's own addresses go after: the address without version."""
+    scheme, mark, rest = url.rstrip("/").partition("://")
+    return f"{scheme}{mark}{_VERSIONED.sub('', rest)}"
 
 
 def address_parts(url: str) -> SplitResult | None:

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.server_request import request_path
 from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.server.bodies import DISPENSABLE, without
 from edgetui.engines.server.chunks import Choice, Chunk, NoChunk, Timings, Usage, read_chunk
@@ -75,7 +76,7 @@ class Generation:
 
         A server that refuses a setting that an answer can do without is asked again in other words.
         """
-        path = "completions" if self._command.prompt is not None else "chat/completions"
+        path = request_path(self._command.prompt)
         while True:
             asked = without(body, self._link.refused)
             try:

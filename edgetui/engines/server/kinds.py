@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
+from edgetui.core.server_request import ServerKind
 
 if TYPE_CHECKING:
     from edgetui.engines.server.link import Link
 
-Kind = Literal["llama.cpp", "vLLM", "Ollama", "LM Studio", "OpenAI-compatible"]
-
-_OWNERS: dict[str, Kind] = {
+_OWNERS: dict[str, ServerKind] = {
     "llamacpp": "llama.cpp",
     "vllm": "vLLM",
     "library": "Ollama",
@@ -26,7 +25,7 @@ _OWNERS: dict[str, Kind] = {
 class ServerModel(msgspec.Struct, frozen=True, kw_only=True):
     """The chosen model as its server tells it; 0 and empty where it does not."""
 
-    kind: Kind
+    kind: ServerKind
     name: str
     models: tuple[str, ...]
     """All that the server lists."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
-from edgetui.core.servers import checked_address
+from edgetui.core.servers import api_base, checked_address, server_root
 from edgetui.engines.server.failures import Sentences
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ CONNECT_S = 10.0
 """Longest wait for a connection, where the endpoint's own limit is not shorter."""
 STOP_LOOK_S = 0.02
 """How often it is looked whether the person wants to stop; a stop must end everything within 100 ms."""
-_VERSIONED = re.compile(r"/v\d+\w*(/.*)?$")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -44,9 +42,7 @@ class Link:
             )
         self.endpoint = endpoint
         self.host = plain_line(split.netloc)
-        base = endpoint.url.rstrip("/")
-        self._base = base if _VERSIONED.search(split.path.rstrip("/")) else f"{base}/v1"
-        self._root = _VERSIONED.sub("", base)
+        self._base, self._root = api_base(endpoint.url), server_root(endpoint.url)
         self.sentences = Sentences(endpoint.name, self.host, key)
         self.is_open_to_all = bool(key) and split.scheme == "http" and split.hostname not in _LOOPBACK
         """Whether the key travels in clear over a network."""
