@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.core.units import format_duration, format_rate
+from edgetui.core.kept_figures import engine_text, figures_text, settings_text
 
 if TYPE_CHECKING:
-    from edgetui.core.conversations import Answer, Conversation
+    from edgetui.core.conversations import Conversation
 
 
 def as_markdown(conversation: Conversation) -> str:
-    """The present path: a heading a message, under each answer its figures."""
+    """The present path: a heading a message, under each answer its figures and what it was made with."""
     started = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation.started_at))
     lines = [f"# {conversation.model_name or 'Conversation'}, {started}", ""]
     if conversation.system_prompt:
@@ -28,7 +28,9 @@ def as_markdown(conversation: Conversation) -> str:
                 "",
                 turn.content.rstrip(),
                 "",
-                f"*{answer_line(turn.answer)}*",
+                f"*{figures_text(turn.answer)}*",
+                "",
+                f"*{engine_text(turn.answer)}; settings: {settings_text(turn.answer)}*",
                 "",
             ]
     return "\n".join(lines)
@@ -37,19 +39,3 @@ def as_markdown(conversation: Conversation) -> str:
 def as_json(conversation: Conversation) -> str:
     """Every turn with its alternatives, settings and figures, indented."""
     return msgspec.json.format(msgspec.json.encode(conversation), indent=2).decode() + "\n"
-
-
-def answer_line(answer: Answer) -> str:
-    """`42 tokens, decode 101.3 tok/s, prefill 199.0 tok/s, TTFT 74 ms, seed 7, end`; what is not known is left out."""
-    parts = []
-    if answer.generated_tokens is not None:
-        parts.append(f"{answer.generated_tokens} tokens")
-    if answer.decode_tps is not None:
-        parts.append(f"decode {format_rate(answer.decode_tps)}")
-    if answer.prefill_tps is not None:
-        parts.append(f"prefill {format_rate(answer.prefill_tps)}")
-    if answer.ttft_s is not None:
-        parts.append(f"TTFT {format_duration(answer.ttft_s)}")
-    if answer.seed is not None:
-        parts.append(f"seed {answer.seed}")
-    return ", ".join([*parts, answer.failure or answer.reason])

@@ -13,6 +13,8 @@ CUT_OFF = "cut off"
 """Reason of an answer that has no end: the program that wrote it down ended before."""
 FAILED = "failed"
 """Reason of an answer that ended with a failure."""
+UNREADABLE = "its figures cannot be read"
+"""Reason of an answer of which nothing but the words is known."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +28,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     profile: str = ""
     """Name of the profile that the settings came from, where they did."""
     reason: str = CUT_OFF
-    """`end`, `max_tokens`, `context_full`, `stop_text`, `stopped`; or `CUT_OFF` or `FAILED`."""
+    """`end`, `max_tokens`, `context_full`, `stop_text`, `stopped`; or one of those above."""
     failure: str = ""
     """The sentence of an answer that failed."""
     seed: int | None = None
@@ -42,6 +44,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     draft_tokens: int = 0
     accepted_tokens: int = 0
     network_s: float | None = None
+    itl_p50_s: float | None = None
+    itl_p95_s: float | None = None
+    itl_p99_s: float | None = None
+    """Inter-token latency at a percentile."""
+    threads: int | None = None
+    """Those that computed; None where the engine does not tell."""
+    backend: str = ""
+    resident_bytes: int | None = None
+    """Of the worker at the end of the answer; None for a server's."""
+    kv_cache_bytes: int | None = None
+    joules_per_token: float | None = None
 
     @property
     def decode_tps(self) -> float | None:

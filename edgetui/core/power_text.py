@@ -32,6 +32,13 @@ def format_joules(joules: float | None) -> str:
     return f"{_three_figures(joules)} J" if joules < 999.5 else f"{_three_figures(joules / 1000)} kJ"
 
 
+def format_joules_per_token(joules: float | None) -> str:
+    """`0.31 J/token`; `-` where it was not measured."""
+    if joules is None:
+        return MISSING
+    return f"{joules:.2f} J/token" if joules < 9.995 else f"{joules:.1f} J/token"
+
+
 def power_text(sample: PowerSample, *, with_joules: bool) -> str:
     """`package-0 12.3 W`, and `, 1.23 kJ` that a counter counted since edgetui first looked."""
     text = f"{sample.label} {format_watts(sample.watts.value)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware_text import format_celsius, format_share
 from edgetui.core.machine_text import format_frequency
-from edgetui.core.power_text import format_watts
+from edgetui.core.power_text import format_joules_per_token, format_watts
 from edgetui.core.reading import Reading, unknown
 from edgetui.core.units import MISSING, format_bytes, format_duration, format_rate
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NOT_YET = unknown("nothing was measured yet")
+_NOT_KEPT = "it is not kept with this answer"
 
 
 class MachineNow(NamedTuple):
@@ -30,6 +31,16 @@ class MachineNow(NamedTuple):
     watts: Reading[float] = _NOT_YET
     joules: Reading[float] = _NOT_YET
     """Since the first look; only differences mean something."""
+
+
+class KeptWith(NamedTuple):
+    """Of figures that were kept with an answer of another time: which one, and what made it."""
+
+    place: str
+    """Such as `2 of 5`."""
+    model_name: str
+    engine: str
+    settings: str
 
 
 class RunFigures(NamedTuple):
@@ -58,6 +69,8 @@ class RunFigures(NamedTuple):
     bandwidth_share: Reading[float] = _NOT_YET
     draft_tokens: int = 0
     accepted_tokens: int = 0
+    kept: KeptWith | None = None
+    """None while they are those of the answer under way, or of the one before it."""
 
 
 class FigureRow(NamedTuple):
@@ -73,9 +86,10 @@ class FigureRow(NamedTuple):
 
 def figure_rows(figures: RunFigures, *, roomy: bool) -> list[FigureRow]:
     """Everything below the decode rate, in the order of the screen; `roomy` for rows that are 42 wide or more."""
-    machine = figures.machine
-    idle = "no answer was measured yet"
-    rows = [
+    kept = figures.kept
+    idle = "no answer was measured yet" if kept is None else _NOT_KEPT
+    rows = [FigureRow("ANSWER", kept.place)] if kept is not None else []
+    rows += [
         _plain("MEAN", format_rate(figures.mean_tps), idle, 1),
         *_latencies(figures, idle, roomy=roomy),
         _plain("PREFILL", format_rate(figures.prefill_tps), "nothing had to be computed", 1),
@@ -83,29 +97,47 @@ def figure_rows(figures: RunFigures, *, roomy: bool) -> list[FigureRow]:
     ]
     if figures.network_s is not None:
         rows.append(FigureRow("NETWORK", format_duration(figures.network_s), "", 3))
+    no_memory = "no worker of this machine holds a model" if kept is None else _NOT_KEPT
     rows += [
         _plain("TOKENS", MISSING if figures.tokens is None else str(figures.tokens), idle, 2),
         _plain("CONTEXT", _context(figures), idle, 1),
         _plain("KV REUSED", _reused(figures, roomy=roomy), idle, 3),
         _plain("KV CACHE", format_bytes(figures.kv_cache_bytes or None), "the engine does not tell it", 5),
-        _plain("MEMORY", format_bytes(figures.resident_bytes), "no worker of this machine holds a model", 2),
-        _read("CPU", machine.cpu_load, format_share(machine.cpu_load.value), 4),
+        _plain("MEMORY", format_bytes(figures.resident_bytes), no_memory, 2),
     ]
-    if machine.gpu_load is not None:
-        rows.append(_read("GPU", machine.gpu_load, format_share(machine.gpu_load.value), 4))
-    hz = machine.frequency_hz.value
-    rows += [
-        _read("TEMP", machine.celsius, format_celsius(machine.celsius.value), 6),
-        _read("CLOCK", machine.frequency_hz, format_frequency(None if hz is None else round(hz)), 7),
-        _read("POWER", machine.watts, format_watts(machine.watts.value), 6),
-        _read("ENERGY", figures.joules_per_token, _joules_a_token(figures.joules_per_token.value), 6),
-        _read("OF BANDWIDTH", figures.bandwidth_share, format_share(figures.bandwidth_share.value), 4),
-    ]
+    energy = _read("ENERGY", figures.joules_per_token, format_joules_per_token(figures.joules_per_token.value), 6)
+    if kept is None:
+        rows += _machine(figures, energy)
+    else:
+        # What the machine does now is nothing of an answer of another time.
+        rows.append(energy)
     if figures.draft_tokens:
         share = figures.accepted_tokens / figures.draft_tokens
         counted = f" ({figures.accepted_tokens} of {figures.draft_tokens})" if roomy else ""
         rows.append(FigureRow("ACCEPTED", f"{share * 100:.0f} %{counted}", "", 2))
+    if kept is not None and roomy:
+        rows += [
+            FigureRow("MODEL", kept.model_name, "", 7),
+            FigureRow("ENGINE", kept.engine, "", 7),
+            FigureRow("SETTINGS", kept.settings, "", 7),
+        ]
     return [*rows, FigureRow("STATE", figures.state)]
+
+
+def _machine(figures: RunFigures, energy: FigureRow) -> list[FigureRow]:
+    machine = figures.machine
+    rows = [_read("CPU", machine.cpu_load, format_share(machine.cpu_load.value), 4)]
+    if machine.gpu_load is not None:
+        rows.append(_read("GPU", machine.gpu_load, format_share(machine.gpu_load.value), 4))
+    hz = machine.frequency_hz.value
+    return [
+        *rows,
+        _read("TEMP", machine.celsius, format_celsius(machine.celsius.value), 6),
+        _read("CLOCK", machine.frequency_hz, format_frequency(None if hz is None else round(hz)), 7),
+        _read("POWER", machine.watts, format_watts(machine.watts.value), 6),
+        energy,
+        _read("OF BANDWIDTH", figures.bandwidth_share, format_share(figures.bandwidth_share.value), 4),
+    ]
 
 
 def fitted(rows: Sequence[FigureRow], room: int) -> list[FigureRow]:
@@ -143,12 +175,6 @@ def _reused(figures: RunFigures, *, roomy: bool) -> str:
     if figures.reused_tokens is None:
         return MISSING
     return f"{figures.reused_tokens} of {figures.prompt_tokens}" + (" prompt tokens (KV cache)" if roomy else "")
-
-
-def _joules_a_token(joules: float | None) -> str:
-    if joules is None:
-        return MISSING
-    return f"{joules:.2f} J/token" if joules < 9.995 else f"{joules:.1f} J/token"
 
 
 def _plain(label: str, value: str, reason: str, rank: int) -> FigureRow:

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.screens.answer_cursor import AnswerCursor
 from edgetui.screens.base import LabScreen
 from edgetui.screens.run_dialogs import RunDialogs
 from edgetui.screens.run_figures_feed import LOOK_EVERY_S, FiguresFeed
@@ -45,7 +46,8 @@ class RunScreen(LabScreen):
         "Write a prompt and press enter; the answer streams in. DECODE is the rate of the last second, mean that of"
         " the whole answer without its first token. PREFILL counts only prompt tokens that had to be computed; KV"
         " REUSED says how many stood in the cache already. A figure shown as - was not measured: esc, then f, says why."
-        " Everything said is kept; ctrl+g finds it again. Esc leaves the prompt, and single keys work then."
+        " Everything said is kept with its figures; ctrl+g finds it again, [ and ] step through the answers and show"
+        " the figures of each. Esc leaves the prompt, and single keys work then."
     )
     AUTO_FOCUS = "PromptInput"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -81,6 +83,8 @@ class RunScreen(LabScreen):
         Binding("m,alt+m", "raw_text", "Raw text or Markdown", show=False, id="run.raw"),
         Binding("u,alt+u", "unfold", "Unfold thinking", show=False, id="run.unfold"),
         Binding("f", "figures", "Why a figure is missing", show=False, id="run.figures"),
+        Binding("left_square_bracket,alt+pageup", "answer(-1)", "Older answer", show=False, id="run.older"),
+        Binding("right_square_bracket,alt+pagedown", "answer(1)", "Newer answer", show=False, id="run.newer"),
         Binding("ctrl+y", "copy_answer", "Copy last answer", show=False, priority=True, id="run.copy"),
         Binding("pageup", "scroll(-1)", "Scroll back", show=False, priority=True),
         Binding("pagedown", "scroll(1)", "Scroll on", show=False, priority=True),
@@ -101,6 +105,7 @@ class RunScreen(LabScreen):
         self.session = RunSession(
             self, self._chat, self._transcript, self._feed, self._prompt, on_change=self.show_model
         )
+        self._cursor = AnswerCursor(self._chat, self._transcript, self._feed)
         self._dialogs = RunDialogs(self, self._chat)
         self._meter = RunMeter(self.lab.hardware)
         self._looking: Timer | None = None
@@ -143,7 +148,7 @@ class RunScreen(LabScreen):
             return self.session.busy
         if action in ("unload", "bench"):
             return self._chat.entry is not None
-        if action in ("regenerate", "edit", "alternatives", "repeat"):
+        if action in ("regenerate", "edit", "alternatives", "repeat", "answer"):
             return bool(self._chat.conversation.turns)
         return True
 
@@ -218,6 +223,10 @@ class RunScreen(LabScreen):
         """Show every figure, and the reason for each that is missing."""
         self._open(self._dialogs.show_figures())
 
+    def action_answer(self, steps: int) -> None:
+        """Look at the figures of an older or newer answer."""
+        self._cursor.move(steps)
+
     def action_unload(self) -> None:
         """Give the memory back."""
         self.session.unload()
@@ -289,6 +298,7 @@ class RunScreen(LabScreen):
             await self._take_last_profile(entry)
             self._chat.entry = entry
             # Figures of one model under the name of another would be taken for its own.
+            self._transcript.mark_answer(None)
             self._feed.reset()
             self._feed.show()
         self.clear_failure()
@@ -352,6 +362,7 @@ class RunScreen(LabScreen):
         self.session.show_conversation()
         self._feed.reset()
         self._feed.show()
+        self._cursor.show_last_kept()
         self.show_model()
         self.refresh_bindings()
         self._prompt.focus()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgetui.core.kept_figures import figures_of
 from edgetui.core.reading import Reading, known, unknown
 from edgetui.core.run_figures import MachineNow, RunFigures
 from edgetui.core.token_rate import RateHistory, TokenRate, decode_tps, prefill_tps
@@ -13,6 +14,7 @@ from edgetui.widgets.run_figures import CHART_SPANS
 
 if TYPE_CHECKING:
     from edgetui.core.bandwidth import BandwidthLimit
+    from edgetui.core.conversations import Answer
     from edgetui.core.models import ModelEntry
     from edgetui.services.chat import Chat
     from edgetui.services.lab import Lab
@@ -36,6 +38,8 @@ class FiguresFeed:
         self._lab = lab
         self._chat = chat
         self._figures = RunFigures()
+        self._kept: RunFigures | None = None
+        """Those of an answer of another time, while they are shown instead."""
         self._rate = TokenRate()
         self._history = RateHistory(CHART_SPANS)
         self._rate_shown_ns = 0
@@ -44,6 +48,7 @@ class FiguresFeed:
         self._answering = False
         self._energy_from: tuple[float, int] | None = None
         """Joules and tokens at the first look of this answer."""
+        chat.joules_per_token = lambda: self._figures.joules_per_token.value
 
     @property
     def figures(self) -> RunFigures:
@@ -64,6 +69,9 @@ class FiguresFeed:
 
     def show(self) -> None:
         """Have the panel show everything as it stands."""
+        if self._kept is not None:
+            self._panel.update(self._kept._replace(state=self._figures.state))
+            return
         loaded = self._chat.loaded
         self._panel.update(
             self._figures._replace(
@@ -72,8 +80,25 @@ class FiguresFeed:
             )
         )
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether there are figures of an answer that this session made, or makes."""
+        figures = self._figures
+        return not (figures.tokens is None and figures.prompt_tokens is None) or figures.state.startswith("prefill")
+
+    def show_kept(self, answer: Answer, place: str) -> None:
+        """Have the panel show what was kept with an answer of another time; `place` is such as `2 of 5`."""
+        self._kept = figures_of(answer, place, self.state)
+        self.show()
+
+    def show_present(self) -> None:
+        """Have the panel show the answer under way again, or the last one."""
+        self._kept = None
+        self.show()
+
     def reset(self) -> None:
         """Begin without figures of an answer; the machine's stay."""
+        self._kept = None
         self._rate = TokenRate()
         self._history = RateHistory(CHART_SPANS)
         self._rate_shown_ns = self._rates_shown = 0

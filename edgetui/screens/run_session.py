@@ -7,6 +7,7 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edgetui.core.conversations import CUT_OFF, UNREADABLE
 from edgetui.core.failures import EdgetuiError
 from edgetui.worker.protocol import Finished, PrefillProgress, PromptReady, Tokens
 
@@ -29,7 +30,8 @@ _ENDINGS = {
     "stopped": "stopped",
     "max_tokens": "ended at the limit of tokens",
     "context_full": "ended: the context is full; begin a new conversation with ctrl+n or take a larger context",
-    "cut off": "cut off: edgetui ended before the answer did",
+    CUT_OFF: "cut off: edgetui ended before the answer did",
+    UNREADABLE: "the figures and settings of this answer are damaged or of another edgetui and cannot be shown",
 }
 
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.core.conversations import CUT_OFF, FAILED, Answer, Conversation, Turn
+from edgetui.core.conversations import FAILED, Answer, Conversation, Turn
 from edgetui.core.engines import ENGINE_OF
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.frame_rate import frames_per_second
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
+from edgetui.services.answer_figures import AnswerFigures
 from edgetui.services.conversations import new_conversation, new_number
 from edgetui.services.profiles import model_key
-from edgetui.worker.protocol import Finished, Loaded, PromptReady, Tokens
+from edgetui.worker.protocol import Finished, Loaded, Tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -52,6 +53,8 @@ class Chat:
         """Stands before the first message when it is not empty."""
         self.profile = ""
         """Name of the profile that the settings came from, as long as they are its."""
+        self.joules_per_token: Callable[[], float | None] = lambda: None
+        """Of the answer under way, for whoever reads a meter meanwhile to say."""
         self.conversation = new_conversation(system_prompt)
         self._loaded_with: LoadSettings | None = None
 
@@ -161,6 +164,9 @@ class Chat:
             load=self.load_settings,
             sampling=sampling,
             profile=self.profile,
+            threads=loaded.threads if loaded is not None else None,
+            backend=loaded.backend if loaded is not None else "",
+            kv_cache_bytes=(loaded.kv_cache_bytes or None) if loaded is not None else None,
         )
         answer = Turn(
             number=new_number(self.conversation),
@@ -180,7 +186,9 @@ class Chat:
         writing = _Writing(self._kept, self.conversation, answer.number)
         writing.begin(question, answer)
         text = ""
-        figures = base
+        figures = AnswerFigures(base)
+        # An answer without end and without failure is one that nobody listened to any more, which is a stop.
+        reason, failure = "stopped", ""
         finished = False
         try:
             async with aclosing(self._generate(question, sampling, flush_interval_s)) as events:
@@ -188,22 +196,18 @@ class Chat:
                     if isinstance(event, Tokens):
                         text += event.text
                         writing.add(event.text)
-                    elif isinstance(event, PromptReady):
-                        figures = _known_before(figures, event)
                     elif isinstance(event, Finished):
-                        figures = _figures_of(figures, event)
                         finished = event.reason != "stopped"
+                        figures.note_memory(self._inference.resident_bytes())
+                    figures.take(event)
                     yield event
         except EdgetuiError as error:
-            figures = msgspec.structs.replace(figures, reason=FAILED, failure=str(error))
+            reason, failure = FAILED, str(error)
             raise
         finally:
-            if figures.reason == CUT_OFF:
-                # Whoever listened went away, which is a stop.
-                figures = msgspec.structs.replace(figures, reason="stopped")
-            self._end(
-                writing, question, msgspec.structs.replace(answer, content=text, answer=figures), leaf_before, finished
-            )
+            known = figures.ended(joules_per_token=self.joules_per_token(), reason=reason, failure=failure)
+            whole = msgspec.structs.replace(answer, content=text, answer=known)
+            self._end(writing, question, whole, leaf_before, finished)
 
     def _end(self, writing: _Writing, question: Turn, answer: Turn, leaf_before: int, finished: bool) -> None:
         """Keep what came of a turn, or nothing of it."""
@@ -257,14 +261,3 @@ class _Writing:
     def take_back(self, conversation: Conversation, numbers: list[int]) -> None:
         if self._kept is not None:
             self._kept.remove_turns(conversation, *numbers)
-
-
-def _known_before(answer: Answer, event: PromptReady) -> Answer:
-    return msgspec.structs.replace(
-        answer, seed=event.seed, prompt_tokens=event.prompt_tokens, reused_tokens=event.reused_tokens
-    )
-
-
-def _figures_of(answer: Answer, event: Finished) -> Answer:
-    shared = set(Answer.__struct_fields__) & set(Finished.__struct_fields__)
-    return msgspec.structs.replace(answer, **{name: getattr(event, name) for name in shared})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgetui.core.conversations import Answer, Conversation, ConversationRow, Turn
+from edgetui.core.conversations import UNREADABLE, Answer, Conversation, ConversationRow, Turn
 
 if TYPE_CHECKING:
     import sqlite3
@@ -140,7 +140,7 @@ class SavedConversations:
             system_prompt=rows[0]["system_prompt"],
             is_raw=bool(rows[0]["is_raw"]),
             leaf=rows[0]["leaf"],
-            turns=tuple(_turn(turn) for turn in turns),
+            turns=tuple(_turn(turn, rows[0]) for turn in turns),
         )
 
     def ids_beginning(self, text: str) -> list[str]:
@@ -205,12 +205,20 @@ def _forget_turn(connection: sqlite3.Connection, conversation_id: str, number: i
         )
 
 
-def _turn(row: sqlite3.Row) -> Turn:
+def _turn(row: sqlite3.Row, conversation: sqlite3.Row) -> Turn:
     return Turn(
         number=row["number"],
         parent=row["parent"],
         role=row["role"],
         content=row["content"],
         said_at=row["said_at"],
-        answer=None if row["answer"] is None else msgspec.json.decode(row["answer"], type=Answer),
+        answer=None if row["answer"] is None else _answer(row["answer"], conversation),
     )
+
+
+def _answer(text: str, conversation: sqlite3.Row) -> Answer:
+    """What is kept with an answer; its words stay where that is damaged, or of an edgetui that keeps other settings."""
+    try:
+        return msgspec.json.decode(text, type=Answer)
+    except (msgspec.DecodeError, UnicodeError):
+        return Answer(model_name=conversation["model_name"], engine=conversation["engine"], reason=UNREADABLE)

@@ -122,7 +122,8 @@ class RunFiguresPanel(Widget):
 
     def _one_line(self, width: int, height: int) -> list[_Row]:
         figures = self._figures
-        parts = [figures.state, format_rate(figures.decode_tps), f"TTFT {format_duration(figures.ttft_s)}"]
+        first = figures.state if figures.kept is None else f"answer {figures.kept.place}"
+        parts = [first, format_rate(figures.decode_tps), f"TTFT {format_duration(figures.ttft_s)}"]
         if figures.context_used is not None:
             parts.append(f"ctx {figures.context_used}/{figures.context_tokens}")
         parts.append(format_bytes(figures.resident_bytes))
@@ -148,6 +149,9 @@ def _text(row: FigureRow, width: int) -> str:
 
 
 def _sides(label: str, value: str, width: int) -> str:
+    room = width - len(label) - 1
+    if len(value) > room > 3:
+        value = f"{value[: room - 3]}..."
     return label + value.rjust(max(len(value) + 1, width - len(label)))
 
 

@@ -83,6 +83,8 @@ class Transcript(ScrollView, can_focus=True):
         self._uncoloured: list[tuple[Block, Unit]] = []
         self._colouring = False
         self._parser_wanted = False
+        self._marked: Block | None = None
+        """The answer that is looked at."""
 
     # --- content ------------------------------------------------------------------------------------------
 
@@ -126,7 +128,7 @@ class Transcript(ScrollView, can_focus=True):
         self._blocks.append(block)
         self._unpacked.append(block)
         if kind == "user":
-            self._following = True
+            self._following, self._marked = True, None
         self.prepare()
         self._grow()
         self._forget_far()
@@ -145,6 +147,7 @@ class Transcript(ScrollView, can_focus=True):
     def clear_blocks(self) -> None:
         """Begin anew."""
         self._blocks.clear()
+        self._marked = None
         self._laid.clear()
         self._unpacked.clear()
         self._uncoloured.clear()
@@ -161,6 +164,30 @@ class Transcript(ScrollView, can_focus=True):
     def last_answer(self) -> str:
         """The last answer as it was written, without its thinking; empty when there is none."""
         return next((block.answer for block in reversed(self._blocks) if block.kind == "answer"), "")
+
+    @property
+    def marked_answer(self) -> int | None:
+        """Which of the answers is marked, counted from 0."""
+        answers = [block for block in self._blocks if block.kind == "answer"]
+        return answers.index(self._marked) if self._marked in answers else None
+
+    def mark_answer(self, index: int | None) -> None:
+        """Mark an answer in the last column and bring its first row to the top; None goes back to the end."""
+        if index is None:
+            if self._marked is not None:
+                self._marked = None
+                self._following = True
+                self._go_to_end()
+                self._lay_out_view()
+        else:
+            self._marked = [block for block in self._blocks if block.kind == "answer"][index]
+            self._following = False
+            # Laid out, blocks are longer or shorter than was estimated, and it stands elsewhere.
+            for _ in range(2):
+                self._set_height(max(self.line_count, self._marked.first_line + self._rows))
+                self._scroll_to_line(self._marked.first_line)
+                self._lay_out_view()
+        self._repaint()
 
     def show_raw_text(self, raw: bool) -> None:
         """Show answers as they were written, or as Markdown."""
@@ -422,12 +449,14 @@ class Transcript(ScrollView, can_focus=True):
             row = self._row_at(self._top + y)
         elif y < len(self._hint.lines):
             row = inked(self._hint.lines[y], ink.NOTE)
-        if not self._following:
+        if not self._following or self._marked is not None:
             row = (*row, (" " * (self._look.width - row_cells(row)) + self._mark(y), 0))
         return row
 
     def _mark(self, y: int) -> str:
-        """The last column of a row while scrolled back: where in the text the view is."""
+        """The last column of a row while scrolled back: `<` beside a marked answer, else where the view is."""
+        if self._marked is not None and self._marked.first_line <= self._top + y < self._marked.end_line:
+            return "<"
         first = self._top * self._rows // self.line_count
         last = (self._top + self._rows) * self._rows // self.line_count
         return "#" if first <= y <= last else "|"

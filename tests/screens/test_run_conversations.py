@@ -92,6 +92,59 @@ async def test_what_was_said_is_found_again_and_gone_on_with(app: EdgetuiApp, de
         assert row.turn_count == 4
 
 
+async def test_figures_come_back_with_a_conversation_and_with_each_older_answer(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Talker(pilot)
+        await person.opens(demo_entry)
+        await person.hears("Tell me about lighthouses.")
+        first = person.figures
+        await person.hears("Go on.")
+        second = person.figures
+        # An older answer, then the last one again, whose figures this session made.
+        await person.presses_outside("[")
+        await person.sees(lambda: person.figures.kept is not None)
+        assert person.figures.kept is not None and person.figures.kept.place == "1 of 2"
+        assert person.figures.ttft_s == first.ttft_s and person.figures.itl_p99_s == first.itl_p99_s
+        assert "ANSWER          1 of 2" in person.panel and "TEMP" not in person.panel
+        await pilot.press("[")
+        assert person.figures.kept is not None and person.figures.kept.place == "1 of 2"
+        await pilot.press("]")
+        await person.sees(lambda: person.figures.kept is None)
+        assert person.figures.ttft_s == second.ttft_s
+        # Reopened, everything is as it was measured.
+        await pilot.press("ctrl+n", "ctrl+g")
+        await person.opens_dialog(ConversationsDialog)
+        rows = app.screen.query_one(OptionList)
+        await person.sees(lambda: rows.option_count == 1 and not rows.get_option_at_index(0).disabled)
+        await pilot.press("enter")
+        await person.is_back()
+        await person.sees(lambda: person.figures.kept is not None)
+        shown = person.figures
+        assert shown.kept is not None and shown.kept.place == "2 of 2" and shown.kept.model_name == demo_entry.name
+        assert "max-tokens 8" in shown.kept.settings and "thread" in shown.kept.engine
+        for name in (
+            "mean_tps",
+            "prefill_tps",
+            "ttft_s",
+            "itl_p50_s",
+            "itl_p95_s",
+            "itl_p99_s",
+            "tokens",
+            "context_used",
+        ):
+            assert getattr(shown, name) == getattr(second, name) is not None, name
+        assert shown.resident_bytes and shown.kv_cache_bytes == second.kv_cache_bytes
+        await person.presses_outside("[")
+        await person.sees(lambda: person.figures.kept is not None and person.figures.kept.place == "1 of 2")
+        assert person.figures.ttft_s == first.ttft_s
+        # A new answer has its own again.
+        await pilot.press("enter")
+        await person.hears("And then?")
+        assert person.figures.kept is None and person.figures.tokens
+
+
 async def test_a_conversation_is_deleted_after_a_yes_and_leaves_the_screen(
     app: EdgetuiApp, demo_entry: ModelEntry
 ) -> None:
@@ -148,13 +201,13 @@ async def test_an_earlier_message_is_edited_and_gone_on_from(app: EdgetuiApp, de
         (row,) = await app.lab.conversations.find()
         assert row.turn_count == 6
         assert person.figures.tokens
-        # The branch before comes back without the figures and tokens of the other one's answer.
+        # The branch before comes back with its own figures, and without the tokens of the other one's answer.
         await person.presses_outside("a")
         await person.opens_dialog(ChoicePicker)
         await pilot.press("up", "enter")
         await person.is_back()
         await person.sees(lambda: "Another." in person.asked)
-        assert person.figures.tokens is None
+        assert person.figures.kept is not None and person.figures.kept.place == "2 of 2"
         await pilot.press("ctrl+t")
         await person.sees(lambda: "not in memory" in person.failure)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from edgetui.core.conversations import Answer, Conversation, Turn
+from edgetui.core.conversations import UNREADABLE, Answer, Conversation, Turn
 from edgetui.core.failures import EdgetuiError
 from edgetui.services.conversations import Conversations, new_conversation, new_number
 from edgetui.store.database import Database
@@ -227,3 +227,22 @@ async def test_turns_that_a_busy_database_refused_are_written_when_it_is_free(
     other.execute("ROLLBACK")
     other.close()
     assert [turn.content for turn in (await lab.conversations.get(kept.id)).path] == ["q1", "a1", "q2", "a2"]
+
+
+async def test_an_answer_whose_figures_cannot_be_read_keeps_its_words(lab: Lab) -> None:
+    """A setting of another edgetui, or a damaged text, in one answer of several."""
+    kept = await keep(lab, said("One?", "First.", "Two?", "Second.", "Three?", "Third."))
+    for number, damage in ((2, '"load":{"warp_factor":9'), (4, '"load":{"threads":-5')):
+        lab.database.write(
+            "UPDATE turns SET answer = replace(answer, '\"load\":{', ?) WHERE number = ?", (damage + ",", number)
+        )
+    again = await lab.conversations.get(kept.id)
+    assert [turn.content for turn in again.path] == ["One?", "First.", "Two?", "Second.", "Three?", "Third."]
+    reasons = [turn.answer.reason for turn in again.path if turn.answer is not None]
+    assert reasons == [UNREADABLE, UNREADABLE, "end"]
+    # Going on with it writes nothing over what could not be read.
+    longer = said_next(again, "Four?", "Fourth.")
+    lab.conversations.keep(longer, *longer.turns[-2:])
+    await lab.conversations.flush()
+    rows = lab.database.read("SELECT answer FROM turns WHERE number IN (2, 4) ORDER BY number")
+    assert "warp_factor" in rows[0]["answer"] and '"threads":-5' in rows[1]["answer"]

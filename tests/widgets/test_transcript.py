@@ -51,6 +51,29 @@ async def test_blocks_are_told_apart_without_colour() -> None:
         assert app.shown[:7] == ["> Write a haiku", "  about rain.", "", "Rain on the roof", "", "- stopped", ""]
 
 
+async def test_an_answer_is_marked_at_the_top_and_the_end_comes_back() -> None:
+    app = OneTranscript()
+    async with app.run_test(size=(30, 6)) as pilot:
+        for number in range(5):
+            app.transcript.add_block("user", f"Question {number}?")
+            app.transcript.add_block("answer", f"Answer {number}.\n\nMore of {number}.")
+        app.transcript.finish_block()
+        await pilot.pause()
+        assert app.shown[-1] == "More of 4."
+        app.transcript.mark_answer(1)
+        await pilot.pause()
+        assert app.transcript.marked_answer == 1 and not app.transcript.following
+        assert [row.rstrip("<|# ") for row in app.shown[:3]] == ["Answer 1.", "", "More of 1."]
+        assert [row[-1] == "<" for row in app.shown] == [True] * 3 + [False] * 3
+        # The last one is shorter than the view, and stands at its top all the same.
+        app.transcript.mark_answer(4)
+        await pilot.pause()
+        assert app.shown[0].startswith("Answer 4.") and app.shown[0].endswith("<")
+        app.transcript.mark_answer(None)
+        await pilot.pause()
+        assert app.shown[-1] == "More of 4." and app.transcript.marked_answer is None and app.transcript.following
+
+
 async def test_an_empty_transcript_says_what_to_do() -> None:
     app = OneTranscript()
     async with app.run_test(size=(30, 6)) as pilot:
