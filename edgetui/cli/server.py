@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgetui.cli.follow import print_json, start_and_follow
-from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from edgetui.core.jobs import JobRecord
-    from edgetui.core.server_load import ServerLoadResult
+    from edgetui.core.server_load import ServerBenchSettings, ServerLoadResult
     from edgetui.core.servers import ServerEndpoint
     from edgetui.services.lab import Lab
 
@@ -142,31 +141,17 @@ def bench(
     raise typer.Exit(_with_lab(lambda lab: _bench(lab, name, settings, detach, as_json)))
 
 
-def _settings(concurrency: str, prompt: int, generate: int, requests: int) -> Any:
-    import msgspec
+def _settings(concurrency: str, prompt: int, generate: int, requests: int) -> ServerBenchSettings:
+    from edgetui.core.server_load import ServerBenchSettings, levels_of
+    from edgetui.core.setting_values import converted
 
-    from edgetui.core.server_load import ServerBenchSettings
-
-    try:
-        return msgspec.convert(
-            {
-                "concurrency": [int(level) for level in concurrency.split(",")],
-                "prompt_tokens": prompt,
-                "generated_tokens": generate,
-                "requests": requests,
-            },
-            ServerBenchSettings,
-        )
-    except msgspec.ValidationError as error:
-        reason, _, where = str(error).replace("`", "").partition(" - at $.")
-        field = where.partition("[")[0].replace("_", "-")
-        raise EdgetuiError(
-            "bad_request", f"The value for {field} cannot be used: {reason[:1].lower()}{reason[1:]}."
-        ) from error
-    except ValueError as error:
-        raise EdgetuiError(
-            "bad_request", f"The levels are whole numbers with commas between, such as 1,2,4, not {concurrency!r}."
-        ) from error
+    values = {
+        "concurrency": levels_of(concurrency),
+        "prompt_tokens": prompt,
+        "generated_tokens": generate,
+        "requests": requests,
+    }
+    return converted(values, ServerBenchSettings)
 
 
 async def _look(lab: Lab, name: str) -> Any:
@@ -180,7 +165,7 @@ async def _check(lab: Lab, name: str) -> Any:
     return await lab.servers.check(await lab.servers.get(name))
 
 
-async def _bench(lab: Lab, name: str, settings: Any, detach: bool, as_json: bool) -> int:
+async def _bench(lab: Lab, name: str, settings: ServerBenchSettings, detach: bool, as_json: bool) -> int:
     from contextlib import aclosing
 
     from edgetui.core.server_load import ServerLoadResult
@@ -213,16 +198,12 @@ def _print_load(result: ServerLoadResult, as_json: bool) -> None:
             row["output_tps"] = measured.output_tps
         print_json(told)
         return
-    from edgetui.core.server_load import load_table
+    from edgetui.core.server_load_text import load_problems, load_subject, load_table
 
-    print(f"{plain_line(result.endpoint.name)}: {result.server}, {plain_line(result.model)}")
+    print(load_subject(result))
     _print_table(load_table(result))
-    if any(row.is_counted_here for row in result.rows):
-        print("* the server counts no tokens: pieces of text are counted")
-    for row in result.rows:
-        if row.problem:
-            print(f"edgetui: {row.failed} of {row.concurrency} at once failed: {row.problem}", file=sys.stderr)
-    print(f"edgetui: {result.sentence}", file=sys.stderr)
+    for sentence in (*load_problems(result), result.sentence):
+        print(f"edgetui: {sentence}", file=sys.stderr)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

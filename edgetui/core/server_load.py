@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.servers import ServerEndpoint
 from edgetui.core.statistics import percentile
 
@@ -86,38 +87,14 @@ class ServerLoadResult(msgspec.Struct, frozen=True, kw_only=True, tag="server"):
     sentence: str
 
 
-TABLE_HEAD = (
-    "streams", "ok", "prompt", "out", "tok/s all", "tok/s each",
-    "TTFT p50", "p95", "p99", "ITL p50", "p95", "p99", "network",
-)  # fmt: skip
-
-
-def load_table(result: ServerLoadResult) -> list[tuple[str, ...]]:
-    """Head and rows as text."""
-    from edgetui.core.units import format_duration
-
-    def three(times: Percentiles | None) -> tuple[str, str, str]:
-        if times is None:
-            return ("-", "-", "-")
-        return (format_duration(times.p50), format_duration(times.p95), format_duration(times.p99))
-
-    rows: list[tuple[str, ...]] = [TABLE_HEAD]
-    for row in result.rows:
-        each = "-" if row.decode_tps is None else f"{row.decode_tps:.2f}"
-        rows.append(
-            (
-                str(row.concurrency),
-                f"{row.requests - row.failed}/{row.requests}",
-                str(row.prompt_tokens),
-                f"{row.generated_tokens}{'*' if row.is_counted_here else ''}",
-                f"{row.output_tps:.2f}",
-                each,
-                *three(row.ttft_s),
-                *three(row.itl_s),
-                "-" if row.network_s is None else format_duration(row.network_s),
-            )
+def levels_of(text: str) -> tuple[int, ...]:
+    """`1,2,4` as numbers; raises `EdgetuiError("bad_request")` for what is none."""
+    words = text.replace(",", " ").split()
+    if not words or not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
+        raise EdgetuiError(
+            "bad_request", f"The levels are whole numbers with commas between, such as 1,2,4, not {text!r}."
         )
-    return rows
+    return tuple(map(int, words))
 
 
 def summary_of(rows: Sequence[ServerLoadRow]) -> str:

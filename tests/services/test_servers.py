@@ -11,7 +11,8 @@ import pytest
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import ChatMessage, LoadSettings
-from edgetui.core.server_load import ServerBenchSettings, ServerLoadResult, load_table
+from edgetui.core.server_load import ServerBenchSettings, ServerLoadResult
+from edgetui.core.server_load_text import load_table
 from edgetui.core.servers import ServerEndpoint
 from edgetui.services.lab import Lab
 from edgetui.store.server_keys import find_key
