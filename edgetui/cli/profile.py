@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
+    from edgetui.core.failures import Failure
     from edgetui.core.profiles import Profile
     from edgetui.services.lab import Lab
 
@@ -31,11 +33,13 @@ def list_profiles(
     """List profiles with their notes; the one that was used last stands first."""
     from edgetui.services.lab import Lab
 
-    found = asyncio.run(_list(Lab(), model))
+    found, unreadable = asyncio.run(_list(Lab(), model))
+    for failure in unreadable:
+        print(plain_line(f"edgetui: {failure.message}"), file=sys.stderr)
     if as_json:
         _print_json(found)
         return
-    if not found:
+    if not found and not unreadable:
         print(
             "There is no profile: the settings of Run (ctrl+s, then ctrl+l) save one, and so does `edgetui autotune`."
         )
@@ -73,9 +77,11 @@ def delete(model: Model, name: Name) -> None:
     print(plain_line(f"Deleted: {name}"))
 
 
-async def _list(lab: Lab, model: str | None) -> list[Profile]:
+async def _list(lab: Lab, model: str | None) -> tuple[list[Profile], list[Failure]]:
     try:
-        return await lab.profiles.all() if model is None else await lab.profiles.of(await _key(lab, model))
+        key = None if model is None else await _key(lab, model)
+        found = await lab.profiles.all() if key is None else await lab.profiles.of(key)
+        return found, await lab.profiles.unreadable(key)
     finally:
         await lab.close()
 

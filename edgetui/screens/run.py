@@ -292,6 +292,7 @@ class RunScreen(LabScreen):
 
     async def open_model(self, entry: ModelEntry) -> None:
         """Load a model; the conversation goes on with it."""
+        self.clear_failure()
         if entry != self._chat.entry:
             if not self._transcript.is_empty:
                 self._transcript.add_block("note", f"{entry.name} answers from here on")
@@ -301,7 +302,6 @@ class RunScreen(LabScreen):
             self._transcript.mark_answer(None)
             self._feed.reset()
             self._feed.show()
-        self.clear_failure()
         # Whoever comes from another screen with a model comes to write.
         self._prompt.focus()
         self.session.load()
@@ -309,11 +309,11 @@ class RunScreen(LabScreen):
     async def _take_last_profile(self, entry: ModelEntry) -> None:
         """The settings that the model was last run with under a name; what came from another model's name goes."""
         chat, defaults = self._chat, self.lab.settings
+        profile = None
         try:
             profile = await self.lab.profiles.last_used(model_key(entry))
         except EdgetuiError as error:
             self.show_failure(error)
-            return
         if profile is not None:
             chat.load_settings, chat.sampling, chat.profile = profile.load, profile.sampling, profile.name
             chat.system_prompt = profile.system_prompt

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.core.failures import EdgetuiError
-from edgetui.core.profiles import Profile
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.profiles import Profile, ProfileLabel
+from edgetui.core.setting_values import checked
 from edgetui.store.profiles import SavedProfiles
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from edgetui.core.run_settings import LoadSettings, SamplingSettings
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.store.database import Database
+    from edgetui.store.profiles import UnreadableProfile
 
 
 def model_key(entry: ModelEntry) -> str:
@@ -43,12 +45,19 @@ class Profiles:
         """Those of every model, by the models' names."""
         return await asyncio.to_thread(self._store.all, await self.machine())
 
+    async def unreadable(self, model: str | None = None) -> list[Failure]:
+        """A sentence for each that is kept and cannot be read, of one model or of all."""
+        return [_damaged(each) for each in await self._unreadable(model)]
+
     async def get(self, model: str, name: str) -> Profile:
-        """One by its name; raises `not_found`, naming the closest."""
+        """One by its name; raises `not_found`, naming the closest, and `bad_settings` for one that cannot be read."""
         profiles = await self.of(model)
         for profile in profiles:
             if profile.name == name:
                 return profile
+        for each in await self._unreadable(model):
+            if each.name == name:
+                raise EdgetuiError.of(_damaged(each))
         names = [profile.name for profile in profiles]
         close = difflib.get_close_matches(name, names, n=1)
         if close:
@@ -60,8 +69,15 @@ class Profiles:
         raise EdgetuiError("not_found", f"This model has no profile {name!r} on this machine; {advice}")
 
     async def last_used(self, model: str) -> Profile | None:
-        """The one that was used or saved last."""
+        """The one that was used or saved last; raises `bad_settings` when that is one that cannot be read."""
         profiles = await self.of(model)
+        used_at = 0.0
+        if profiles:
+            machine = await self.machine()
+            used_at = await asyncio.to_thread(self._store.last_used_at, model, machine, profiles[0].name)
+        for each in await self._unreadable(model):
+            if each.used_at > used_at:
+                raise EdgetuiError.of(_damaged(each))
         return profiles[0] if profiles else None
 
     async def save(
@@ -77,7 +93,8 @@ class Profiles:
     ) -> Profile:
         """Keep settings under a name, in place of those that have it; they count as used last.
 
-        Raises `bad_request` for a name that is empty or longer than 60 characters.
+        Raises `bad_request` for a name that is empty or longer than 60 characters and for settings out of their limits,
+        `exists` where one that cannot be read has the name.
         """
         profile = _checked(
             Profile(
@@ -90,6 +107,7 @@ class Profiles:
                 saved_at=time.time(),
             )
         )
+        await self._require_readable(model, profile.name)
         await asyncio.to_thread(self._store.put, model, await self.machine(), profile, profile.saved_at)
         return profile
 
@@ -107,12 +125,14 @@ class Profiles:
         )
         if renamed.name != name and any(other.name == renamed.name for other in await self.of(model)):
             raise EdgetuiError("bad_request", f"There is a profile {renamed.name!r} already: take another name.")
+        await self._require_readable(model, renamed.name)
         await asyncio.to_thread(self._store.rename, model, await self.machine(), name, renamed)
         return renamed
 
     async def delete(self, model: str, name: str) -> None:
-        """Forget it; raises `not_found`."""
-        await self.get(model, name)
+        """Forget it, also one that cannot be read; raises `not_found`."""
+        if all(each.name != name for each in await self._unreadable(model)):
+            await self.get(model, name)
         await asyncio.to_thread(self._store.delete, model, await self.machine(), name)
 
     async def machine(self) -> str:
@@ -123,12 +143,37 @@ class Profiles:
             self._machine = f"{name}, {cpu.physical_cores.value or cpu.logical_cpus.value or '?'} cores"
         return self._machine
 
+    async def _unreadable(self, model: str | None) -> list[UnreadableProfile]:
+        return await asyncio.to_thread(self._store.unreadable, await self.machine(), model)
+
+    async def _require_readable(self, model: str, name: str) -> None:
+        """What cannot be read here may be of use to another edgetui: nothing is written over it."""
+        if any(each.name == name for each in await self._unreadable(model)):
+            raise EdgetuiError(
+                "exists",
+                f"A profile {name!r} that cannot be read here is kept already: take another name, or delete it with"
+                " `edgetui profile delete`.",
+            )
+
 
 def _checked(profile: Profile) -> Profile:
-    """The profile, when its name and note can be kept."""
+    """The profile, when it can be kept and read again; raises `bad_request`."""
     try:
-        return msgspec.convert(msgspec.structs.asdict(profile), Profile)
+        msgspec.convert({"name": profile.name, "note": profile.note}, ProfileLabel)
     except msgspec.ValidationError as error:
         raise EdgetuiError(
             "bad_request", "A profile's name has 1 to 60 characters, its note at most 2000: write another."
         ) from error
+    return checked(profile)
+
+
+def _damaged(each: UnreadableProfile) -> Failure:
+    reason, _, where = each.reason.replace("`", "").partition(" - at $")
+    setting = where.rpartition(".")[2].replace("_", "-")
+    why = f"{setting}: {reason[:1].lower()}{reason[1:]}" if setting else f"{reason[:1].lower()}{reason[1:]}"
+    return Failure(
+        "bad_settings",
+        f"The profile {each.name!r} cannot be read ({why}) and is left as it is: save the settings under another name,"
+        " or delete it with `edgetui profile delete`.",
+        detail=each.reason,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from edgetui.store.database import Database
 
 
+class UnreadableProfile(NamedTuple):
+    """A profile that is kept, and that this edgetui cannot read."""
+
+    name: str
+    used_at: float
+    reason: str
+    """In msgspec's words."""
+
+
 class SavedProfiles:
-    """Every method may raise `EdgetuiError` as the database does; profiles that cannot be read are left out."""
+    """Every method may raise `EdgetuiError` as the database does; `unreadable` names what the others leave out."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,6 +45,28 @@ class SavedProfiles:
             "SELECT profile FROM profiles WHERE machine = ? ORDER BY used_at DESC, name", (machine,)
         )
         return sorted(_readable(rows), key=lambda profile: profile.model_name.lower())
+
+    def unreadable(self, machine: str, model: str | None = None) -> list[UnreadableProfile]:
+        """Those that are damaged, of a newer edgetui, or outside of limits that were set since; the last used first."""
+        rows = self._database.read(
+            "SELECT name, model, used_at, profile FROM profiles WHERE machine = ? ORDER BY used_at DESC, name",
+            (machine,),
+        )
+        found = []
+        for row in rows:
+            if model is None or row["model"] == model:
+                try:
+                    _decoded(row)
+                except (msgspec.DecodeError, UnicodeError) as error:
+                    found.append(UnreadableProfile(row["name"], row["used_at"], str(error)))
+        return found
+
+    def last_used_at(self, model: str, machine: str, name: str) -> float:
+        """Unix time of the last use of one; 0 where there is none."""
+        rows = self._database.read(
+            "SELECT used_at FROM profiles WHERE model = ? AND machine = ? AND name = ?", (model, machine, name)
+        )
+        return float(rows[0]["used_at"]) if rows else 0.0
 
     def put(self, model: str, machine: str, profile: Profile, used_at: float) -> None:
         """Save it, in place of one with the same name."""
@@ -61,18 +92,23 @@ class SavedProfiles:
         )
 
     def rename(self, model: str, machine: str, name: str, profile: Profile) -> None:
-        """Put a profile, under whatever name it has now, where `name` stood; one that cannot be read gives way."""
+        """Put a profile, under whatever name it has now, where `name` stood."""
         with self._database.transaction() as connection:
             connection.execute(
-                "UPDATE OR REPLACE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
+                "UPDATE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
                 (profile.name, msgspec.json.encode(profile).decode(), model, machine, name),
             )
 
 
 def _readable(rows: Sequence[sqlite3.Row]) -> list[Profile]:
-    """All but those that are damaged, of a newer edgetui, or outside of limits that were set since."""
+    """All but those that `unreadable` names."""
     found = []
     for row in rows:
         with suppress(msgspec.DecodeError, UnicodeError):
-            found.append(msgspec.json.decode(row["profile"], type=Profile))
+            found.append(_decoded(row))
     return found
+
+
+def _decoded(row: sqlite3.Row) -> Profile:
+    """With every setting within held against its limits; raises `msgspec.DecodeError` and `UnicodeError`."""
+    return msgspec.json.decode(row["profile"], type=Profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,6 +84,40 @@ async def test_a_profile_that_cannot_be_read_hides_no_other(lab: Lab) -> None:
     assert "null" in lab.database.read("SELECT profile FROM profiles WHERE name = 'endless'")[0]["profile"]
     assert [profile.name for profile in await lab.profiles.of("m")] == ["sound"]
     assert [profile.name for profile in await lab.profiles.all()] == ["sound"]
-    assert await lab.profiles.last_used("m") is not None
-    await lab.profiles.rename("m", "sound", "endless")
-    assert [profile.name for profile in await lab.profiles.of("m")] == ["endless"]
+    # It says so itself, wherever it is asked for, and nothing is written over it.
+    (failure,) = await lab.profiles.unreadable("m")
+    assert "'endless'" in failure.message and "rope-freq-base: expected float" in failure.message
+    assert await lab.profiles.unreadable("other") == [] and len(await lab.profiles.unreadable()) == 1
+    for asked in (lab.profiles.get("m", "endless"), lab.profiles.use("m", "endless"), lab.profiles.last_used("m")):
+        with pytest.raises(EdgetuiError, match="'endless' cannot be read"):
+            await asked
+    for written in (lab.profiles.save("m", "endless", LOAD, SAMPLING), lab.profiles.rename("m", "sound", "endless")):
+        with pytest.raises(EdgetuiError, match="cannot be read here is kept already"):
+            await written
+    assert "null" in lab.database.read("SELECT profile FROM profiles WHERE name = 'endless'")[0]["profile"]
+    await lab.profiles.use("m", "sound")
+    last = await lab.profiles.last_used("m")
+    assert last is not None and last.name == "sound"
+    await lab.profiles.delete("m", "endless")
+    assert await lab.profiles.unreadable() == []
+
+
+async def test_settings_within_a_profile_are_held_against_their_limits(lab: Lab) -> None:
+    """What would not be read again is not kept."""
+    for load, sampling, named in (
+        (LoadSettings(batch_tokens=0), SAMPLING, "batch-tokens"),
+        (LoadSettings(rope_freq_base=math.inf), SAMPLING, "rope-freq-base"),
+        (LOAD, SamplingSettings(temperature=-1), "temperature"),
+    ):
+        with pytest.raises(EdgetuiError, match=named):
+            await lab.profiles.save("m", "odd", load, sampling)
+    assert await lab.profiles.of("m") == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "p"}', '{"name": "p", "load": {"warp": 1}, "sampling": {}}', ""])
+async def test_whatever_stands_in_place_of_a_profile_gives_a_sentence(lab: Lab, text: str) -> None:
+    await lab.profiles.save("m", "p", LOAD, SAMPLING)
+    lab.database.write("UPDATE profiles SET profile = ?", (text,))
+    with pytest.raises(EdgetuiError, match=r"The profile 'p' cannot be read \(.+\) and is left as it is"):
+        await lab.profiles.use("m", "p")
+    assert lab.database.read("SELECT profile FROM profiles")[0]["profile"] == text
