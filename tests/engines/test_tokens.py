@@ -4,8 +4,8 @@ import ctypes
 import random
 
 from edgetui.engines.answer_stream import Utf8Stream
-from edgetui.engines.llama_cpp.tokens import common_prefix
 from edgetui.engines.stopping import StopFlag
+from edgetui.engines.token_prefix import common_prefix
 
 
 def test_characters_cut_anywhere_come_out_whole() -> None:

@@ -10,8 +10,9 @@ from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.llama_cpp.decoding import Decoding
 from edgetui.engines.llama_cpp.kv_cache import KvCache
 from edgetui.engines.llama_cpp.sampler import make_sampler
-from edgetui.engines.llama_cpp.tokens import Vocabulary, common_prefix
+from edgetui.engines.llama_cpp.tokens import Vocabulary
 from edgetui.engines.prompt_writer import PromptWriter
+from edgetui.engines.token_prefix import common_prefix
 from edgetui.worker.protocol import Finished, Generate, PrefillProgress, PromptReady
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from edgetui.core.units import format_bytes
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.model import LoadedModel
-from edgetui.engines.llama_cpp.tokens import common_prefix
+from edgetui.engines.token_prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

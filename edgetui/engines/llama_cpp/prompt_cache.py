@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgetui.engines.llama_cpp import library
-from edgetui.engines.llama_cpp.tokens import common_prefix
+from edgetui.engines.token_prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

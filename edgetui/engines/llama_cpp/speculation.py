@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.llama_cpp.kv_cache import KvCache
-from edgetui.engines.llama_cpp.tokens import Vocabulary, common_prefix
+from edgetui.engines.llama_cpp.tokens import Vocabulary
+from edgetui.engines.token_prefix import common_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Any
 
 
 class Vocabulary:
@@ -81,13 +78,3 @@ class Vocabulary:
         if ends is None:
             ends = self._ends[token] = bool(self._lib.llama_vocab_is_eog(self._vocab, token))
         return ends
-
-
-def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    count = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Any
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import format_bytes
 from edgetui.engines import host
-from edgetui.engines.base import NOTHING_LOADED, lacks
+from edgetui.engines.base import lacks
+from edgetui.engines.cached_engine import CachedEngine
 from edgetui.engines.mlx import device
-from edgetui.engines.mlx.conversation import Conversation
+from edgetui.engines.mlx.conversation import ENGINE, Conversation
 from edgetui.engines.mlx.decoder import Decoder
 from edgetui.engines.mlx.failures import told
 from edgetui.engines.mlx.folder import floating_type, load
-from edgetui.engines.mlx.vocabulary import Vocabulary
+from edgetui.engines.mlx.vocabulary import read_vocabulary
 from edgetui.formats.mlx import mlx_facts
 from edgetui.formats.model_folder import chat_template
 from edgetui.formats.safetensors import read_safetensors
-from edgetui.worker.protocol import Inspected, Loaded, Tokenized, TokenPiece
+from edgetui.worker.protocol import Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from edgetui.core.run_settings import LoadSettings
     from edgetui.engines.mlx.folder import Loaded as LoadedFolder
     from edgetui.engines.stopping import StopFlag
-    from edgetui.worker.protocol import Embedded, Finished, Generate, Load, SessionEvent
+    from edgetui.worker.protocol import Load
 
 NAME = "mlx"
 DOING = "Loading"
@@ -36,13 +37,14 @@ _TYPE_NAMES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}
 """mlx's in llama.cpp's spelling."""
 
 
-class MlxEngine:
-    """One model and its conversation at a time (see `engines.base.Engine`)."""
+class MlxEngine(CachedEngine[Conversation]):
+    """A folder of weights in MLX's layout."""
+
+    ENGINE = ENGINE
 
     def __init__(self) -> None:
+        super().__init__()
         self._decoder: Decoder | None = None
-        self._conversation: Conversation | None = None
-        self._vocabulary: Vocabulary | None = None
 
     def load(self, command: Load, on_progress: Callable[[float], None], stop: StopFlag) -> Loaded:
         """Load and warm up; the model loaded before is freed first, so that both never share the memory."""
@@ -51,7 +53,7 @@ class MlxEngine:
         self.unload()
         _refuse_what_is_not_ours(settings)
         folder = load(Path(command.path), DOING)
-        vocabulary = Vocabulary(folder.folder, folder.config)
+        vocabulary = read_vocabulary(folder.folder, folder.config)
         template = chat_template(folder.folder)
         trained = _trained_context(folder.config)
         context = settings.context_tokens or min(trained or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
@@ -65,7 +67,6 @@ class MlxEngine:
             decoder.cut_back(0)
             cache_type = _TYPE_NAMES.get(str(floating_type(folder.model)).rpartition(".")[2], "")
         is_accelerated = device.is_accelerated()
-        self._vocabulary = vocabulary
         self._conversation = Conversation(
             folder.name,
             decoder,
@@ -96,36 +97,10 @@ class MlxEngine:
             remarks=_remarks(settings, context, trained, cache_type, is_accelerated=is_accelerated),
         )
 
-    def generate(
-        self, command: Generate, arrived_ns: int, emit: Callable[[SessionEvent], None], stop: StopFlag
-    ) -> Finished:
-        """Answer with the loaded model."""
-        if self._conversation is None:
-            raise EdgetuiError("bad_request", NOTHING_LOADED)
-        return self._conversation.generate(command, arrived_ns, emit, stop)
-
-    def tokenize(self, text: str) -> Tokenized:
-        """By the folder's tokenizer.json."""
-        if self._vocabulary is None:
-            raise EdgetuiError("bad_request", NOTHING_LOADED)
-        vocabulary = self._vocabulary
-        tokens = vocabulary.tokenize(text, add_special=False)
-        return Tokenized(tokens=tuple(TokenPiece(token, vocabulary.text_of(token)) for token in tokens))
-
-    def inspect(self, alternatives: int, stop: StopFlag) -> Inspected:
-        """Logits of the last answer, computed anew."""
-        if self._conversation is None:
-            raise EdgetuiError("bad_request", NOTHING_LOADED)
-        return Inspected(tokens=self._conversation.inspect(alternatives, stop))
-
-    def embed(self, texts: Sequence[str], stop: StopFlag) -> Embedded:
-        """mlx-lm's models give logits; which of their layers would be pooled none of them says."""
-        raise lacks("MLX", "embed")
-
     def unload(self) -> None:
         """Free cache and weights."""
         decoder, self._decoder = self._decoder, None
-        self._conversation = self._vocabulary = None
+        self._conversation = None
         if decoder is None:
             return
         decoder.close()
@@ -183,7 +158,7 @@ def _refuse_what_is_not_ours(settings: LoadSettings) -> None:
             "unsupported", "MLX models take no adapter here while they run: lay it into a copy with mlx-fuse first."
         )
     if settings.draft_model or settings.prompt_lookup:
-        raise lacks("MLX", "propose tokens by a draft model or by prompt lookup")
+        raise lacks(ENGINE, "propose tokens by a draft model or by prompt lookup")
 
 
 def _remarks(

@@ -8,34 +8,34 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines import host
-from edgetui.engines.base import NOTHING_LOADED, lacks
+from edgetui.engines.cached_engine import CachedEngine
 from edgetui.engines.onnx_runtime import genai_library, genai_settings, graph
 from edgetui.engines.onnx_runtime.beside import folders_beside
-from edgetui.engines.onnx_runtime.conversation import Conversation
+from edgetui.engines.onnx_runtime.conversation import ENGINE, Conversation
 from edgetui.engines.onnx_runtime.failures import told
-from edgetui.engines.onnx_runtime.vocabulary import Vocabulary
+from edgetui.engines.onnx_runtime.vocabulary import read_vocabulary
 from edgetui.formats.model_folder import GENAI_CONFIG, chat_template
 from edgetui.formats.regular_file import open_regular
-from edgetui.worker.protocol import Inspected, Loaded, Tokenized, TokenPiece
+from edgetui.worker.protocol import Loaded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from edgetui.engines.stopping import StopFlag
     from edgetui.formats.onnx import OnnxModel
-    from edgetui.worker.protocol import Embedded, Finished, Generate, Load, SessionEvent
+    from edgetui.worker.protocol import Load
 
-NAME = "onnxruntime-genai"
 _BLOCK_BYTES = 4 * 1024 * 1024
 
 
-class GenaiEngine:
-    """One model and its conversation at a time (see `engines.base.Engine`)."""
+class GenaiEngine(CachedEngine[Conversation]):
+    """A decoder's graph with a genai_config.json beside it."""
+
+    ENGINE = ENGINE
 
     def __init__(self) -> None:
+        super().__init__()
         self._model: genai_library.Model | None = None
-        self._conversation: Conversation | None = None
-        self._vocabulary: Vocabulary | None = None
 
     def load(self, command: Load, on_progress: Callable[[float], None], stop: StopFlag) -> Loaded:
         """Load and warm up; the model loaded before is freed first, so that both never share the memory."""
@@ -55,13 +55,12 @@ class GenaiEngine:
         weights_bytes = graph.source_bytes(model)
         kv_cache_bytes = chosen.cache.bytes_per_token * chosen.context_tokens
         graph.require_memory(weights_bytes + kv_cache_bytes, name)
-        vocabulary = Vocabulary(path)
+        vocabulary = read_vocabulary(path)
         template = next(filter(None, map(chat_template, folders_beside(path))), "")
         _read_ahead(model, on_progress, stop)
         try:
             with told(name, "Loading"):
                 self._model = genai_library.Model(path.parent, chosen.overlay, without_providers=chosen.on_cpu_alone)
-                self._vocabulary = vocabulary
                 self._conversation = Conversation(
                     name, self._model, vocabulary, template, chosen.context_tokens, settings.batch_tokens
                 )
@@ -82,38 +81,12 @@ class GenaiEngine:
             parameter_count=model.parameter_count,
             description=f"ONNX {model.quant_type or ''}".strip(),
             has_chat_template=bool(template),
-            engine=NAME,
+            engine=ENGINE,
             engine_version=genai_library.version(),
             backend=backend,
             abilities=("tokenize", "inspect"),
             remarks=chosen.remarks,
         )
-
-    def generate(
-        self, command: Generate, arrived_ns: int, emit: Callable[[SessionEvent], None], stop: StopFlag
-    ) -> Finished:
-        """Answer with the loaded model."""
-        if self._conversation is None:
-            raise EdgetuiError("bad_request", NOTHING_LOADED)
-        return self._conversation.generate(command, arrived_ns, emit, stop)
-
-    def tokenize(self, text: str) -> Tokenized:
-        """By the tokenizer.json beside the graph."""
-        if self._vocabulary is None:
-            raise EdgetuiError("bad_request", NOTHING_LOADED)
-        vocabulary = self._vocabulary
-        tokens = vocabulary.tokenize(text, add_special=False)
-        return Tokenized(tokens=tuple(TokenPiece(token, vocabulary.text_of(token)) for token in tokens))
-
-    def inspect(self, alternatives: int, stop: StopFlag) -> Inspected:
-        """Logits of the last answer, computed anew."""
-        if self._conversation is None:
-            raise EdgetuiError("bad_request", NOTHING_LOADED)
-        return Inspected(tokens=self._conversation.inspect(alternatives, stop))
-
-    def embed(self, texts: Sequence[str], stop: StopFlag) -> Embedded:
-        """A decoder's graph gives logits, and no hidden states that could be pooled."""
-        raise lacks(NAME, "embed")
 
     def unload(self) -> None:
         """Free cache and weights."""
@@ -121,7 +94,7 @@ class GenaiEngine:
             self._conversation.close()
         if self._model is not None:
             self._model.close()
-        self._conversation = self._model = self._vocabulary = None
+        self._conversation = self._model = None
         host.return_memory()
 
 

@@ -209,7 +209,7 @@ def converse(order: dict[str, Any]) -> Any:
     from edgetui.engines.mlx.conversation import Conversation
     from edgetui.engines.mlx.decoder import Decoder
     from edgetui.engines.mlx.folder import load
-    from edgetui.engines.mlx.vocabulary import Vocabulary
+    from edgetui.engines.mlx.vocabulary import read_vocabulary
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import Generate, Tokens
 
@@ -217,7 +217,7 @@ def converse(order: dict[str, Any]) -> Any:
     conversation = Conversation(
         "small",
         Decoder(loaded.model),
-        Vocabulary(loaded.folder, loaded.config),
+        read_vocabulary(loaded.folder, loaded.config),
         "",
         context_tokens=order.get("context", 256),
         batch_tokens=16,
