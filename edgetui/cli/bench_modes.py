@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgetui.core.bench_matrix import Matrix
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
-    from edgetui.core.studies import AbSettings, StudyResult
+    from edgetui.core.studies import AbSettings, EnergyUse, StudyResult
     from edgetui.services.lab import Lab
 
 
@@ -33,8 +33,9 @@ async def follow_study(start: Callable[[Lab], Awaitable[JobRecord]], as_json: bo
 
     try:
         status = await start_and_follow(lab, begin, detach=False, as_json=as_json, show=lambda record: None)
-        if status == 0:
-            studies = [study for study in await lab.bench.studies() if study.job_id == found[0]]
+        studies = [study for study in await lab.bench.studies() if found and study.job_id == found[0]]
+        # Of one that was interrupted there may be a part.
+        if status == 0 or studies:
             print_study(studies[0].result, as_json)
         return status
     finally:
@@ -146,9 +147,13 @@ def _lines(result: StudyResult) -> list[str]:
     """The figures before the sentence."""
     from edgetui.core.bench_noise import conditions_text
     from edgetui.core.studies import AbResult, LoadTimesResult, SoakResult, TuneResult
+    from edgetui.core.study_text import energy_lines
 
     if isinstance(result, SoakResult):
-        return ["  at s    tok/s     C   GHz  others", *(_sample_line(sample) for sample in result.samples)]
+        has_power = any(sample.watts is not None for sample in result.samples)
+        head = "  at s    tok/s     C   GHz  others" + ("       W" if has_power else "")
+        lines = [head, *(_sample_line(sample, has_power) for sample in result.samples)]
+        return lines + [f"energy: {told}" for told in energy_lines(result)]
     if isinstance(result, LoadTimesResult):
         return [
             f"{name}: {load.seconds:.3f} s to load, {load.first_token_s:.3f} s more to the first token"
@@ -163,6 +168,7 @@ def _lines(result: StudyResult) -> list[str]:
         measured = sorted((each for each in result.candidates if each.samples_ns), key=lambda each: -each.rounds)
         lines = [
             f"{tokens * 1e9 / median(each.samples_ns):9.2f} tok/s  {len(each.samples_ns)} repetitions  {each.label}"
+            + _after(each.energy)
             for each in measured
         ]
         lines += [f"        - failed: {each.label}: {each.problem}" for each in result.candidates if each.problem]
@@ -176,12 +182,22 @@ def _lines(result: StudyResult) -> list[str]:
     tokens = result.test.computed_tokens
     return [
         f"{side.label}: {tokens * len(samples) * 1e9 / sum(samples):.2f} tok/s, {result.test.name},"
-        f" {len(samples)} repetitions"
-        for side, samples in ((result.a, result.a_ns), (result.b, result.b_ns))
+        f" {len(samples)} repetitions{_after(energy)}"
+        for side, samples, energy in (
+            (result.a, result.a_ns, result.a_energy),
+            (result.b, result.b_ns, result.b_energy),
+        )
     ]
 
 
-def _sample_line(sample: object) -> str:
+def _after(energy: EnergyUse) -> str:
+    from edgetui.core.study_text import energy_words
+
+    told = energy_words(energy)
+    return f", {told}" if told else ""
+
+
+def _sample_line(sample: object, has_power: bool) -> str:
     from edgetui.core.studies import SoakSample
 
     assert isinstance(sample, SoakSample)
@@ -189,4 +205,5 @@ def _sample_line(sample: object) -> str:
     clock = "-" if sample.frequency_hz is None else f"{sample.frequency_hz / 1e9:.2f}"
     others = "-" if sample.others_share is None else f"{sample.others_share:.0%}"
     held = f"  {', '.join(sample.throttled)}" if sample.throttled else ""
-    return f"{sample.at_s:6.1f} {sample.tps:8.2f} {celsius:>5} {clock:>5} {others:>7}{held}"
+    power = f" {'-' if sample.watts is None else f'{sample.watts:.1f}':>7}" if has_power else ""
+    return f"{sample.at_s:6.1f} {sample.tps:8.2f} {celsius:>5} {clock:>5} {others:>7}{power}{held}"

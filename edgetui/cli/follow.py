@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.jobs import CANCELLED
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ async def start_and_follow(
         return 0
     record = await follow(lab, record.job_id, cancel=interrupted.is_set())
     if record.state == "cancelled":
-        print("edgetui: It was cancelled; nothing was left.", file=sys.stderr)
+        kept = "" if record.summary == CANCELLED else record.summary
+        print(f"edgetui: {plain_line(kept) or 'It was cancelled; nothing was left.'}", file=sys.stderr)
         return 130
     if record.state != "succeeded":
         raise EdgetuiError("crashed", record.summary or f"Job {record.job_id} does not end: see `edgetui jobs`.")

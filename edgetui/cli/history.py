@@ -172,7 +172,7 @@ def studies(
     remove: Annotated[bool, typer.Option("--remove", help="Forget this one.")] = False,
 ) -> None:
     """Soaks, A/B comparisons, autotunes, load times and loads of servers, newest first; with a number its chart."""
-    from edgetui.core.study_text import study_charts, study_line
+    from edgetui.core.study_text import energy_lines, study_charts, study_line
 
     async def work(lab: Lab) -> None:
         found = await lab.bench.studies()
@@ -189,6 +189,8 @@ def studies(
             return
         for chart in study_charts(chosen.result):
             _print_chart(chart)
+        for told in energy_lines(chosen.result):
+            print(f"energy: {told}")
         print(chosen.result.sentence)
 
     _run(work)

@@ -109,9 +109,15 @@ def _keyed_curve(
     return None
 
 
+def soak_length(result: SoakResult) -> str:
+    """`600 s`, or `412 of 600 s` of one that was cut short."""
+    lasted = f"{result.samples[-1].at_s:.0f} of " if result.cut_short and result.samples else ""
+    return f"{lasted}{result.duration_s:.0f} s"
+
+
 def soak(result: SoakResult) -> list[Chart]:
-    """Rate, temperature and frequency on one time axis, under one another; those that the machine tells."""
-    name = f"{result.side.model_name}: soak of {result.duration_s:.0f} s"
+    """Rate, temperature, frequency and power on one time axis, under one another; those that the machine tells."""
+    name = f"{result.side.model_name}: soak of {soak_length(result)}"
     marks = () if result.knee is None else ((result.knee.at_s, "knee"),)
     throttled = next((sample.at_s for sample in result.samples if sample.throttled), None)
     if throttled is not None:
@@ -120,6 +126,7 @@ def soak(result: SoakResult) -> list[Chart]:
         ("decode", "tok/s", lambda sample: sample.tps),
         ("temperature", "C", lambda sample: sample.temperature_c),
         ("frequency", "GHz", lambda sample: None if sample.frequency_hz is None else sample.frequency_hz / 1e9),
+        ("power", "W", lambda sample: sample.watts),
     )
     charts: list[Chart] = []
     for what, unit, value_of in parts:

@@ -14,6 +14,8 @@ JobKind = Literal[
 
 _MAKERS = ("quantize", "download", "recipe", "convert", "onnx", "olive", "mlx")
 
+CANCELLED = "It was cancelled."
+"""How a job ends that a person has ended; what it kept may stand behind it."""
 REPETITIONS = "repetitions"
 """Of a measurement: a prefill takes far less time than a decode, so the share done says nothing of the time left."""
 

@@ -98,6 +98,12 @@ def _line_error(rates: Sequence[float]) -> float:
     return sum((rate - level - slope * (at - centre)) ** 2 for at, rate in enumerate(rates))
 
 
+def cut_sentence(samples: Sequence[SoakSample], duration_s: float, why: str) -> str:
+    """That a soak has ended before its time, and why."""
+    lasted = format_duration(samples[-1].at_s if samples else 0.0)
+    return f"Cut short after {lasted} of {format_duration(duration_s)}: {why.rstrip('.')}."
+
+
 def soak_sentence(samples: Sequence[SoakSample], knee: Knee | None) -> str:
     """What a soak shows, in a sentence or two."""
     if not samples:
@@ -126,7 +132,12 @@ def _beside(samples: Sequence[SoakSample], knee: Knee) -> str:
     told = []
     if signs := dict.fromkeys(sign for sample in after for sign in sample.throttled or ()):
         told.append(f"throttled by {', '.join(signs)}")
-    for name, words in (("temperature_c", "{:.0f} to {:.0f} C"), ("others_share", "others {:.0%} to {:.0%}")):
+    figures = (
+        ("temperature_c", "{:.0f} to {:.0f} C"),
+        ("watts", "{:.3g} to {:.3g} W"),
+        ("others_share", "others {:.0%} to {:.0%}"),
+    )
+    for name, words in figures:
         first = [value for sample in before if (value := getattr(sample, name)) is not None]
         last = [value for sample in after if (value := getattr(sample, name)) is not None]
         if first and last:

@@ -30,6 +30,24 @@ class BenchSide(msgspec.Struct, frozen=True, kw_only=True):
     """What tells it from the other side."""
 
 
+class EnergyUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What the measured work took, or why that is not known."""
+
+    joules: float | None = None
+    tokens: int = 0
+    """That were computed for it."""
+    meter: str = ""
+    reason: str = ""
+    """Empty where there is a figure, and in results of an edgetui that did not look."""
+    rest_w: float | None = None
+    """Power that the same meter told right before, with nothing loaded."""
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """None where no meter could be read."""
+        return self.joules / self.tokens if self.joules is not None and self.tokens else None
+
+
 # --- decode for minutes -------------------------------------------------------------------------------------
 
 
@@ -55,6 +73,8 @@ class SoakSample(msgspec.Struct, frozen=True, array_like=True):
     frequency_hz: float | None = None
     throttled: tuple[str, ...] | None = None
     others_share: float | None = None
+    watts: float | None = None
+    """Mean power of the stretch that ends here, which spans as many samples as the meter needs to tell it."""
 
 
 class Knee(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +96,9 @@ class SoakResult(msgspec.Struct, frozen=True, kw_only=True, tag="soak"):
     knee: Knee | None
     sentence: str
     """What the series shows, with the rule by which a knee is told."""
+    cut_short: str = ""
+    """Why it ended before its time; empty where it did not."""
+    energy: EnergyUse = EnergyUse()
     threads: int = 0
     backend: str = ""
     engine_version: str = ""
@@ -113,6 +136,8 @@ class AbResult(msgspec.Struct, frozen=True, kw_only=True, tag="ab"):
     """Whether memory held one side at a time, so that each turn loaded its model anew."""
     conditions: Conditions | None
     sentence: str
+    a_energy: EnergyUse = EnergyUse()
+    b_energy: EnergyUse = EnergyUse()
 
 
 def ab_sentence(a: str, b: str, ratio: Ratio | None, blocks: int, seed: int) -> str:
@@ -157,6 +182,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int = 0
     """Of successive halving, that it was measured in."""
     problem: str = ""
+    energy: EnergyUse = EnergyUse()
 
 
 class TuneResult(msgspec.Struct, frozen=True, kw_only=True, tag="tune"):

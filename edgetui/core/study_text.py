@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.charts import Chart
     from edgetui.core.server_load import ServerLoadResult
-    from edgetui.core.studies import Study, StudyResult
+    from edgetui.core.studies import EnergyUse, Study, StudyResult
 
 
 def models_of(result: StudyResult) -> tuple[str, ...]:
@@ -31,12 +31,12 @@ def models_of(result: StudyResult) -> tuple[str, ...]:
 def kind_of(result: StudyResult) -> str:
     """What it is called."""
     if isinstance(result, SoakResult):
-        return f"soak {result.duration_s:.0f} s"
+        return f"soak {bench_charts.soak_length(result)}"
     if isinstance(result, AbResult):
         return f"A/B {result.test.name}"
     if isinstance(result, TuneResult):
         return f"autotune {result.goal}"
-    return "load times" if isinstance(result, LoadTimesResult) else "server load"
+    return "load times" if isinstance(result, LoadTimesResult) else "load test"
 
 
 def study_line(study: Study) -> str:
@@ -53,18 +53,48 @@ def study_charts(result: StudyResult) -> list[Chart]:
         tokens = result.test.computed_tokens
         sides = ((result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns))
         bars = [_bar(label, _rates(tokens, samples)) for label, samples in sides if samples]
-        return [BarChart(f"A/B {result.test.name}", "tok/s", tuple(bars))]
+        energies = [(sides[0][0], result.a_energy), (sides[1][0], result.b_energy)]
+        return [BarChart(f"A/B {result.test.name}", "tok/s", tuple(bars)), *_energy_chart(energies)]
     if isinstance(result, TuneResult):
         tokens = result.test.computed_tokens
         tried = [(each.label, _rates(tokens, each.samples_ns)) for each in result.candidates if each.samples_ns]
         tried.sort(key=lambda each: mean(each[1]), reverse=True)
         bars = [_bar(label, rates) for label, rates in tried[:12]]
-        return [BarChart(f"Settings tried for {result.goal}, {result.test.name}", "tok/s", tuple(bars))] if bars else []
+        title = f"Settings tried for {result.goal}, {result.test.name}"
+        energy = _energy_chart([(each.label, each.energy) for each in result.candidates])
+        return [BarChart(title, "tok/s", tuple(bars)), *energy] if bars else []
     if isinstance(result, LoadTimesResult):
         parts = (("cold", result.cold), ("warm", result.warm))
         bars = [_bar(name, [load.seconds + load.first_token_s for load in loads]) for name, loads in parts if loads]
         return [BarChart("Load up to the first token", "s", tuple(bars))]
     return _server_charts(result)
+
+
+def energy_lines(result: StudyResult) -> list[str]:
+    """Energy of each part of a result that has one measured."""
+    if isinstance(result, SoakResult):
+        parts = [("", result.energy)]
+    elif isinstance(result, AbResult):
+        parts = [(f"{result.a.label or 'A'}: ", result.a_energy), (f"{result.b.label or 'B'}: ", result.b_energy)]
+    elif isinstance(result, TuneResult):
+        parts = [(f"{each.label}: ", each.energy) for each in result.candidates]
+    else:
+        parts = []
+    return [plain_line(f"{name}{told}") for name, use in parts if (told := energy_words(use))]
+
+
+def energy_words(use: EnergyUse) -> str:
+    """`0.212 J/token (package-0; 3.1 W at rest)`; empty where no meter could be read."""
+    joules = use.joules_per_token
+    if joules is None:
+        return ""
+    rest = "" if use.rest_w is None else f"; {use.rest_w:.3g} W at rest"
+    return plain_line(f"{joules:.3g} J/token ({use.meter}{rest})")
+
+
+def _energy_chart(parts: Sequence[tuple[str, EnergyUse]]) -> list[Chart]:
+    bars = [Bar(label, use.joules_per_token) for label, use in parts if use.joules_per_token is not None]
+    return [BarChart("Energy", "J/token", tuple(bars))] if bars else []
 
 
 def _server_charts(result: ServerLoadResult) -> list[Chart]:

@@ -112,16 +112,31 @@ class EnergyRecorder:
         joules = self.energy([(began, ended)]).joules
         return None if joules is None else joules / (ended - began)
 
+    @property
+    def least_s(self) -> float:
+        """Spans that are together shorter than so many seconds are not told."""
+        return LEAST_READINGS * self._interval_s
+
+    @property
+    def _interval_s(self) -> float:
+        return ASK_AGAIN_S if "PMIC" in self.meter else INTERVAL_S
+
+    def energy_of_work(self, spans: Sequence[tuple[float, float]], *, is_on_processor: bool) -> Energy:
+        """Joules of spans of work as `energy` tells them; a meter of GPUs alone knows nothing of a processor's work."""
+        if self.is_gpu_alone and is_on_processor:
+            return Energy(None, "", f"{self.meter} has a meter, and the processor has none")
+        return self.energy(spans)
+
     def energy(self, spans: Sequence[tuple[float, float]]) -> Energy:
         """Joules of some spans together, each from one time to another of the recorder's clock."""
         with self._lock:
             if not self.meter or not spans:
                 return Energy(None, "", self.reason or "nothing was measured")
             seconds = sum(end - begin for begin, end in spans)
-            every = ASK_AGAIN_S if "PMIC" in self.meter else INTERVAL_S
-            if seconds < LEAST_READINGS * every:
+            if seconds < self.least_s:
+                every = f"{self._interval_s:g}"
                 return Energy(
-                    None, "", f"{seconds:.1f} s of work are too short for a meter that is read every {every:g} s"
+                    None, "", f"{seconds:.1f} s of work are too short for a meter that is read every {every} s"
                 )
             total = 0.0
             for begin, end in spans:

@@ -9,6 +9,7 @@ from textual import work
 from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.jobs import CANCELLED
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_duration
 from edgetui.screens.base import LabScreen
@@ -74,7 +75,8 @@ class BenchRunning(LabScreen):
             self.say("")
         else:
             if isinstance(last, JobFailed):
-                self.say("Stopped: complete rows are kept." if last.failure.kind == "cancelled" else "")
+                kept = "complete rows are kept." if last.failure.message == CANCELLED else last.failure.message
+                self.say(plain_line(f"Stopped: {kept}") if last.failure.kind == "cancelled" else "")
                 if last.failure.kind != "cancelled":
                     self.show_failure(last.failure)
             else:

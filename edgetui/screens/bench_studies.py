@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -13,7 +14,10 @@ from textual.widgets import OptionList, Static
 
 from edgetui.core.bench_details import machine_text
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.study_text import study_charts, study_line
+from edgetui.core.repeat_studies import study_commands
+from edgetui.core.server_load import ServerLoadResult
+from edgetui.core.server_load_text import load_asked, load_lines, load_problems, load_subject
+from edgetui.core.study_text import energy_lines, kind_of, models_of, study_charts, study_line
 from edgetui.screens.steady import SteadySize
 from edgetui.widgets.chart_panel import ChartPanel
 
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
     from edgetui.core.studies import Study
     from edgetui.services.bench import Bench
 
-_KEYS = "Studies: up and down choose, pgup and pgdn scroll, x deletes, esc closes"
-_NONE = "No soak, A/B comparison, autotune or load time has been measured: close this and press w."
+_KEYS = "Studies: up down choose, pgup pgdn scroll, y repeats, x deletes, esc closes"
+_NONE = "No soak, A/B comparison, autotune, load time or load test has been measured: close this and press w."
 
 
 class StudiesScreen(SteadySize, ModalScreen[None]):
@@ -42,6 +46,7 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "Close"),
+        Binding("y,ctrl+e", "repeat", "Repeat"),
         Binding("x", "remove", "Delete"),
         Binding("pageup", "scroll(-1)", "Up", priority=True, show=False),
         Binding("pagedown", "scroll(1)", "Down", priority=True, show=False),
@@ -89,6 +94,21 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
         else:
             self._read()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only some kinds of studies have a command that repeats them."""
+        if action == "repeat":
+            return self._current is not None and bool(study_commands(self._current.result))
+        return True
+
+    def action_repeat(self) -> None:
+        """The commands that repeat the one under the cursor."""
+        from edgetui.screens.repeat_dialog import RepeatDialog
+
+        if self._current is not None:
+            result = self._current.result
+            what = f"{kind_of(result)} of {' | '.join(models_of(result))}"
+            self.app.push_screen(RepeatDialog(what, study_commands(result)))
+
     @property
     def _current(self) -> Study | None:
         place = self.query_one(OptionList).highlighted
@@ -114,7 +134,12 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
         if study is None:
             self.query_one(ChartPanel).show((_NONE,), ())
             return
+        result, table = study.result, None
+        told = [result.sentence, *energy_lines(result)]
+        if isinstance(result, ServerLoadResult):
+            told += [load_subject(result), load_asked(result.settings), *load_problems(result)]
+            table = partial(load_lines, result)
+        told.append(f"{'asked from ' if table else ''}{machine_text(study.machine)}")
         rows = 11 if self.app.size.height < 40 else 14
-        told = (study.result.sentence, machine_text(study.machine))
-        self.query_one(ChartPanel).show(told, study_charts(study.result), rows)
+        self.query_one(ChartPanel).show(told, study_charts(result), rows, table)
         self.query_one(VerticalScroll).scroll_home(animate=False)

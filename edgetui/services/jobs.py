@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.jobs import CANCELLED
 from edgetui.services.job_list import JobList
 from edgetui.services.signals import Signal
 from edgetui.store.job_folder import JobFolder, JobOrder, is_last
@@ -253,7 +254,7 @@ class Jobs:
             # Also of a job that has cleaned up itself: native code may have begun its file after that.
             folder.remove_partial()
             if not events or not is_last(events[-1]):
-                folder.append(JobFailed(at=time.time(), failure=Failure("cancelled", "It was cancelled.")))
+                folder.append(JobFailed(at=time.time(), failure=Failure("cancelled", CANCELLED)))
             self._list.settle(folder)
         finally:
             os.close(lock)

@@ -22,18 +22,26 @@ class Studies:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, result: StudyResult, machine: Machine, job_id: str | None, measured_at: float) -> None:
-        """Keep a result."""
-        self._database.write(
-            "INSERT INTO bench_studies (job_id, measured_at, kind, result, machine) VALUES (?, ?, ?, ?, ?)",
-            (
-                job_id,
-                measured_at,
-                str(result.__struct_config__.tag),
-                msgspec.json.encode(result).decode(),
-                msgspec.json.encode(machine).decode(),
-            ),
+    def add(self, result: StudyResult, machine: Machine, job_id: str | None, measured_at: float) -> int:
+        """Keep a result; returns its number."""
+        values = (
+            job_id,
+            measured_at,
+            str(result.__struct_config__.tag),
+            msgspec.json.encode(result).decode(),
+            msgspec.json.encode(machine).decode(),
         )
+        with self._database.transaction() as connection:
+            added = connection.execute(
+                "INSERT INTO bench_studies (job_id, measured_at, kind, result, machine) VALUES (?, ?, ?, ?, ?)", values
+            )
+            assert added.lastrowid is not None
+            return added.lastrowid
+
+    def replace(self, study_id: int, result: StudyResult, measured_at: float) -> bool:
+        """Put what more was measured in the place of a result; False where it was removed meanwhile."""
+        values = (measured_at, msgspec.json.encode(result).decode(), study_id)
+        return self._database.write("UPDATE bench_studies SET measured_at = ?, result = ? WHERE id = ?", values) > 0
 
     def all(self) -> list[Study]:
         """Every result, newest first; one that is damaged, or of a newer edgetui, is left out."""

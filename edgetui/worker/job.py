@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.bench import BenchRow
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.jobs import CANCELLED
 from edgetui.store.database import Database
 from edgetui.store.job_folder import JobFolder, Journal
 from edgetui.worker.launch import STEP
@@ -38,6 +39,7 @@ from edgetui.worker.runners import runner_for
 from edgetui.worker.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from edgetui.core.quality import QualityRow
@@ -69,6 +71,7 @@ class JobProcess:
         # The main thread waits for a call: one that polls takes a core from a thread of a measurement, whose others
         # then wait for that one. A queue, since a signal's handler may put into it at any moment.
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._keep_cut: Callable[[str], str] | None = None
         self._cancelled = threading.Event()
         self._paused = threading.Event()
         self._finishing = False
@@ -132,6 +135,13 @@ class JobProcess:
         """Write what a measurement of several parts found."""
         with self._lock:
             self._journal.append(JobStudy(at=time.time(), result=result))
+
+    def when_cut(self, keep: Callable[[str], str]) -> None:
+        """What to call, with the reason, before a cancellation ends the process; gives a sentence for the last event.
+
+        It runs in the main thread while the work goes on, and has a few seconds.
+        """
+        self._keep_cut = keep
 
     @property
     def cancelled(self) -> bool:
@@ -202,8 +212,20 @@ class JobProcess:
             self.steps.end()
             self.folder.remove_partial()
             self._write_progress(now=True)
-            self._journal.append(JobFailed(at=time.time(), failure=Failure("cancelled", "It was cancelled.")))
+            kept = self._kept("it was cancelled")
+            failure = Failure("cancelled", " ".join(filter(None, (CANCELLED, kept))))
+            self._journal.append(JobFailed(at=time.time(), failure=failure))
             os._exit(0)
+
+    def _kept(self, why: str) -> str:
+        """What is kept of a run that is cut short, in a sentence; nothing keeps the process from ending."""
+        if self._keep_cut is None:
+            return ""
+        try:
+            return self._keep_cut(why)
+        except Exception:
+            _log(traceback.format_exc())
+            return ""
 
     def _write_progress(self, *, now: bool = False) -> None:
         with self._lock:

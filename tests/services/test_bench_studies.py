@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import msgspec
@@ -23,9 +25,11 @@ from edgetui.core.studies import (
     TuneResult,
     TuneSettings,
 )
+from edgetui.core.study_text import kind_of
 from edgetui.services.bench import side_of
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobBenchRow, JobFailed, JobStudy, JobSucceeded
+from edgetui.worker.protocol import JobBenchRow, JobFailed, JobProgress, JobStarted, JobStudy, JobSucceeded
+from edgetui.worker.runners.soak_series import NOT_ENDED
 
 ONE = BenchSettings(threads=1)
 
@@ -167,6 +171,33 @@ async def test_a_soak_is_a_series_on_one_axis(lab: Lab, short_entry: ModelEntry)
     times = [sample.at_s for sample in result.samples]
     assert len(times) >= 2 and times == sorted(times) and times[-1] >= 1
     assert all(sample.tps > 0 for sample in result.samples) and result.sentence
+
+
+async def test_a_cancelled_soak_keeps_what_it_has_measured(lab: Lab, short_entry: ModelEntry) -> None:
+    job = await lab.bench.start_soak(short_entry, SoakSettings(duration_s=600, sample_s=0.05, settings=ONE))
+    async for event in lab.jobs.watch(job.job_id):
+        if isinstance(event, JobProgress) and "tok/s" in event.note:
+            break
+    cancelled = await lab.jobs.cancel(job.job_id)
+    assert cancelled.state == "cancelled" and cancelled.summary.startswith("It was cancelled. What was measured in ")
+    result = await result_of(lab, job)
+    assert isinstance(result, SoakResult) and result.samples and result.cut_short == "it was cancelled"
+    assert result.sentence.startswith("Cut short after ") and "of 10m 00s: it was cancelled." in result.sentence
+    assert kind_of(result) == f"soak {result.samples[-1].at_s:.0f} of 600 s"
+
+
+async def test_a_killed_soak_keeps_what_was_written_by_then(lab: Lab, short_entry: ModelEntry) -> None:
+    job = await lab.bench.start_soak(short_entry, SoakSettings(duration_s=600, sample_s=0.05, settings=ONE))
+    pid = 0
+    async for event in lab.jobs.watch(job.job_id):
+        pid = event.pid if isinstance(event, JobStarted) else pid
+        if isinstance(event, JobProgress) and event.done > 0:
+            break
+    os.kill(pid, signal.SIGKILL)
+    (study,) = await lab.bench.studies()
+    assert isinstance(study.result, SoakResult) and study.job_id == job.job_id
+    assert study.result.samples and study.result.cut_short == NOT_ENDED
+    assert "had come so far" in study.result.sentence
 
 
 async def test_load_times_say_what_was_in_memory_before(lab: Lab, short_entry: ModelEntry) -> None:

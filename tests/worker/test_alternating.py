@@ -11,6 +11,7 @@ import pytest
 from edgetui.core.bench import BenchSettings, BenchTest
 from edgetui.core.models import ModelFormat
 from edgetui.core.studies import AbSettings, BenchSide
+from edgetui.meters.recorder import EnergyRecorder
 from edgetui.worker.measuring_process import MeasuringProcess
 from edgetui.worker.runners import alternating
 
@@ -40,6 +41,6 @@ def test_a_process_that_takes_a_killed_ones_place_ends_too(
         for label in "ab"
     )
     settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2)
-    result = alternating.Alternation(a, b, settings, tmp_path).run(lambda done, note: None)
+    result = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder()).run(lambda done, note: None)
     assert result.reloaded and len(result.a_ns) == len(result.b_ns) == 4
     assert len(started) == 3 and not any(process.is_alive for process in started)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -16,37 +14,12 @@ from edgetui.store.database import Database
 from edgetui.worker.requests import BenchRequest
 from edgetui.worker.runners import bench
 from tests.recorded_machine import unfold
+from tests.worker.conftest import WATTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from edgetui.core.bench import BenchRow
-
-WATTS = 10.0
-
-
-@pytest.fixture
-def ten_watts(tmp_path: Path) -> Iterator[Path]:
-    """A machine whose platform counter counts ten joules each second."""
-    root = unfold("intel-hybrid-laptop", tmp_path / "machine")
-    (root / "recorded/denied").unlink()
-    counter = root / "sys/class/powercap/intel-rapl:1/energy_uj"
-    fresh = counter.with_name("fresh")
-    ended = threading.Event()
-    began = time.perf_counter()
-
-    def count() -> None:
-        while not ended.wait(0.02):
-            fresh.write_text(f"{round((time.perf_counter() - began) * WATTS * 1e6)}\n")
-            fresh.replace(counter)
-
-    thread = threading.Thread(target=count)
-    counter.write_text("0\n")
-    thread.start()
-    yield root
-    ended.set()
-    thread.join()
 
 
 def measured(demo_model: Path, tmp_path: Path, settings: BenchSettings) -> tuple[BenchRow, list[str]]:

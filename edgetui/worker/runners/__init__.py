@@ -32,6 +32,8 @@ from edgetui.worker.requests import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edgetui.core.studies import StudyResult
     from edgetui.store.database import Database
     from edgetui.store.job_folder import JobFolder
@@ -80,6 +82,12 @@ class RunningJob(Reporter, Protocol):
 
     def study(self, result: StudyResult) -> None:
         """Tell what a measurement of several parts found."""
+
+    def when_cut(self, keep: Callable[[str], str]) -> None:
+        """What to call with the reason before a cancellation ends the process; gives a sentence on what is kept.
+
+        It is called in another thread than the runner's, which goes on meanwhile.
+        """
 
     def finishing(self) -> None:
         """From here on the job can no longer be cancelled; does not return when it already was."""

@@ -13,12 +13,14 @@ from edgetui.core.studies import AbResult, ab_sentence
 from edgetui.engines import host
 from edgetui.meters.conditions import MachineWatch
 from edgetui.worker.measuring_process import MeasuringProcess
+from edgetui.worker.runners.kept_study import energy_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgetui.core.statistics import Ratio
-    from edgetui.core.studies import AbSettings, BenchSide
+    from edgetui.core.studies import AbSettings, BenchSide, EnergyUse
+    from edgetui.meters.recorder import EnergyRecorder
 
 _BLOCK = (0, 1, 1, 0)
 _MOST_BLOCKS = 500
@@ -31,10 +33,22 @@ Facts = dict[str, str | int | float | bool | None]
 class Alternation:
     """A comparison as it goes on."""
 
-    def __init__(self, a: BenchSide, b: BenchSide, settings: AbSettings, toolchains: Path) -> None:
+    def __init__(
+        self,
+        a: BenchSide,
+        b: BenchSide,
+        settings: AbSettings,
+        toolchains: Path,
+        meters: EnergyRecorder,
+        rest_w: float | None = None,
+    ) -> None:
+        """`meters` are followed by the caller while it runs; `rest_w` is what they told before there was work."""
         self._sides = (a, b)
         self._settings = settings
         self._toolchains = toolchains
+        self._meters = meters
+        self._rest_w = rest_w
+        self._spans: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
         self._processes: list[MeasuringProcess] = []
         self._open: set[int] = set()
         self.facts: dict[int, Facts] = {}
@@ -63,7 +77,10 @@ class Alternation:
             while not self._is_enough(done, time.perf_counter() - began):
                 for side in _BLOCK:
                     self._ready(side)
-                    self.samples[side].append(self._processes[side].run())
+                    took_ns = self._processes[side].run()
+                    ended = self._meters.sample()
+                    self._spans[side].append((ended - took_ns / 1e9, ended))
+                    self.samples[side].append(took_ns)
                     watch.look()
                 done += 1
                 say(done, self._note())
@@ -80,6 +97,8 @@ class Alternation:
             reloaded=self.reloads,
             conditions=conditions,
             sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed),
+            a_energy=self._energy(0),
+            b_energy=self._energy(1),
         )
 
     def ratio(self) -> Ratio | None:
@@ -89,6 +108,11 @@ class Alternation:
             for each in self.samples
         ]
         return bootstrap_ratio(rates[0], rates[1], self._settings.seed)
+
+    def _energy(self, side: int) -> EnergyUse:
+        spans = self._spans[side]
+        tokens = self._settings.test.computed_tokens * len(spans)
+        return energy_use(self._meters, spans, tokens, self._rest_w, str(self.facts[side]["backend"]))
 
     def _ready(self, side: int) -> None:
         """Have a side's model loaded and warm, without the other one's where memory does not hold both."""

@@ -119,9 +119,7 @@ def _with_energy(
     row: BenchRow, meters: EnergyRecorder, spans: list[tuple[float, float]], rest_w: float | None
 ) -> BenchRow:
     """The row with what its repetitions took, or why that is not known."""
-    if meters.is_gpu_alone and row.backend == CPU:
-        return msgspec.structs.replace(row, energy_reason=f"{meters.meter} has a meter, and the processor has none")
-    energy = meters.energy(spans)
+    energy = meters.energy_of_work(spans, is_on_processor=row.backend == CPU)
     return msgspec.structs.replace(
         row,
         energy_j=energy.joules,

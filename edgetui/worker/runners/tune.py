@@ -26,13 +26,14 @@ from edgetui.core.tuning import (
 )
 from edgetui.engines import host
 from edgetui.engines.reporting import Outcome
+from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.profiles import SavedProfiles
 from edgetui.worker.measuring_process import MeasuringProcess
 from edgetui.worker.runners.alternating import Alternation
-from edgetui.worker.runners.kept_study import keep_study
+from edgetui.worker.runners.kept_study import energy_use, keep_study
 
 if TYPE_CHECKING:
-    from edgetui.core.bench import BenchSettings
+    from edgetui.core.bench import BenchSettings, BenchTest
     from edgetui.core.studies import AbResult
     from edgetui.worker.requests import TuneRequest
     from edgetui.worker.runners import RunningJob
@@ -66,11 +67,20 @@ class _Tuning:
         self._test = test_for(request.settings.goal, request.settings.depth_tokens)
         self._began = time.perf_counter()
         self._process = MeasuringProcess(request.side.model_format, self._toolchains)
+        self._meters = EnergyRecorder()
+        self._rest_w: float | None = None
+        self._spans: dict[tuple[str, BenchTest], list[tuple[float, float]]] = {}
+        """Of each candidate's repetitions in a test."""
         self._is_accelerated = False
         self._first_round_s = 0.0
         """What a first round of some candidates would take, by the time that the defaults took."""
 
     def run(self) -> TuneResult:
+        with self._meters.following():
+            self._rest_w = self._meters.power_at_rest()
+            return self._run()
+
+    def _run(self) -> TuneResult:
         try:
             measured = self._search()
         finally:
@@ -150,6 +160,7 @@ class _Tuning:
     def _measure(self, candidate: Candidate, repetitions: int) -> Candidate:
         """The candidate after another round."""
         samples = list(candidate.samples_ns)
+        spans = self._spans.setdefault((candidate.label, self._test), [])
         try:
             if not self._process.is_alive:
                 self._process.end()
@@ -159,11 +170,19 @@ class _Tuning:
             self._is_accelerated = self._is_accelerated or str(facts["backend"]).upper() != "CPU"
             for _ in range(repetitions):
                 samples.append(self._process.run())
+                ended = self._meters.sample()
+                spans.append((ended - samples[-1] / 1e9, ended))
                 tps = self._test.computed_tokens * 1e9 / samples[-1]
                 self._say(f"{candidate.label}: {tps:.2f} tok/s")
         except EdgetuiError as error:
             return msgspec.structs.replace(candidate, problem=str(error))
-        return msgspec.structs.replace(candidate, samples_ns=tuple(samples), rounds=candidate.rounds + 1)
+        tokens = self._test.computed_tokens * len(spans)
+        return msgspec.structs.replace(
+            candidate,
+            samples_ns=tuple(samples),
+            rounds=candidate.rounds + 1,
+            energy=energy_use(self._meters, spans, tokens, self._rest_w, str(facts["backend"])),
+        )
 
     def _compare(self, chosen: Candidate) -> AbResult:
         side = self._request.side
@@ -174,7 +193,12 @@ class _Tuning:
             return msgspec.structs.replace(side, settings=settings, label=label)
 
         alternation = Alternation(
-            named(chosen.settings, chosen.label), named(self._settings.start, DEFAULTS), settings, self._toolchains
+            named(chosen.settings, chosen.label),
+            named(self._settings.start, DEFAULTS),
+            settings,
+            self._toolchains,
+            self._meters,
+            self._rest_w,
         )
         return alternation.run(lambda _done, note: self._say(f"against the defaults: {note}"))
 
