@@ -101,6 +101,7 @@ def _figures(workflow: type[Workflow]) -> dict[str, object]:
         "purpose": workflow.PURPOSE,
         "toolchain": workflow.TOOLCHAIN,
         "takes": list(workflow.TAKES),
+        "gguf_types": list(workflow.GGUF_TYPES),
         "makes": workflow.MAKES,
         "settings": {
             name: {"label": label, "note": note, "default": getattr(workflow(), name)}
@@ -110,14 +111,13 @@ def _figures(workflow: type[Workflow]) -> dict[str, object]:
 
 
 def _print(workflows: Sequence[type[Workflow]]) -> None:
-    from edgetui.core.workflows import workflow_name
+    from edgetui.core.workflows import takes_text, workflow_name
     from edgetui.services.engine_devices import toolchain_note
 
     if not workflows:
         print("No workflow takes this model.")
     for workflow in workflows:
-        takes = ", ".join(workflow.TAKES)
-        print(f"{workflow_name(workflow):<22}{takes} -> {workflow.MAKES}: {workflow.PURPOSE}")
+        print(f"{workflow_name(workflow):<22}{takes_text(workflow, ', ')} -> {workflow.MAKES}: {workflow.PURPOSE}")
         for name, (_, note) in workflow.FIELDS.items():
             print(f"    {name}={_typed(getattr(workflow(), name))}  {note}")
     for slow in dict.fromkeys(toolchain_note(workflow.TOOLCHAIN) for workflow in workflows):

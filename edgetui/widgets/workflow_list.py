@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from edgetui.core.workflows import WORKFLOWS, workflow_name
+from edgetui.core.workflows import WORKFLOWS, takes, workflow_name
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -47,7 +47,7 @@ class WorkflowList(OptionList):
         option = self.highlighted_option
         return None if option is None or option.id is None else self._by_name.get(option.id)
 
-    def begin(self, model_format: ModelFormat) -> None:
+    def begin(self, model_format: ModelFormat, quant_type: str | None = None) -> None:
         """List them for a model: `+` marks what takes it as it is, `-` what needs another format first."""
         self.clear_options()
         first = ""
@@ -57,7 +57,7 @@ class WorkflowList(OptionList):
                 group = workflow.TOOLCHAIN
                 self.add_option(Option(Content(_TITLES.get(group, group)), id=f"{_GROUP}{group}", disabled=True))
             name = workflow_name(workflow)
-            takes_it = model_format in workflow.TAKES
+            takes_it = takes(workflow, model_format, quant_type)
             first = first or (name if takes_it else "")
             mark = "+" if takes_it else "-"
             self.add_option(Option(Content(f"{mark} {workflow.TITLE}"), id=name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from edgetui.core.workflows.base import Workflow, workflow_name, workflow_recipe
+from edgetui.core.workflows.base import Workflow, takes, takes_text, workflow_name, workflow_recipe
 from edgetui.core.workflows.conversion import ToGguf, ToSafetensors
 from edgetui.core.workflows.mlx import (
     MlxAwq,
@@ -53,4 +53,4 @@ AnyWorkflow = (
 WORKFLOWS: tuple[type[Workflow], ...] = get_args(AnyWorkflow)
 """In the order of lists."""
 
-__all__ = ["WORKFLOWS", "AnyWorkflow", "Workflow", "workflow_name", "workflow_recipe"]
+__all__ = ["WORKFLOWS", "AnyWorkflow", "Workflow", "takes", "takes_text", "workflow_name", "workflow_recipe"]

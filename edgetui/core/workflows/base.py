@@ -23,6 +23,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, tag_field="workflow", 
     """For whom or what it is, in one sentence."""
     TAKES: ClassVar[tuple[ModelFormat, ...]]
     """Formats that it starts from."""
+    GGUF_TYPES: ClassVar[tuple[str, ...]] = ()
+    """Types of the weights that it reads out of GGUF files; empty for every one."""
     MAKES: ClassVar[ModelFormat]
     MAKES_FILE: ClassVar[bool] = False
     """Whether it makes a single file; else a folder."""
@@ -43,6 +45,18 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True, tag_field="workflow", 
     def is_experiment(self) -> bool:
         """Whether the result is marked as no better than what its source had lost."""
         return False
+
+
+def takes(workflow: type[Workflow] | Workflow, model_format: ModelFormat, quant_type: str | None) -> bool:
+    """Whether it starts from a model of such a format, with weights of such a type as far as that is known."""
+    reads = workflow.GGUF_TYPES if model_format == "gguf" else ()
+    return model_format in workflow.TAKES and (not reads or quant_type is None or quant_type in reads)
+
+
+def takes_text(workflow: type[Workflow] | Workflow, between: str = " or ") -> str:
+    """`safetensors or gguf (F16, F32)`: what it starts from."""
+    types = f" ({', '.join(workflow.GGUF_TYPES)})" if workflow.GGUF_TYPES else ""
+    return between.join(f"{name}{types if name == 'gguf' else ''}" for name in workflow.TAKES)
 
 
 def workflow_recipe(settings: Workflow, source_name: str) -> str:

@@ -22,6 +22,7 @@ class OnnxBuild(Workflow, frozen=True, kw_only=True, tag="onnx-build"):
     TITLE: ClassVar[str] = "ONNX decoder"
     PURPOSE: ClassVar[str] = "A language model for ONNX Runtime, with its KV cache; fp32 is the source of the others."
     TAKES: ClassVar[tuple[ModelFormat, ...]] = ("safetensors", "gguf")
+    GGUF_TYPES: ClassVar[tuple[str, ...]] = ("F16", "F32")
     MAKES: ClassVar[ModelFormat] = "onnx"
     FIELDS: ClassVar[dict[str, tuple[str, str]]] = {
         "precision": ("Precision", "int4, int8 (both weights only), fp16, bf16 or fp32"),

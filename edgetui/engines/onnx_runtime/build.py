@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
+from edgetui.core.workflows.onnx import OnnxBuild
 from edgetui.engines.onnx_runtime import graph
 from edgetui.engines.onnx_runtime.beside import carry_along
 from edgetui.engines.onnx_runtime.failures import reason, told
@@ -18,14 +19,11 @@ from edgetui.engines.onnx_runtime.session import PROVIDERS, prove
 from edgetui.formats.model_folder import check_convertible, read_json
 
 if TYPE_CHECKING:
-    from edgetui.core.workflows.onnx import OnnxBuild
     from edgetui.engines.reporting import Reporter
 
 _MIXED = {"last": "last_matmul:int8", "layers": "last_matmul:int8,mixed_layers:int8"}
 _READ = re.compile(r"Reading layer (\d+)")
 _LAYER = re.compile(r"\.(\d+)/")
-_UNPACKED = ("F16", "F32")
-"""GGUF types that the builder reads."""
 
 
 def make(source: Path, target: Path, settings: OnnxBuild, job: Reporter) -> None:
@@ -167,7 +165,7 @@ def _folder_of_gguf(source: Path, work: Path) -> Path:
     from edgetui.formats.gguf import check_loadable
 
     header = check_loadable(source)
-    packed = sorted({tensor.type.name for tensor in header.tensors} - set(_UNPACKED))
+    packed = sorted({tensor.type.name for tensor in header.tensors} - set(OnnxBuild.GGUF_TYPES))
     if packed or len(header.parts) > 1:
         why = f"holds {', '.join(packed[:3])} weights" if packed else "is split into several files"
         raise EdgetuiError(
