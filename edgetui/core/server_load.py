@@ -14,13 +14,15 @@ from edgetui.core.statistics import percentile
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Level = Annotated[int, Meta(ge=1, le=512)]
+MOST_AT_ONCE = 512
+MOST_LEVELS = 16
+Level = Annotated[int, Meta(ge=1, le=MOST_AT_ONCE)]
 
 
 class ServerBenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What each level asks; every question begins with words of its own, so that no cache answers for the model."""
 
-    concurrency: Annotated[tuple[Level, ...], Meta(min_length=1, max_length=16)] = (1, 2, 4)
+    concurrency: Annotated[tuple[Level, ...], Meta(min_length=1, max_length=MOST_LEVELS)] = (1, 2, 4)
     """Conversations at once, a level each."""
     prompt_tokens: Annotated[int, Meta(ge=16, le=1_000_000)] = 256
     """About; how many they were for the model's own tokenizer stands in the row."""
@@ -68,6 +70,11 @@ class ServerLoadRow(msgspec.Struct, frozen=True, kw_only=True):
     """Median of what of the TTFT the server does not account for: network, waiting in its queue, and reading."""
 
     @property
+    def is_lost(self) -> bool:
+        """Whether nothing was answered: nor would more at once be."""
+        return self.failed == self.requests
+
+    @property
     def output_tps(self) -> float:
         """Generated tokens of all conversations over the wall time."""
         return self.generated_tokens / self.wall_s if self.wall_s > 0 else 0.0
@@ -88,13 +95,21 @@ class ServerLoadResult(msgspec.Struct, frozen=True, kw_only=True, tag="server"):
 
 
 def levels_of(text: str) -> tuple[int, ...]:
-    """`1,2,4` as numbers; raises `EdgetuiError("bad_request")` for what is none."""
+    """`1,2,4` as numbers; raises `EdgetuiError("bad_request")` for what cannot be."""
     words = text.replace(",", " ").split()
-    if not words or not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
+    # Longer ones are beyond the limit, and Python refuses to read the longest.
+    levels = [int(word) for word in words if word.isascii() and word.isdigit() and len(word) < 10]
+    if len(levels) != len(words) or not 1 <= len(levels) <= MOST_LEVELS or not all(map(_is_level, levels)):
         raise EdgetuiError(
-            "bad_request", f"The levels are whole numbers with commas between, such as 1,2,4, not {text!r}."
+            "bad_request",
+            f"The levels are up to {MOST_LEVELS} whole numbers from 1 to {MOST_AT_ONCE} with commas between, such as"
+            f" 1,2,4, not {text!r}.",
         )
-    return tuple(map(int, words))
+    return tuple(levels)
+
+
+def _is_level(number: int) -> bool:
+    return 1 <= number <= MOST_AT_ONCE
 
 
 def summary_of(rows: Sequence[ServerLoadRow]) -> str:
@@ -104,6 +119,8 @@ def summary_of(rows: Sequence[ServerLoadRow]) -> str:
         return "No question was answered."
     failed, asked = sum(row.failed for row in rows), sum(row.requests for row in rows)
     but = f" {failed} of {asked} questions failed." if failed else ""
+    if rows[-1].is_lost:
+        but += f" {rows[-1].concurrency} at once got no answer at all, which ended the test."
     best = max(usable, key=lambda row: row.output_tps)
     first = usable[0]
     if best is first or first.output_tps <= 0:

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from edgetui.core.bench_forms import Numbers
 from edgetui.core.server_load import ServerBenchSettings, levels_of
-from edgetui.core.setting_values import converted
 
 
 class ServerLoadForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,4 +23,4 @@ class ServerLoadForm(msgspec.Struct, frozen=True, kw_only=True):
     def settings(self) -> ServerBenchSettings:
         """As the service takes them; raises `EdgetuiError("bad_request")` for levels beyond their limits."""
         values = msgspec.structs.asdict(self)
-        return converted({**values, "concurrency": levels_of(self.concurrency)}, ServerBenchSettings)
+        return ServerBenchSettings(**{**values, "concurrency": levels_of(self.concurrency)})

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edgetui.core.server_load import Percentiles, ServerBenchSettings, ServerLoadResult
+    from edgetui.core.server_load_form import ServerLoadForm
 
 TABLE_HEAD = (
     "streams", "ok", "prompt", "out", "tok/s all", "tok/s each",
@@ -63,12 +64,10 @@ def load_subject(result: ServerLoadResult) -> str:
     return plain_line(f"{result.endpoint.name}: {', '.join(filter(None, (result.server, result.model)))}")
 
 
-def load_asked(settings: ServerBenchSettings) -> str:
+def load_asked(settings: ServerBenchSettings | ServerLoadForm) -> str:
     """What each level asks."""
-    questions = f"{settings.requests} question{'' if settings.requests == 1 else 's'} of each conversation"
-    return (
-        f"{questions}, prompts of about {settings.prompt_tokens} tokens, answers of at most {settings.generated_tokens}"
-    )
+    questions = f"{settings.requests} question{'' if settings.requests == 1 else 's'} each"
+    return f"{questions} of about {settings.prompt_tokens} tokens, answers of up to {settings.generated_tokens}"
 
 
 def load_problems(result: ServerLoadResult) -> list[str]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgetui.core import bench_charts
-from edgetui.core.bench import labels
+from edgetui.core.bench import BenchSettings, labels
 from edgetui.core.bench_noise import noise_of
 from edgetui.core.bench_trend import judge, trend_of
+from edgetui.core.server_load_form import ServerLoadForm
+from edgetui.core.server_load_text import load_asked
 from edgetui.services.bench_history import compare_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import msgspec
 
     from edgetui.core.bench import BenchRecord
     from edgetui.core.charts import Chart
@@ -25,6 +29,19 @@ class Shown(NamedTuple):
 
     sentences: tuple[str, ...]
     chart: Chart | None = None
+
+
+def setup(form: msgspec.Struct) -> str:
+    """What enter measures, on one line."""
+    if isinstance(form, ServerLoadForm):
+        return f"{form.concurrency} at once  {load_asked(form)}"
+    assert isinstance(form, BenchSettings), "nothing else is measured without being chosen"
+    threads = str(form.threads) if form.threads else "one a core"
+    return (
+        f"pp {form.prompt_tokens}  tg {form.generated_tokens}  {form.repetitions} repetitions  threads {threads}"
+        f"  batch {form.batch_tokens}  KV {form.kv_cache_type}"
+        + (f"  depth {form.depth_tokens}" if form.depth_tokens else "")
+    )
 
 
 def followed(current: BenchRecord, same_test: Sequence[BenchRecord], over: bench_charts.Over) -> Shown:

@@ -74,7 +74,7 @@ async def test_a_load_test_prints_a_table_or_json() -> None:
     [
         (["server", "add", "x", "localhost:8080"], "An address begins with http"),
         (["server", "bench", "x", "--concurrency", "1,two"], "whole numbers"),
-        (["server", "bench", "x", "--concurrency", "0"], "concurrency cannot be used"),
+        (["server", "bench", "x", "--concurrency", "0"], "from 1 to 512"),
     ],
 )
 async def test_wrong_use_is_a_sentence(arguments: list[str], words: str) -> None:

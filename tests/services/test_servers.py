@@ -12,7 +12,7 @@ import pytest
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import ChatMessage, LoadSettings
 from edgetui.core.server_load import ServerBenchSettings, ServerLoadResult
-from edgetui.core.server_load_text import load_table
+from edgetui.core.server_load_text import load_problems, load_table
 from edgetui.core.servers import ServerEndpoint
 from edgetui.services.lab import Lab
 from edgetui.store.server_keys import find_key
@@ -183,6 +183,38 @@ async def test_a_server_that_is_down_fails_its_measurement_in_a_sentence(lab: La
         last = [event async for event in watched][-1]
     assert isinstance(last, JobFailed) and last.failure.kind == "network"
     assert "gone" in last.failure.message and "cannot be reached" in last.failure.message
+
+
+async def test_a_server_that_dies_half_way_leaves_the_levels_before(lab: Lab) -> None:
+    answer = stream("a", " b", finish("length"), usage(20, 2))
+    # One to warm up, two alone, one of two; then every stream ends in mid-answer.
+    with RawServer({CHAT: [*[answer] * 4, stream("a", end=b"")]}) as server:
+        endpoint = await lab.servers.add(name="here", url=server.url)
+        settings = ServerBenchSettings(concurrency=(1, 2, 4, 8), requests=2)
+        job = await lab.servers.measure(endpoint, settings)
+        last = await lab.bench.follow(job.job_id)
+        asked = len([path for path, _, _ in server.requests if path == CHAT])
+    assert not isinstance(last, JobFailed), last
+    (study,) = await lab.bench.studies()
+    assert isinstance(study.result, ServerLoadResult)
+    assert [(row.concurrency, row.failed, row.requests) for row in study.result.rows] == [
+        (1, 0, 2),
+        (2, 3, 4),
+        (4, 8, 8),
+    ]
+    # Nobody waits for eight at once of a server that is gone.
+    assert asked == 1 + 2 + 4 + 8 and last.summary.endswith("4 at once got no answer at all, which ended the test.")
+    assert load_problems(study.result)[1].startswith("8 of 8 failed with 4 at once: here (")
+
+
+async def test_a_server_that_answers_nothing_after_its_warm_up_is_no_study(lab: Lab) -> None:
+    answer = stream("a", " b", finish("length"), usage(20, 2))
+    with RawServer({CHAT: [answer, stream("a", end=b"data: {")]}) as server:
+        endpoint = await lab.servers.add(name="here", url=server.url)
+        job = await lab.servers.measure(endpoint, ServerBenchSettings())
+        last = await lab.bench.follow(job.job_id)
+    assert isinstance(last, JobFailed) and "in the middle of an event" in last.failure.message
+    assert await lab.bench.studies() == []
 
 
 async def test_a_load_test_beside_another_measurement_is_refused(lab: Lab) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.server_load import ServerLoadResult, summary_of
 from edgetui.engines import host
 from edgetui.engines.reporting import Outcome
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(request: ServerBenchRequest, job: RunningJob) -> Outcome:
-    """Measure each level; raises `EdgetuiError` where the server cannot be asked at all."""
+    """Measure each level up to one that gets no answer; raises `EdgetuiError` where there is none from the start."""
     settings = request.settings
     total = sum(level * settings.requests for level in settings.concurrency)
     job.progress(0, total, "requests", "asking who it is, and one question to warm up")
@@ -35,8 +36,13 @@ def run(request: ServerBenchRequest, job: RunningJob) -> Outcome:
 
             rows.append(test.measure(level, report))
             before += level * settings.requests
+            if rows[-1].is_lost:
+                break
     finally:
         test.close()
+    if all(row.is_lost for row in rows):
+        # There is no figure to keep.
+        raise EdgetuiError("network", rows[0].problem)
     result = ServerLoadResult(
         endpoint=request.endpoint,
         server=test.server,
