@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.file_form import form_named
 from edgetui.core.llama_bench_columns import BOOL, COLUMNS, FLOAT, INT, TEXT, carries, columns_of, row_of
 from edgetui.core.llama_bench_readers import FORMS, Form, Passed, Unreadable, form_of, rows_in
 from edgetui.core.plain_text import plain_line
@@ -104,8 +105,7 @@ def write(form: str, records: Sequence[BenchRecord]) -> Exported:
     writers: dict[str, Callable[[Sequence[BenchRecord]], str]] = {
         "json": _json, "jsonl": _jsonl, "csv": _csv, "md": _markdown, "sql": _sql,
     }  # fmt: skip
-    if form not in writers:
-        raise EdgetuiError("bad_request", f"There is no form {form or 'without a name'}: take {', '.join(FORMS)}.")
+    writer = writers[form_named(form, FORMS)]
     carried = [record for record in records if carries(record.row)]
     carried.sort(key=lambda record: (record.row.measured_at, record.record_id))
     if not carried:
@@ -117,7 +117,7 @@ def write(form: str, records: Sequence[BenchRecord]) -> Exported:
         remarks.append(_LOST[form])
     if any(record.row.energy_j is not None or record.row.conditions is not None for record in carried):
         remarks.append("energy and conditions have no columns there and are left out")
-    return Exported(writers[form](carried), len(carried), tuple(remarks))
+    return Exported(writer(carried), len(carried), tuple(remarks))
 
 
 def _bad(name: str, line: int, why: str) -> EdgetuiError:

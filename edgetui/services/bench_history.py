@@ -10,6 +10,7 @@ from edgetui.core import bench_charts, bench_filter, bench_trend, chart_svg, lla
 from edgetui.core.bench import BenchRecord, Comparison
 from edgetui.core.bench_identity import is_same, place
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.file_form import form_by_ending
 from edgetui.core.llama_bench_readers import FORMS
 from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.servers import address_parts
@@ -125,12 +126,7 @@ class BenchHistory:
 
         Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
         """
-        form = form or path.suffix[1:].lower()
-        if form not in FORMS:
-            raise EdgetuiError(
-                "bad_request", f"{path.name} does not end in one of llama-bench's forms: take {', '.join(FORMS)}."
-            )
-        exported = llama_bench_forms.write(form, records)
+        exported = llama_bench_forms.write(form or form_by_ending(path, FORMS), records)
         written = await asyncio.to_thread(write_new, path, exported.text)
         return Written(written, exported.rows, exported.remarks)
 
@@ -140,9 +136,7 @@ class BenchHistory:
         A report tells of every study that was made of the rows' models, and says no host name, user name or serial.
         Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
         """
-        kind = path.suffix[1:].lower()
-        if kind not in REPORTS:
-            raise EdgetuiError("bad_request", f"{path.name} is no report's name: end it in .md, .html or .svg.")
+        kind = form_by_ending(path, REPORTS)
         if not records:
             raise EdgetuiError("bad_request", "There is nothing to report: measure first, or choose other rows.")
         if kind == "svg":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.file_form import form_by_ending, form_named
 from edgetui.core.frontier_svg import as_svg
 from edgetui.core.frontier_text import as_csv, as_json, as_markdown
 from edgetui.services.new_file import write_new
@@ -22,11 +23,9 @@ def exported(kind: str, judged: Sequence[Judged], picked: Pick, axis: CostAxis) 
     """The text of one of `FORMATS`; raises `EdgetuiError("bad_request")` for another, or where there is nothing."""
     if not judged:
         raise EdgetuiError("bad_request", "There is nothing to export: sweep first (`edgetui sweep MODEL`).")
-    if kind == "svg":
+    if form_named(kind, FORMATS) == "svg":
         return as_svg(judged, picked, axis)
     makers = {"md": as_markdown, "csv": as_csv, "json": as_json}
-    if kind not in makers:
-        raise EdgetuiError("bad_request", f"There is no format {kind or 'without a name'}: take {', '.join(FORMATS)}.")
     return makers[kind](judged, picked)
 
 
@@ -35,4 +34,4 @@ def export(path: Path, judged: Sequence[Judged], picked: Pick, axis: CostAxis) -
 
     Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
     """
-    return write_new(path, exported(path.suffix[1:].lower(), judged, picked, axis))
+    return write_new(path, exported(form_by_ending(path, FORMATS), judged, picked, axis))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.failures import EdgetuiError
+from edgetui.core.file_form import form_by_ending
 from edgetui.core.inspection_text import as_csv, as_json
 from edgetui.services.new_file import write_new
 
@@ -20,8 +20,5 @@ def export_inspection(path: Path, tokens: Sequence[InspectedToken], model: str) 
 
     Raises `EdgetuiError`: `bad_request`, `exists`, `no_permission`, `no_space`.
     """
-    ending = path.suffix.lower()
-    if ending not in (".json", ".csv"):
-        raise EdgetuiError("bad_request", f"{path.name} ends in no known format: let it end in .json or .csv.")
-    text = as_json(tokens, model) if ending == ".json" else as_csv(tokens)
+    text = as_json(tokens, model) if form_by_ending(path, ("json", "csv")) == "json" else as_csv(tokens)
     return write_new(path, text)
