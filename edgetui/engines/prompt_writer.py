@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.chat_template import ChatTemplate, render_plain
+from edgetui.engines.deaf_call import DeafCalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import Generate
 
 
 _SURELY_TOKENIZED = 16
 """Characters to a token of the context up to which a text is tokenized without asking whether it can fit."""
+
+
+_SOON_TOKENIZED = 65_536
+"""Characters that are tokenized in far less time than a person notices."""
 
 
 class PromptVocabulary(Protocol):
@@ -49,6 +56,7 @@ class PromptWriter:
         self._template_source = template
         self._template: ChatTemplate | None = None
         self._context_tokens = context_tokens
+        self._calls = DeafCalls()
 
     def text(self, command: Generate) -> str:
         """What is asked, as the model reads it; raises `EdgetuiError`: `bad_file`, `unsupported` (chat template)."""
@@ -62,25 +70,40 @@ class PromptWriter:
             )
         return self._template.render(command.messages)
 
-    def tokens(self, text: str, known_text: str, known_tokens: Sequence[int]) -> list[int]:
+    def tokens(
+        self, text: str, known_text: str, known_tokens: Sequence[int], stop: StopFlag | None = None
+    ) -> list[int]:
         """Tokens of `text`, continuing `known_tokens` where the text begins with what they say.
 
         Tokenising an answer anew need not give the tokens that the model chose, and each that differs would throw the
         cache away from there on; so only the text after the known part is tokenised.
 
-        Raises `EdgetuiError("context_overflow")` for a text so long that tokenising it, which hears no stop, is idle.
+        Raises `EdgetuiError`: `context_overflow` for a text so long that tokenising it is idle, `cancelled` when `stop`
+        is set before the tokens of a long text are there.
         """
         vocabulary = self._vocabulary
         if known_text and text.startswith(known_text):
             fresh = text[len(known_text) :]
             self._require_possible(fresh, len(known_tokens))
-            return [*known_tokens, *vocabulary.tokenize(fresh, add_special=False)]
+            return [*known_tokens, *self._tokenized(fresh, stop, add_special=False)]
         self._require_possible(text, 0)
         bos = vocabulary.bos_text
         if vocabulary.adds_bos and bos and text.startswith(bos):
             # The template wrote it out and the tokenizer adds it too; one is right.
             text = text.removeprefix(bos)
-        return vocabulary.tokenize(text, add_special=True)
+        return self._tokenized(text, stop, add_special=True)
+
+    def close(self) -> None:
+        """Wait until nothing reads the vocabulary any more."""
+        self._calls.close()
+
+    def _tokenized(self, text: str, stop: StopFlag | None, *, add_special: bool) -> list[int]:
+        """Cut into pieces a text need not give the same tokens, so a long one is tokenised whole, in a thread."""
+        work = partial(self._vocabulary.tokenize, text, add_special=add_special)
+        if stop is None or (len(text) <= _SOON_TOKENIZED and not self._calls.is_busy):
+            return work()
+        # Behind one that was left, too: computing beside it would be measured as the model's own time.
+        return self._calls.call(work, stop)
 
     def require_room(self, prompt: Sequence[int]) -> None:
         """Raises `EdgetuiError`: `bad_request` for no tokens, `context_overflow` for too many."""

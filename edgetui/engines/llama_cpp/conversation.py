@@ -59,13 +59,13 @@ class Conversation:
         """Answer `command`, handing events to `emit`; `arrived_ns` is when it reached this process.
 
         Raises `EdgetuiError`: `context_overflow`, `bad_request`, `bad_file` (chat template), `out_of_memory`,
-        `internal`.
+        `cancelled` (while a long prompt is tokenized), `internal`.
         """
         self._model.watch(stop)
         text = self._writer.text(command)
-        prompt = self._writer.tokens(text, self.text, self.tokens)
+        prompt = self._writer.tokens(text, self.text, self.tokens, stop)
         if self._prompt_cache and not self.cache.tokens and self._prompt_cache.take_up(self, text, prompt):
-            prompt = self._writer.tokens(text, self.text, self.tokens)
+            prompt = self._writer.tokens(text, self.text, self.tokens, stop)
         self._writer.require_room(prompt)
         prompt_tokens, room = len(prompt), self._model.context_tokens
         seed = command.sampling.seed if command.sampling.seed is not None else random.getrandbits(32)
@@ -113,8 +113,9 @@ class Conversation:
         self.tokens, self.text = [*computed, *behind], text
         self.answer_start = len(self.tokens)
 
-    def save(self) -> None:
-        """Keep the KV cache on disk, where that was asked for."""
+    def close(self) -> None:
+        """Keep the KV cache on disk, where that was asked for, and let go of the model."""
+        self._writer.close()
         if self._prompt_cache is not None:
             self._prompt_cache.save(self)
 

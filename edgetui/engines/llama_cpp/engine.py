@@ -102,7 +102,7 @@ class LlamaCppEngine:
     def unload(self) -> None:
         """Free contexts and weights, after keeping the KV cache on disk where that was asked for."""
         if self._conversation is not None:
-            self._conversation.save()
+            self._conversation.close()
         self._conversation = self._load = None
         for model in (self._model, self._draft):
             if model is not None:
