@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from datetime import date
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-import msgspec
-from rich.cells import cell_len
-from rich.text import Text
 from textual import work
 from textual.binding import Binding
 from textual.containers import Container
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.core.failures import EdgetuiError, Failure
-from edgetui.core.fit_text import fit_facts
+from edgetui.core.model_list import ORDERS, listed
 from edgetui.core.model_text import why_no_chat
 from edgetui.core.plain_text import plain_line
-from edgetui.core.speed_text import speed_facts
-from edgetui.core.units import MISSING, format_bytes, format_count
-from edgetui.screens.model_care import ModelCareScreen
+from edgetui.core.units import format_bytes
+from edgetui.screens.model_fit import ModelFitScreen
 from edgetui.widgets.filter_input import FilterInput
 from edgetui.widgets.model_details import ModelDetailsPane
-from edgetui.widgets.row_table import RowTable
+from edgetui.widgets.model_table import ModelTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,21 +31,13 @@ if TYPE_CHECKING:
     from edgetui.core.bench import BenchRecord
     from edgetui.core.models import ModelDetails, ModelEntry
 
-_COLUMNS = ("Name", "Type", "Params", "Size", "bpw", "Context", "Arch", "Source", "Made of")
 _NARROW, _NARROW_NAME, _WIDE_NAME = 100, 32, 60
 _LONG_LIST, _PAUSE_S = 300, 0.15
 WATCH_S = 2.0
 """How often folders are looked at for files that came or went."""
-_SORTS: tuple[tuple[str, Callable[[ModelEntry], object]], ...] = (
-    ("name", lambda entry: entry.name.lower()),
-    ("size", lambda entry: -entry.size_bytes),
-    ("parameters", lambda entry: -(entry.parameter_count or 0)),
-    ("type", lambda entry: (entry.quant_type or "~", entry.name.lower())),
-    ("favourites first", lambda entry: (not entry.marks.is_favourite, entry.name.lower())),
-)
 
 
-class ModelsScreen(ModelCareScreen):
+class ModelsScreen(ModelFitScreen):
     """List with a details pane, below it or beside it."""
 
     MODE = "models"
@@ -94,7 +81,7 @@ class ModelsScreen(ModelCareScreen):
         super().__init__()
         self._entries: tuple[ModelEntry, ...] = ()
         self._shown: list[ModelEntry] = []
-        self._sort = 0
+        self._order = 0
         self._details: ModelDetails | None = None
         self._filtering: Timer | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -105,7 +92,7 @@ class ModelsScreen(ModelCareScreen):
         yield FilterInput("name, type, architecture, tag; * favourites, = the same content twice; esc clears")
         yield Static(id="empty", markup=False)
         with Container(id="both"):
-            yield RowTable()
+            yield ModelTable()
             yield ModelDetailsPane()
 
     def on_mount(self) -> None:
@@ -142,7 +129,7 @@ class ModelsScreen(ModelCareScreen):
             return self.marked is not None and self.marked.problem is None and self.marked.format != "safetensors"
         if action == "latency":
             return self.marked is not None and self.marked.problem is None and self.marked.format == "onnx"
-        if action in ("fit", "calibrate", "tensors"):
+        if action == "tensors":
             return self.marked is not None and self.marked.is_gguf
         if action == "open":
             return self.marked is not None and self.marked.problem is None and self.marked.is_read
@@ -204,7 +191,7 @@ class ModelsScreen(ModelCareScreen):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
-        self._sort = (self._sort + 1) % len(_SORTS)
+        self._order = (self._order + 1) % len(ORDERS)
         self._fill()
 
     def action_toggle_details(self) -> None:
@@ -225,27 +212,12 @@ class ModelsScreen(ModelCareScreen):
                 return
         self.show_failure(Failure("not_found", "This model's file holds no chat template: its prompts go in as text."))
 
-    def action_fit(self) -> None:
-        """Predict what loading the marked model would take, as the settings have it; or show the details again."""
-        if self.instead == "fit":
-            self.workers.cancel_group(self, "fit")
-            self.show_details()
-        elif self.marked is not None:
-            self.instead = "fit"
-            self._predict(self.marked)
-
     def action_tensors(self) -> None:
         """Every tensor of the marked model."""
         from edgetui.screens.tensors import TensorsScreen
 
         if self.marked is not None:
             self.app.push_screen(TensorsScreen(self.marked))
-
-    def action_calibrate(self) -> None:
-        """Measure this machine, which takes some seconds, then predict the marked model; esc ends it."""
-        if self.marked is not None:
-            self.instead = "fit"
-            self._calibrate(self.marked)
 
     def action_rescan(self) -> None:
         """Look for models again."""
@@ -294,19 +266,10 @@ class ModelsScreen(ModelCareScreen):
             return
         marked = self.marked
         words = self.query_one(FilterInput).words
-        _, key = _SORTS[self._sort]
-        alike = Counter(entry.fingerprint for entry in self._entries if entry.fingerprint)
-        self._shown = sorted((entry for entry in self._entries if _matches(entry, words, alike)), key=key)  # type: ignore[arg-type]
-        table = self.query_one(DataTable)
-        table.clear(columns=True)
-        most = _NARROW_NAME if self.size.width < _NARROW else _WIDE_NAME
-        rows = [_cells(entry, most) for entry in self._shown]
-        # Widths that the table would find out itself cost it most of its time.
-        for place, column in enumerate(_COLUMNS):
-            width = max((cell.cell_len for cell in (row[place] for row in rows)), default=0)
-            table.add_column(column, width=max(width, len(column)))
-        for row in rows:
-            table.add_row(*row)
+        self._shown = listed(self._entries, words, self._order)
+        self.query_one(ModelTable).show(
+            self._shown, most_name=_NARROW_NAME if self.size.width < _NARROW else _WIDE_NAME
+        )
         self._mark(marked.name if marked else "")
         self._summarize()
         self._show_empty(bool(words))
@@ -323,7 +286,7 @@ class ModelsScreen(ModelCareScreen):
         unread = sum(not entry.is_read for entry in self._shown)
         reading = f", reading {unread} headers" if unread else ""
         folder = self.lab.paths.models_dir
-        self.say(f"{count} {noun}, {format_bytes(total)}, by {_SORTS[self._sort][0]}, in {folder}{reading}")
+        self.say(f"{count} {noun}, {format_bytes(total)}, by {ORDERS[self._order][0]}, in {folder}{reading}")
 
     def _show_empty(self, filtered: bool) -> None:
         empty = self.query_one("#empty", Static)
@@ -376,47 +339,6 @@ class ModelsScreen(ModelCareScreen):
         self._details = None
         self._show_marked()
 
-    @work(group="fit", exclusive=True)
-    async def _predict(self, entry: ModelEntry) -> None:
-        pane = self.query_one(ModelDetailsPane)
-        pane.show_text(f"Fit of {entry.name}", "Asking llama.cpp to simulate the load...")
-        await self._show_fit(entry, pane)
-
-    @work(group="fit", exclusive=True)
-    async def _calibrate(self, entry: ModelEntry) -> None:
-        pane = self.query_one(ModelDetailsPane)
-
-        def show(fraction: float) -> None:
-            if self.marked == entry and self.instead == "fit":
-                pane.show_text(f"Fit of {entry.name}", f"Measuring this machine: {fraction:.0%} (esc ends it)")
-
-        show(0.0)
-        try:
-            await self.lab.speed.calibrate(show)
-        except EdgetuiError as error:
-            self.show_failure(error)
-            self.show_details()
-            return
-        await self._show_fit(entry, pane)
-
-    async def _show_fit(self, entry: ModelEntry, pane: ModelDetailsPane) -> None:
-        settings = self.lab.settings.load
-        try:
-            fit = await self.lab.fit.memory(entry, settings)
-            speed = await self.lab.speed.forecast_of(entry, settings)
-            threads = speed.value.threads if speed.value else settings.threads
-            measured = await self.lab.speed.measured(entry, msgspec.structs.replace(settings, threads=threads))
-        except EdgetuiError as error:
-            self.show_failure(error)
-            self.show_details()
-            return
-        if self.marked == entry and self.instead == "fit":
-            facts = [*fit_facts(fit), *speed_facts(speed, measured)]
-            if speed.value is None:
-                facts.append(("", "c calibrates this machine in about ten seconds"))
-            lines = [f"{label:<10}{plain_line(text)}".rstrip() for label, text in facts]
-            pane.show_text(f"Fit of {entry.name}", "\n".join(lines))
-
     @work(group="details", exclusive=True)
     async def _read_details(self, entry: ModelEntry) -> None:
         if entry.problem is not None:
@@ -455,36 +377,3 @@ class ModelsScreen(ModelCareScreen):
             ("measured", f"{name}: {record.row.mean_tps:.1f} tok/s on {date.fromtimestamp(record.row.measured_at)}")
             for name, record in newest.items()
         ]
-
-
-def _matches(entry: ModelEntry, words: list[str], alike: Counter[str]) -> bool:
-    told = (entry.name, entry.quant_type, entry.format, entry.architecture, entry.repo)
-    known = " ".join(filter(None, (*told, entry.marks.tags, entry.marks.note))).lower()
-    marks = {"*": entry.marks.is_favourite, "=": alike[entry.fingerprint] > 1}
-    return all(marks.get(word, word in known) for word in words)
-
-
-def _cells(entry: ModelEntry, most: int) -> tuple[Text, ...]:
-    """A row; `Text` so that nothing in a file's own words is taken for markup."""
-    bits = entry.bits_per_weight
-    name = f"! {entry.name}" if entry.problem else f"* {entry.name}" if entry.marks.is_favourite else entry.name
-    name = plain_line(name)
-    if cell_len(name) > most:
-        # Of a long name the end tells more: a repository's stands before a file's.
-        while cell_len(name) > most - 2:
-            name = name[1:]
-        name = f"..{name}"
-    kind = entry.quant_type or (MISSING if entry.is_read else "...")
-    if entry.recovered_from:
-        kind += f" ({entry.recovered_from})"
-    return (
-        Text(name),
-        Text(plain_line(kind)),
-        Text(format_count(entry.parameter_count), justify="right"),
-        Text(format_bytes(entry.size_bytes), justify="right"),
-        Text(f"{bits:.2f}" if bits else MISSING, justify="right"),
-        Text(str(entry.context_length or MISSING), justify="right"),
-        Text(plain_line(entry.architecture or MISSING)),
-        Text(plain_line(entry.repo or entry.source)),
-        Text(plain_line(entry.parent or MISSING)),
-    )
