@@ -24,7 +24,6 @@ def form_by_ending(path: PurePath, forms: Sequence[str]) -> str:
     if form not in forms:
         *others, last = (f".{each}" for each in forms)
         raise EdgetuiError(
-            "bad_request",
-            f"{path.name} ends in none of the forms that can be written: end it in {', '.join(others)} or {last}.",
+            "bad_request", f"{path.name} ends in no form that is known: let it end in {', '.join(others)} or {last}."
         )
     return form

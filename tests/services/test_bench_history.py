@@ -96,7 +96,7 @@ async def test_an_export_never_writes_over_a_file(lab: Lab, tmp_path: Path) -> N
     (tmp_path / "rows.csv").write_text("mine")
     for name, why in (
         ("rows.csv", "already there"),
-        ("rows.txt", "ends in none of the forms"),
+        ("rows.txt", "let it end in"),
         ("no/rows.csv", "cannot be written"),
     ):
         with pytest.raises(EdgetuiError, match=why):
