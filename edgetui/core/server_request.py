@@ -26,6 +26,11 @@ def kind_of_program(version: str) -> ServerKind:
     return next((kind for kind in kinds if version == kind or version.startswith(f"{kind} ")), "OpenAI-compatible")
 
 
+def program_name(kind: ServerKind) -> str:
+    """How a sentence begins that is about it."""
+    return "This server" if kind == "OpenAI-compatible" else kind
+
+
 def request_path(prompt: str | None) -> str:
     """Below the base of the interface; a raw prompt has an address of its own."""
     return "chat/completions" if prompt is None else "completions"
@@ -62,8 +67,8 @@ def request_body(
         if kind != "llama.cpp":
             raise EdgetuiError(
                 "unsupported",
-                f"{kind} by this protocol cannot follow a GBNF grammar: take a GGUF build of the model, which llama.cpp"
-                " runs.",
+                f"{program_name(kind)} cannot follow a GBNF grammar by this protocol:"
+                " take a GGUF build of the model, which llama.cpp runs.",
             )
         body["grammar"] = sampling.grammar
     return body | _beyond_the_protocol(kind, sampling)

@@ -69,7 +69,7 @@ def test_what_a_server_could_not_be_asked_has_no_command_but_ours() -> None:
         sampling=SamplingSettings(grammar='root ::= "a"'), messages=MESSAGES, engine_version="vLLM 1",
     )  # fmt: skip
     assert [command.tool for command in run_commands(facts)] == ["edgetui"]
-    with pytest.raises(EdgetuiError, match="vLLM by this protocol cannot follow a GBNF grammar") as caught:
+    with pytest.raises(EdgetuiError, match="vLLM cannot follow a GBNF grammar by this protocol") as caught:
         request_body("vLLM", "", facts.sampling, messages=MESSAGES)
     assert caught.value.failure.kind == "unsupported"
     unknown = msgspec.structs.replace(facts, engine_version="")

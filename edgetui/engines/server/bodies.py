@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgetui.core.server_request import request_body
+from edgetui.core.server_request import program_name, request_body
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -40,7 +40,8 @@ def not_taken(model: ServerModel) -> str:
     if model.takes_everything:
         return ""
     left_out = "min-p" if model.kind == "LM Studio" else "top-k, min-p, the repeat penalty"
-    return f"{model.kind} is told everything but {left_out} and ignore-eos, which this protocol does not have."
+    called = program_name(model.kind)
+    return f"{called} is told everything but {left_out} and ignore-eos, which this protocol does not have."
 
 
 def _as_it_streams(kind: ServerKind) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.server_request import program_name
 from edgetui.engines.base import NOTHING_LOADED
 from edgetui.engines.server import tokens
 from edgetui.engines.server.bodies import generation_body, not_taken
@@ -182,5 +183,6 @@ def _vector_of(answer: Any) -> tuple[list[float], int]:
 
 def _lacks(model: ServerModel, what: str) -> EdgetuiError:
     return EdgetuiError(
-        "unsupported", f"{model.kind} cannot {what} by this protocol: llama-server can, and every engine here does."
+        "unsupported",
+        f"{program_name(model.kind)} cannot {what} by this protocol: llama-server can, and every engine here does.",
     )

@@ -145,7 +145,24 @@ class Sentences:
         words = f" ({self.said(said)})" if said else ""
         if any(word in f"{code} {said}".lower() for word in _CONTEXT_WORDS):
             return self.failure("context_overflow", f"ran out of context{words}: begin a new conversation.", said)
-        return self.failure("network", f"failed in the middle of its answer{words}.", said)
+        return self.failure("network", f"failed in the middle of its answer{words}: see its log, then ask again.", said)
+
+    def no_stream(self, content_type: str, body: bytes) -> EdgetuiError:
+        """For an answer that is no event stream though it was asked for one."""
+        try:
+            told = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.no_json(content_type, body)
+        if isinstance(told, dict) and told.get("error"):
+            # Some say so with the status of a success.
+            said, _ = _words_in(told)
+            words = f" ({self.said(said)})" if said else ""
+            return self.failure("network", f"failed{words}: see its log, then try again.", said)
+        return self.failure(
+            "network",
+            "answers in one piece though it was asked to stream: see its settings, or what stands between.",
+            self._hide(body.decode("utf-8", "replace"))[:2000],
+        )
 
     def no_json(self, content_type: str, body: bytes) -> EdgetuiError:
         """For an answer that is something else than was asked for."""

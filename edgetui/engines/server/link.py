@@ -84,7 +84,7 @@ class Link:
                 await self._check(answer, models)
                 kind = answer.headers.get("content-type", "")
                 if "event-stream" not in kind.lower():
-                    raise self.sentences.no_json(kind, await self._read(answer, MOST_ERROR_BYTES, cut=True))
+                    raise self.sentences.no_stream(kind, await self._read(answer, MOST_ERROR_BYTES, cut=True))
                 yield answer.aiter_raw()
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise self.sentences.of_transport(error, self.endpoint.timeout_s) from error

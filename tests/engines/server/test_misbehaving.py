@@ -270,7 +270,7 @@ def test_an_answer_without_end_is_cut(engine: ServerEngine, monkeypatch: pytest.
         (stream("Hel", end=b'data: {"choices": 7}\n\n'), "no JSON of a completion"),
         (stream("Hel", end=b"data: \xff\xfe\n\n"), "no JSON of a completion"),
         (stream("Hel", {"error": {"message": "out of\x1b memory", "code": 500}}), "failed in the middle.*memory"),
-        (stream("Hel", {"error": "it broke"}), r"failed in the middle of its answer \(it broke\)"),
+        (stream("Hel", {"error": "it broke"}), r"failed in the middle of its answer \(it broke\): see"),
         (stream("Hel", end=b'error: {"message": "old words"}\n\n'), "old words"),
         (stream("Hel", {"error": {"message": "x", "type": "exceed_context_size_error"}}), "ran out of context"),
         (
@@ -294,6 +294,23 @@ def test_what_came_before_a_stream_broke_is_kept(engine: ServerEngine, script: b
         assert sentence(caught) and "\x1b" not in sentence(caught)
         assert "".join(event.text for event in events if isinstance(event, Tokens)) == "Hel"
         assert ask(engine)[0] == "Well."
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"choices": [{"message": {"content": "Hello"}, "finish_reason": "stop"}]}, "answers in one piece though"),
+        ({"error": {"message": f"no GPU for {KEY}"}}, r"failed \(no GPU for \[key\]\)"),
+        ({"error": None, "choices": []}, "answers in one piece though"),
+        ([1], "answers in one piece though"),
+    ],
+)
+def test_an_answer_that_is_no_stream_is_told_for_what_it_is(engine: ServerEngine, body: Any, words: str) -> None:
+    with RawServer({CHAT: [whole(json.dumps(body).encode()), stream("Well.", finish())]}) as server:
+        load(engine, server.url)
+        with pytest.raises(EdgetuiError, match=words) as caught:
+            ask(engine)
+        assert sentence(caught) and ask(engine)[0] == "Well."
 
 
 def test_a_length_that_is_too_short_cuts_the_answer(engine: ServerEngine) -> None:
