@@ -10,14 +10,34 @@ from msgspec import Meta
 from edgetui.core.bench import BenchSettings, BenchTest
 from edgetui.core.bench_matrix import Matrix
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.run_settings import KvCacheType
+from edgetui.core.run_settings import KV_CACHE_TYPES, KvCacheType
 from edgetui.core.studies import AbSettings, Goal, LoadTimeSettings, SoakSettings, TuneSettings
 
 Flash = Literal["auto", "on", "off"]
+_KV = f"({'|'.join(KV_CACHE_TYPES)})"
 Threads = Annotated[int, Meta(ge=0, le=1024)]
-Numbers = Annotated[str, Meta(pattern=r"^-?\d+([ ,]+-?\d+)*$")]
-"""Whole numbers with commas or blanks between."""
-Words = Annotated[str, Meta(pattern=r"^[a-z0-9_]+([ ,]+[a-z0-9_]+)*$")]
+Numbers = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?[0-9]{1,9}([ ,]+-?[0-9]{1,9})*$",
+        description="write whole numbers with commas or blanks between, such as 1,2,4",
+    ),
+]
+"""Whole numbers with commas or blanks between; forms say the description of what does not match."""
+KvTypes = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{_KV}([ ,]+{_KV})*$",
+        description=f"choose of {' '.join(KV_CACHE_TYPES)}, with commas between, such as f16,q8_0",
+    ),
+]
+Flashes = Annotated[
+    str,
+    Meta(
+        pattern=r"^(auto|on|off)([ ,]+(auto|on|off))*$",
+        description="choose of auto on off, with commas between, such as on,off",
+    ),
+]
 
 
 class MatrixForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,8 +49,8 @@ class MatrixForm(msgspec.Struct, frozen=True, kw_only=True):
     threads: Numbers = "0"
     batch_tokens: Numbers = "2048"
     physical_batch_tokens: Numbers = "512"
-    kv_cache_type: Words = "f16"
-    flash_attention: Words = "auto"
+    kv_cache_type: KvTypes = "f16"
+    flash_attention: Flashes = "auto"
     gpu_layers: Numbers = "-1"
     repetitions: Annotated[int, Meta(ge=1, le=1000)] = 5
 

@@ -11,12 +11,13 @@ from textual.binding import Binding
 from textual.containers import Container, VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from edgetui.core.bench import BenchSettings
+from edgetui.core.bench import BenchSettings, tests_of
 from edgetui.core.bench_details import facts
 from edgetui.core.bench_filter import select
 from edgetui.core.bench_trend import regressions
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
+from edgetui.core.server_load_form import ServerLoadForm
 from edgetui.screens import bench_view
 from edgetui.screens.bench_files import BenchFiles
 from edgetui.screens.bench_running import BenchRunning
@@ -26,7 +27,7 @@ from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.filter_input import FilterInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -49,7 +50,9 @@ class BenchScreen(BenchRunning, BenchFiles):
     MODE = "bench"
     HELP = (
         "pp N is prefill of N prompt tokens, tg N decode of N tokens one by one, as llama-bench measures them; t/s is"
-        " mean and standard deviation. w chooses another workload. In the first column * is marked, ! was measured on"
+        " mean and standard deviation. w chooses another workload. Of a model on a server, enter and w start a load"
+        " test: rates and latencies of several conversations at once, kept among the studies (v). In the first column *"
+        " is marked, ! was measured on"
         " a noisy machine, v is slower than the rows before it. Mark rows of one test with space and press c: the"
         " interval says whether a difference is shown. d shows all that is kept of a row, y what repeats it,"
         " t follows it over time and then over engine versions, g draws the curve it belongs to (lengths, depths,"
@@ -205,7 +208,7 @@ class BenchScreen(BenchRunning, BenchFiles):
         elif self._entry is None:
             self.action_choose_model()
         else:
-            self.start_workload(self._entry, self._settings)
+            self.start_workload(self._entry, self._usual_form(self._entry))
 
     @work(exclusive=True, group="dialog")
     async def action_choose_model(self) -> None:
@@ -215,23 +218,44 @@ class BenchScreen(BenchRunning, BenchFiles):
     @work(exclusive=True, group="dialog")
     async def action_edit_settings(self) -> None:
         """Change what enter measures."""
-        from edgetui.screens.bench_workloads import SINGLE
+        from edgetui.screens.bench_workloads import load_settings, usual_of
 
-        await self._ask_settings(SINGLE)
+        workload = usual_of(self._entry)
+
+        async def keep(form: msgspec.Struct) -> None:
+            if isinstance(form, BenchSettings):
+                tests_of(form)
+            elif isinstance(form, ServerLoadForm):
+                load_settings(form)
+            self._keep_form(workload, form)
+
+        await self._ask_settings(workload, keep)
 
     @work(exclusive=True, group="dialog")
     async def action_workload(self) -> None:
-        """Choose a workload, fill in its settings, start it."""
-        from edgetui.screens.bench_workloads import WORKLOADS
+        """Choose a workload of the model, fill in its settings, start it."""
+        from edgetui.screens.bench_workloads import start, workloads_of
         from edgetui.screens.choice_dialog import ChoiceDialog
 
-        choices = [(workload.name, workload.about) for workload in WORKLOADS]
-        place = await self.app.push_screen_wait(ChoiceDialog("Measure what", choices))
-        if place is None or (self._entry is None and not await self._ask_model()):
+        if self._entry is None and not await self._ask_model():
             return
-        form = await self._ask_settings(WORKLOADS[place])
-        if form is not None and self._entry is not None:
-            self.start_workload(self._entry, form)
+        entry = self._entry
+        if entry is None:
+            return
+        workloads = workloads_of(entry)
+        choices = [(workload.name, workload.about) for workload in workloads]
+        place = await self.app.push_screen_wait(ChoiceDialog("Measure what", choices))
+        if place is None:
+            return
+        workload = workloads[place]
+
+        async def start_it(form: msgspec.Struct) -> None:
+            job = await start(self, entry, form)
+            self._keep_form(workload, form)
+            self.clear_failure()
+            self.follow(job)
+
+        await self._ask_settings(workload, start_it)
 
     def action_mark(self) -> None:
         """Mark a row, for comparing, exporting, reporting or deleting."""
@@ -275,7 +299,7 @@ class BenchScreen(BenchRunning, BenchFiles):
         self._show_current()
 
     def action_studies(self) -> None:
-        """Soaks, A/B comparisons, autotunes and load times."""
+        """Soaks, A/B comparisons, autotunes, load times and load tests."""
         from edgetui.screens.bench_studies import StudiesScreen
 
         self.app.push_screen(StudiesScreen(self.lab.bench))
@@ -313,22 +337,31 @@ class BenchScreen(BenchRunning, BenchFiles):
     async def _ask_model(self) -> bool:
         from edgetui.screens.model_picker import ModelPicker
 
-        entry = await self.app.push_screen_wait(ModelPicker(await self.lab.catalog.scan(), "Measure which model?"))
+        entries = [*await self.lab.servers.entries(), *await self.lab.catalog.scan()]
+        entry = await self.app.push_screen_wait(ModelPicker(entries, "Measure which model?"))
         if entry is not None:
             await self.open_model(entry)
         return entry is not None
 
-    async def _ask_settings(self, workload: Workload) -> msgspec.Struct | None:
+    async def _ask_settings(self, workload: Workload, settle: Callable[[msgspec.Struct], Awaitable[None]]) -> None:
         from edgetui.screens.bench_workloads import SINGLE, ask
 
         before = self._settings if workload is SINGLE else self._forms.get(workload.name, workload.form())
-        form = await ask(self, workload, before, self._entry.name if self._entry else "")
+        await ask(self, workload, before, self._entry.name if self._entry else "", settle)
+
+    def _keep_form(self, workload: Workload, form: msgspec.Struct) -> None:
+        """Begin with it next time."""
         if isinstance(form, BenchSettings):
             self._settings = form
-            self._show_setup()
-        elif form is not None:
+        else:
             self._forms[workload.name] = form
-        return form
+        self._show_setup()
+
+    def _usual_form(self, entry: ModelEntry) -> msgspec.Struct:
+        """What enter measures of a model."""
+        from edgetui.screens.bench_workloads import SERVER_LOAD
+
+        return self._settings if entry.endpoint is None else self._forms.get(SERVER_LOAD.name, SERVER_LOAD.form())
 
     @work(exclusive=True, group="history")
     async def _read_history(self) -> None:
@@ -353,13 +386,9 @@ class BenchScreen(BenchRunning, BenchFiles):
     # --- drawing ------------------------------------------------------------------------------------------
 
     def _show_setup(self) -> None:
-        s = self._settings
         model = plain_line(self._entry.name) if self._entry else "no model chosen (m)"
-        threads = str(s.threads) if s.threads else "one a core"
-        self.query_one("#setup", Static).update(
-            f"{model}\npp {s.prompt_tokens}  tg {s.generated_tokens}  {s.repetitions} repetitions  threads {threads}"
-            f"  batch {s.batch_tokens}  KV {s.kv_cache_type}" + (f"  depth {s.depth_tokens}" if s.depth_tokens else "")
-        )
+        usual = self._settings if self._entry is None else self._usual_form(self._entry)
+        self.query_one("#setup", Static).update(f"{model}\n{bench_view.setup(usual)}")
         self.refresh_bindings()
 
     def _fill(self) -> None:

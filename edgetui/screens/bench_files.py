@@ -15,7 +15,7 @@ from edgetui.screens.base import LabScreen
 from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from edgetui.core.bench import BenchRecord
     from edgetui.core.charts import Chart
@@ -64,64 +64,46 @@ class BenchFiles(LabScreen):
     @work(exclusive=True, group="dialog")
     async def action_import_rows(self) -> None:
         """Take rows of a file that llama-bench wrote."""
-        written = await self._ask_path("", "Import llama-bench's json, jsonl, csv, md or sql: enter takes, esc closes")
-        if written is None:
-            return
-        self.clear_failure()
-        try:
-            taken = await self.lab.bench_history.import_file(Path(written))
-        except EdgetuiError as error:
-            self.show_failure(error)
-        else:
-            self.say(taken.sentence)
+
+        async def take(name: str) -> str:
+            return (await self.lab.bench_history.import_file(Path(name))).sentence
+
+        await self._ask_path("", "Import llama-bench's json, jsonl, csv, md or sql: enter takes, esc closes", take)
 
     @work(exclusive=True, group="dialog")
     async def action_export_rows(self) -> None:
         """Write rows in one of llama-bench's forms; the ending says which."""
         records = self.marked or self.found
         title = f"Export {_counted(records)}: end the name in .json .jsonl .csv .md or .sql"
-        written = await self._ask_path(str(Path.cwd() / "edgetui-rows.json"), title)
-        if written is None:
-            return
-        self.clear_failure()
-        try:
-            done = await self.lab.bench_history.export(Path(written), records)
-        except EdgetuiError as error:
-            self.show_failure(error)
-        else:
-            self.say(done.sentence)
+
+        async def write(name: str) -> str:
+            return (await self.lab.bench_history.export(Path(name), records)).sentence
+
+        await self._ask_path(str(Path.cwd() / "edgetui-rows.json"), title, write)
 
     @work(exclusive=True, group="dialog")
     async def action_report(self) -> None:
         """Write a report to hand on; the ending says as what."""
         records = self.marked or self.found
         title = f"Report {_counted(records)}: end the name in .html or .md, or in .svg for the chart"
-        written = await self._ask_path(str(Path.cwd() / "edgetui-report.html"), title)
-        if written is None:
-            return
-        self.clear_failure()
-        try:
-            path = await self.lab.bench_history.report(Path(written), records, self.chart)
-        except EdgetuiError as error:
-            self.show_failure(error)
-        else:
-            self.say(f"Written: {path}")
+        chart = self.chart
+
+        async def write(name: str) -> str:
+            return f"Written: {await self.lab.bench_history.report(Path(name), records, chart)}"
+
+        await self._ask_path(str(Path.cwd() / "edgetui-report.html"), title, write)
 
     @work(exclusive=True, group="dialog")
     async def action_picture(self) -> None:
         """Write the screen as it stands as an SVG."""
         # Textual's picture asks for a font from a web server; a picture to hand on asks nobody.
         picture = _FONT.sub("", self.app.export_screenshot(title="edgetui", simplify=True))
-        written = await self._ask_path(str(Path.cwd() / "edgetui-bench.svg"), "Picture of this screen as .svg")
-        if written is None:
-            return
-        self.clear_failure()
-        try:
-            path = await asyncio.to_thread(write_new, Path(written), picture)
-        except EdgetuiError as error:
-            self.show_failure(error)
-        else:
-            self.say(f"Written: {path}")
+
+        async def write(name: str) -> str:
+            return f"Written: {await asyncio.to_thread(write_new, Path(name), picture)}"
+
+        title = "Picture of this screen as .svg: enter writes it, esc closes"
+        await self._ask_path(str(Path.cwd() / "edgetui-bench.svg"), title, write)
 
     @work(exclusive=True, group="dialog")
     async def action_remove(self) -> None:
@@ -142,10 +124,14 @@ class BenchFiles(LabScreen):
             except EdgetuiError as error:
                 self.show_failure(error)
 
-    async def _ask_path(self, path: str, title: str) -> str | None:
+    async def _ask_path(self, path: str, title: str, take: Callable[[str], Awaitable[str]]) -> None:
+        """Ask until `take` takes the name; the sentence that it gives is said here."""
         from edgetui.screens.name_file import NameFileDialog
 
-        return await self.app.push_screen_wait(NameFileDialog(path, title))
+        sentence = await self.app.push_screen_wait(NameFileDialog(path, take, title))
+        if sentence is not None:
+            self.clear_failure()
+            self.say(sentence)
 
 
 def _counted(records: Sequence[BenchRecord]) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from edgetui.core.bench import BenchSettings
 from edgetui.core.bench_forms import AbForm, LoadForm, MatrixForm, SoakForm, TtftForm, TuneForm
 from edgetui.core.bench_matrix import path_labels, ttft_lengths
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KV_CACHE_TYPES
-from edgetui.screens.fields_dialog import Field, FieldsDialog
+from edgetui.core.server_load_form import ServerLoadForm
+from edgetui.screens.fields_dialog import Field, FieldError, FieldsDialog
 from edgetui.services.bench import side_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
+    from edgetui.core.server_load import ServerBenchSettings
     from edgetui.screens.base import LabScreen
 
 _KV = " ".join(KV_CACHE_TYPES)
@@ -140,18 +143,51 @@ WORKLOADS = (
     ),
 )
 SINGLE = WORKLOADS[0]
+SERVER_LOAD = Workload(
+    "load test",
+    "conversations at once: rates and latencies of a server",
+    ServerLoadForm,
+    (
+        ("concurrency", "At once", "conversations, a level each: 1,2,4"),
+        ("prompt_tokens", "Prompt", "tokens of a question, about"),
+        ("generated_tokens", "Answer", "tokens, at most"),
+        ("requests", "Questions", "of each conversation"),
+    ),
+)
 
 
-async def ask(screen: LabScreen, workload: Workload, before: msgspec.Struct, model: str) -> msgspec.Struct | None:
-    """The workload's settings as the person wants them; None when the dialog was left."""
+def usual_of(entry: ModelEntry | None) -> Workload:
+    """What is measured without being chosen."""
+    return SINGLE if entry is None or entry.endpoint is None else SERVER_LOAD
+
+
+def workloads_of(entry: ModelEntry) -> tuple[Workload, ...]:
+    """What can be measured of a model: one on a server is asked, since nobody can feed it tokens."""
+    return WORKLOADS if entry.endpoint is None else (SERVER_LOAD,)
+
+
+async def ask(
+    screen: LabScreen,
+    workload: Workload,
+    before: msgspec.Struct,
+    model: str,
+    settle: Callable[[msgspec.Struct], Awaitable[None]],
+) -> None:
+    """Have the workload's settings filled in until `settle` takes them; what it refuses is said in the dialog."""
+
+    async def take(values: dict[str, Any]) -> None:
+        await settle(msgspec.structs.replace(before, **values))
+
     fields = [Field(workload.form, name, label, note, getattr(before, name)) for name, label, note in workload.lines]
     title = f"{workload.name} of {model}" if model else "What to measure"
-    values = await screen.app.push_screen_wait(FieldsDialog(title, fields))
-    return None if values is None else msgspec.structs.replace(before, **values)
+    await screen.app.push_screen_wait(FieldsDialog(title, fields, settle=take))
 
 
 async def start(screen: LabScreen, entry: ModelEntry, form: msgspec.Struct) -> JobRecord:
     """Start what a form says; raises `EdgetuiError` as `Bench.start` does."""
+    if isinstance(form, ServerLoadForm):
+        assert entry.endpoint is not None, "no other model is offered this form"
+        return await screen.lab.servers.measure(entry.endpoint, load_settings(form))
     bench = screen.lab.bench
     if isinstance(form, BenchSettings):
         return await bench.start(entry, form)
@@ -166,10 +202,21 @@ async def start(screen: LabScreen, entry: ModelEntry, form: msgspec.Struct) -> J
     if isinstance(form, TuneForm):
         return await bench.start_tune(entry, form.settings)
     assert isinstance(form, AbForm)
-    other = await screen.lab.catalog.find(form.model_b) if form.model_b.strip() else entry
+    try:
+        other = await screen.lab.catalog.find(form.model_b) if form.model_b.strip() else entry
+    except EdgetuiError as error:
+        raise FieldError("model_b", error.failure) from error
     names = _side_names(entry, other, (form.differing("a"), form.differing("b")))
     a, b = side_of(entry, form.side("a"), names[0]), side_of(other, form.side("b"), names[1])
     return await bench.start_ab(a, b, form.settings)
+
+
+def load_settings(form: ServerLoadForm) -> ServerBenchSettings:
+    """What a load test asks; raises `FieldError`."""
+    try:
+        return form.settings
+    except EdgetuiError as error:
+        raise FieldError("concurrency", error.failure) from error
 
 
 def _side_names(first: ModelEntry, second: ModelEntry, differing: Sequence[str]) -> tuple[str, str]:

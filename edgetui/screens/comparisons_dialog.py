@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgetui.core.side_by_side import ComparisonRecord
     from edgetui.services.side_by_side import SideBySide
 
-_KEYS = "up down choose   pgup pgdn scroll   w write   ctrl+e repeat   x delete   esc close"
+_KEYS = "up down choose   pgup pgdn scroll   o export   ctrl+e repeat   x delete   esc close"
 
 
 class ComparisonsDialog(SteadySize, ModalScreen[None]):
@@ -49,7 +49,7 @@ class ComparisonsDialog(SteadySize, ModalScreen[None]):
         Binding("escape", "dismiss(None)", "Close"),
         Binding("pagedown", "scroll(1)", "Scroll on", show=False, priority=True),
         Binding("pageup", "scroll(-1)", "Scroll back", show=False, priority=True),
-        Binding("w", "write", "Write to a file"),
+        Binding("o,w", "write", "Export", key_display="o"),
         Binding("ctrl+e", "repeat", "Repeat elsewhere"),
         Binding("x", "remove", "Delete"),
     ]
@@ -145,16 +145,13 @@ class ComparisonsDialog(SteadySize, ModalScreen[None]):
         from edgetui.screens.name_file import NameFileDialog
 
         wanted = Path.cwd() / f"comparison-{record.record_id}.md"
-        title = "Name the file, .md or .json: enter writes it, esc closes"
-        name = await self.app.push_screen_wait(NameFileDialog(str(wanted), title))
-        if name is None:
-            return
-        try:
-            path = await asyncio.to_thread(write_new, Path(name), _text_for(Path(name), record))
-        except EdgetuiError as error:
-            taken = error.failure.kind == "exists"
-            self._say(f"{name} is there already: name another file." if taken else str(error))
-        else:
+        title = "Export as .md or .json: enter writes it, esc closes"
+
+        async def write(name: str) -> Path:
+            return await asyncio.to_thread(write_new, Path(name), _text_for(Path(name), record))
+
+        path = await self.app.push_screen_wait(NameFileDialog(str(wanted), write, title))
+        if path is not None:
             self._say(f"Written to {path}.")
 
     def _say(self, text: str) -> None:

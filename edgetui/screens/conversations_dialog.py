@@ -139,14 +139,12 @@ class ConversationsDialog(ListDialog["str | None"]):
         if row is None:
             return
         title = "Write it to (.md to read, .json for everything): enter takes it, esc closes"
-        name = await self.app.push_screen_wait(NameFileDialog(f"conversation-{row.id}.md", title))
-        if name is None:
-            return
-        try:
-            path = await self._conversations.export_to(row.id, Path(name))
-        except EdgetuiError as error:
-            self._say(str(error))
-        else:
+
+        async def write(name: str) -> Path:
+            return await self._conversations.export_to(row.id, Path(name))
+
+        path = await self.app.push_screen_wait(NameFileDialog(f"conversation-{row.id}.md", write, title))
+        if path is not None:
             self._say(f"Written: {path}")
 
     async def _delete(self) -> None:

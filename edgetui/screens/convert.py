@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -16,7 +17,7 @@ from textual.widgets import OptionList, Static
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_bytes
-from edgetui.core.workflows import WORKFLOWS, workflow_name
+from edgetui.core.workflows import WORKFLOWS, takes, takes_text, workflow_name
 from edgetui.screens.model_job_screen import ModelJobScreen
 from edgetui.services.engine_devices import toolchain_note
 from edgetui.widgets.job_panel import JobPanel
@@ -83,7 +84,7 @@ class ConvertScreen(ModelJobScreen):
         entry = self._entry
         facts = [entry.name, entry.format, entry.quant_type or "", format_bytes(entry.size_bytes)]
         self.query_one("#model", Static).update(Content(plain_line("   ".join(filter(None, facts)))))
-        self.query_one(WorkflowList).begin(entry.format)
+        self.query_one(WorkflowList).begin(entry.format, entry.quant_type)
         self._look_for_toolchains()
 
     # --- keys ---------------------------------------------------------------------------------------------
@@ -117,9 +118,10 @@ class ConvertScreen(ModelJobScreen):
 
         settings = self._marked
         if settings is not None:
-            written = await self.app.push_screen_wait(NameFileDialog(str(self._target(settings))))
-            if written is not None:
-                self._named = Path(written)
+            take = partial(self.lab.workflows.checked_target, self._entry, settings)
+            named = await self.app.push_screen_wait(NameFileDialog(str(self._target(settings)), take))
+            if named is not None:
+                self._named = named
                 self._describe()
 
     @work(group="start", exclusive=True)
@@ -174,8 +176,9 @@ class ConvertScreen(ModelJobScreen):
         target = self._target(settings)
         taken = await asyncio.to_thread(os.path.lexists, target)
         lines = [settings.PURPOSE]
-        if self._entry.format not in settings.TAKES:
-            lines.append(f"- takes {' or '.join(settings.TAKES)}, and this model is {self._entry.format}")
+        if not takes(settings, self._entry.format, self._entry.quant_type):
+            what = " ".join(filter(None, (self._entry.format, self._entry.quant_type)))
+            lines.append(f"- takes {takes_text(settings)}, and this model is {what}")
         elif (caution := self.lab.workflows.caution(self._entry, settings)) is not None:
             lines.append(f"! {caution}")
         if note := toolchain_note(settings.TOOLCHAIN):

@@ -12,11 +12,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from edgetui.core.failures import EdgetuiError
+from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.plain_text import plain_line
 from edgetui.screens.steady import SteadySize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual import events
     from textual.app import ComposeResult
@@ -57,6 +58,14 @@ class Field(NamedTuple):
         return _as_text(self.value) if self.shown is None else self.shown
 
 
+class FieldError(EdgetuiError):
+    """A failure that one field is to blame for: it is said under that one."""
+
+    def __init__(self, field: str, failure: Failure) -> None:
+        super().__init__(failure.kind, failure.message, failure.detail)
+        self.field = field
+
+
 class _FieldInput(Input):
     """Edits in the order of the keys.
 
@@ -73,18 +82,23 @@ class _FieldInput(Input):
 
 
 class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
-    """`await app.push_screen_wait(FieldsDialog(title, fields))` gives checked values by name, None when cancelled."""
+    """`await app.push_screen_wait(FieldsDialog(title, fields))` gives checked values by name, None when cancelled.
+
+    `settle` does what is to be done with them before the dialog closes; where it raises `EdgetuiError` the sentence
+    stands under its field (`FieldError`) or under all of them, and what was typed stays, to be mended.
+    """
 
     DEFAULT_CSS = """
     FieldsDialog .dialog { max-height: 100%; }
     FieldsDialog .field { height: auto; }
-    FieldsDialog .field Horizontal { height: 1; }
+    FieldsDialog .field Horizontal { height: auto; }
     FieldsDialog .group { margin-top: 1; text-style: bold; color: $text-primary; }
-    FieldsDialog .label { width: 16; }
+    FieldsDialog .label { width: 16; height: auto; padding-right: 1; }
     FieldsDialog Input { width: 18; border: none; height: 1; padding: 0 1; background: $panel; }
     FieldsDialog Input.-long { width: 1fr; }
-    FieldsDialog .note { width: 1fr; padding-left: 1; color: $text-muted; text-wrap: nowrap; }
+    FieldsDialog .note { width: 1fr; height: auto; padding-left: 1; color: $text-muted; }
     FieldsDialog .problem { height: auto; color: $text-error; padding-left: 16; display: none; }
+    FieldsDialog #all-problem { padding-left: 0; }
     FieldsDialog Input:focus { text-style: bold underline; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -96,9 +110,17 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
     ]
     AUTO_FOCUS = "Input"
 
-    def __init__(self, title: str, fields: Sequence[Field], keys: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        fields: Sequence[Field],
+        keys: str = "",
+        settle: Callable[[dict[str, Any]], Awaitable[object]] | None = None,
+    ) -> None:
         """`keys` names what else can be pressed, on a line of its own."""
         super().__init__()
+        self._settle = settle
+        self._settling = False
         self._title = title
         self._fields = fields
         self._keys = keys
@@ -125,16 +147,36 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
                         if field.note:
                             yield Static(Content(field.note), classes="note")
                     yield Static(classes="problem", id=f"{field.name}-problem", markup=False)
+            yield Static(classes="problem", id="all-problem", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """What was said of a value does not hold for another."""
-        self.query_one(f"#{event.input.id}-problem", Static).display = False
+        for name in (event.input.id, "all"):
+            self.query_one(f"#{name}-problem", Static).display = False
 
     async def action_apply(self) -> None:
         """Check every field; go on only when all are good."""
-        values = await self.checked_values()
-        if values is not None:
+        # A second enter waits for what the first one does.
+        if self._settling or (values := await self.checked_values()) is None:
+            return
+        if self._settle is None:
             self.dismiss(values)
+        else:
+            self._settling = True
+            self.run_worker(self._settled(self._settle, values), group="settle")
+
+    async def _settled(self, settle: Callable[[dict[str, Any]], Awaitable[object]], values: dict[str, Any]) -> None:
+        try:
+            await settle(values)
+        except FieldError as error:
+            self.say_problem(error.field, str(error))
+        except EdgetuiError as error:
+            self._show_problem("all", str(error))
+            self.query_one("#all-problem").scroll_visible(animate=False)
+        else:
+            self.dismiss(values)
+        finally:
+            self._settling = False
 
     async def checked_values(self) -> dict[str, Any] | None:
         """Values by name; None when one cannot be used, which is then said under it."""
@@ -164,7 +206,7 @@ class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
 
     def _show_problem(self, name: str, problem: str) -> None:
         shown = self.query_one(f"#{name}-problem", Static)
-        shown.update(Content(problem))
+        shown.update(Content(plain_line(problem)))
         shown.display = bool(problem)
 
     def fill(self, fields: Sequence[Field]) -> None:
@@ -201,6 +243,10 @@ def check_field(struct: type[msgspec.Struct], name: str, text: str) -> tuple[Any
 
 
 def _reason(struct: type[msgspec.Struct], name: str, error: msgspec.ValidationError) -> str:
+    hint = get_type_hints(struct, include_extras=True)[name]
+    wanted = next((meta.description for meta in getattr(hint, "__metadata__", ()) if meta.pattern), None)
+    if wanted and " matching regex " in str(error):
+        return str(wanted)
     choices = get_args(get_type_hints(struct)[name])
     if choices and all(isinstance(choice, str) for choice in choices):
         return f"choose one of {' '.join(choices)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import msgspec
 from rich.text import Text
@@ -68,7 +68,7 @@ class FrontierScreen(LabScreen):
         "Each row is a build that was made and measured: > is the one to take, * is on the frontier (none is both"
         " better and cheaper), . breaks a limit, x could not be measured. KL is the mean divergence from the parent,"
         " +- its standard error, top-1 how often both find the same token likeliest. l sets limits, v pays quality with"
-        " size, speed or memory, g draws it, n sweeps anew, s exports. Jobs that were cut off go on with r on Jobs (6)."
+        " size, speed or memory, g draws it, n sweeps anew, o exports. Jobs that were cut off go on with r on Jobs (6)."
     )
     AUTO_FOCUS = "RowTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (150, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -91,7 +91,7 @@ class FrontierScreen(LabScreen):
         Binding("l", "limits", "Limits", id="frontier.limits"),
         Binding("v", "axis", "Paid with", id="frontier.axis"),
         Binding("g", "chart", "Chart", id="frontier.chart"),
-        Binding("s", "export", "Export", id="frontier.export"),
+        Binding("o,s", "export", "Export", key_display="o", id="frontier.export"),
         Binding("right_square_bracket", "next_sweep(1)", "Older", key_display="]", id="frontier.older"),
         Binding("left_square_bracket", "next_sweep(-1)", "Newer", key_display="[", id="frontier.newer"),
         Binding("k", "cancel", "Stop", id="frontier.cancel"),
@@ -204,16 +204,14 @@ class FrontierScreen(LabScreen):
         from edgetui.services.frontier_export import export
 
         name = f"frontier-{self._judged[0].row.source_name.replace('/', '-')}.md"
-        written = await self.app.push_screen_wait(
-            NameFileDialog(str(Path.cwd() / name), "Export as .md, .csv, .json or .svg")
-        )
-        if written is None:
-            return
-        try:
-            path = await asyncio.to_thread(export, Path(written), self._judged, self._picked, self._axis)
-        except EdgetuiError as error:
-            self.show_failure(error)
-        else:
+        judged, picked, axis = self._judged, self._picked, self._axis
+
+        async def write(name: str) -> Path:
+            return await asyncio.to_thread(export, Path(name), judged, picked, axis)
+
+        title = "Export as .md, .csv, .json or .svg: enter writes it, esc closes"
+        path = await self.app.push_screen_wait(NameFileDialog(str(Path.cwd() / name), write, title))
+        if path is not None:
             self._say(f"Written: {path}")
 
     @work(exclusive=True, group="open")
@@ -257,13 +255,9 @@ class FrontierScreen(LabScreen):
 
         usual = SweepForm(builds=" ".join(await self.lab.frontier.usual_builds(entry)))
         fields = [Field(SweepForm, name, label, note, getattr(usual, name)) for name, label, note in _FORM]
-        values = await self.app.push_screen_wait(FieldsDialog(f"Sweep {entry.name}", fields))
-        if values is None:
-            return
-        form = msgspec.convert(values, SweepForm)
-        self.clear_failure()
-        self._say("Planning...")
-        try:
+
+        async def start(values: dict[str, Any]) -> None:
+            form = msgspec.convert(values, SweepForm)
             plan = await self.lab.frontier.plan(
                 [entry],
                 form.build_names,
@@ -273,9 +267,9 @@ class FrontierScreen(LabScreen):
                 keep=form.keep,
             )
             self._sweeping = await self.lab.frontier.start(plan)
-        except EdgetuiError as error:
-            self._say("")
-            self.show_failure(error)
+
+        self.clear_failure()
+        await self.app.push_screen_wait(FieldsDialog(f"Sweep {entry.name}", fields, settle=start))
 
     @work(exclusive=True, group="read")
     async def _read(self) -> None:

@@ -186,8 +186,13 @@ class HubPageScreen(LabScreen):
         except EdgetuiError as error:
             self.show_failure(error)
             return
+
+        async def take(revision: str) -> str:
+            await self.lab.hub.page(self._repo, revision)
+            return revision
+
         title = f"Branch, tag or commit ({', '.join(known[:8])}): enter takes it, esc closes"
-        chosen = await self.app.push_screen_wait(NameFileDialog(self._revision, title))
+        chosen = await self.app.push_screen_wait(NameFileDialog(self._revision, take, title))
         if chosen is not None and chosen != self._revision:
             self._revision, self._inside = chosen, {}
             self._read()
@@ -197,13 +202,9 @@ class HubPageScreen(LabScreen):
         """Ask for a token, and go on with what needed it."""
         from edgetui.screens.token_dialog import TokenDialog
 
-        token = await self.app.push_screen_wait(TokenDialog(f"{self.lab.hub.access.endpoint}/settings/tokens"))
-        if token is None:
-            return
-        try:
-            name = await self.lab.hub.login(token)
-        except EdgetuiError as error:
-            self.show_failure(error)
+        page = f"{self.lab.hub.access.endpoint}/settings/tokens"
+        name = await self.app.push_screen_wait(TokenDialog(page, self.lab.hub.login))
+        if name is None:
             return
         self._needs_login = False
         self.clear_failure()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -21,7 +20,7 @@ from edgetui.screens.steady import SteadySize
 from edgetui.services.imatrices import CHUNKS, TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -81,8 +80,14 @@ class ImatrixDialog(SteadySize, ModalScreen["ImatrixChoice | None"]):
         self.dismiss(self._rows[event.option_index][1])
 
 
-async def ask_imatrix(screen: LabScreen, entry: ModelEntry, taken: str, threads: int) -> ImatrixRequest | str | None:
-    """What the person chose: one to make, the path of one to take (empty for none), or None when it was left.
+async def ask_imatrix(
+    screen: LabScreen,
+    entry: ModelEntry,
+    taken: str,
+    threads: int,
+    make: Callable[[ImatrixRequest], Awaitable[None]],
+) -> str | None:
+    """The path of the one to take (empty for none), None when it was left or one was given to `make`.
 
     Raises `EdgetuiError` where the matrices that are here cannot be listed.
     """
@@ -91,15 +96,16 @@ async def ask_imatrix(screen: LabScreen, entry: ModelEntry, taken: str, threads:
     if choice is None:
         return None
     if choice.what == "make":
-        values = await ask(FieldsDialog("A new importance matrix", _new_fields()))
-        if values is None:
-            return None
-        form = ImatrixForm(**values)
-        return imatrices.request(entry, form.text, form.chunks, threads)
+
+        async def start(values: dict[str, Any]) -> None:
+            form = ImatrixForm(**values)
+            await make(imatrices.request(entry, form.text, form.chunks, threads))
+
+        await ask(FieldsDialog("A new importance matrix", _new_fields(), settle=start))
+        return None
     if choice.what == "name":
         title = "Name the file of an importance matrix: enter takes it, esc closes"
-        written = await ask(NameFileDialog(str(imatrices.folder), title))
-        return None if written is None else _full_path(written)
+        return await ask(NameFileDialog(str(imatrices.folder), imatrices.checked, title))
     return choice.path
 
 
@@ -114,7 +120,3 @@ def _new_fields() -> list[Field]:
 def _row(matrix: KnownImatrix, taken: str) -> str:
     mark = "*" if matrix.path == taken else " "
     return f"{mark} {matrix.chunk_count} chunks of {matrix.text_name}, of {matrix.model_name or 'a model elsewhere'}"
-
-
-def _full_path(written: str) -> str:
-    return str(Path(written).expanduser())

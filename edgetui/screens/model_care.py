@@ -116,11 +116,11 @@ class ModelCareScreen(LabScreen):
         from edgetui.screens.confirm import ConfirmDialog
         from edgetui.screens.name_file import NameFileDialog
 
-        path = await self.app.push_screen_wait(NameFileDialog("", "File or folder to add: enter takes it, esc closes"))
-        if path is None:
+        title = "File or folder to add: enter takes it, esc closes"
+        plan = await self.app.push_screen_wait(NameFileDialog("", self.lab.importer.plan, title))
+        if plan is None:
             return
         try:
-            plan = await self.lab.importer.plan(path)
             question = f"Add {plan.entry.name}?"
             same = f" {plan.same_as} has the same content already." if plan.same_as else ""
             if not await self.app.push_screen_wait(ConfirmDialog(question, f"{plan.in_words}.{same}")):

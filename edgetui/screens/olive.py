@@ -251,18 +251,20 @@ class OliveScreen(ModelJobScreen):
         text = self.query_one(TextArea).text
         try:
             read_config(text, "The workflow")
-            title = "Name the workflow: enter saves it, esc closes"
-            name = await self.app.push_screen_wait(NameFileDialog(known.name if known else "mine", title))
-            if name is None:
-                return None
-            replace = f"{_SAVED}{name.removesuffix('.json')}" in self._saved
-            if replace and not await self.app.push_screen_wait(
-                ConfirmDialog("Replace it?", f"A workflow named {plain_line(name)} is there already.")
-            ):
-                return None
-            saved = await self.lab.olive.save(name, text, replace=replace)
         except EdgetuiError as error:
             self.show_failure(error)
+            return None
+
+        async def save(name: str) -> SavedWorkflow:
+            replace = f"{_SAVED}{name.removesuffix('.json')}" in self._saved
+            told = f"A workflow named {plain_line(name)} is there already."
+            if replace and not await self.app.push_screen_wait(ConfirmDialog("Replace it?", told)):
+                raise EdgetuiError("exists", f"{told[:-1]}: name another.")
+            return await self.lab.olive.save(name, text, replace=replace)
+
+        title = "Name the workflow: enter saves it, esc closes"
+        saved = await self.app.push_screen_wait(NameFileDialog(known.name if known else "mine", save, title))
+        if saved is None:
             return None
         self.clear_failure()
         self._list(f"{_SAVED}{saved.name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.binding import Binding
 from textual.containers import Vertical
@@ -15,12 +15,12 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.core.profiles import ProfileLabel
 from edgetui.screens.confirm import ConfirmDialog
-from edgetui.screens.fields_dialog import Field, FieldsDialog
+from edgetui.screens.fields_dialog import Field, FieldError, FieldsDialog
 from edgetui.screens.steady import SteadySize
 from edgetui.services.profiles import model_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from textual.app import ComposeResult
     from textual.binding import BindingType
@@ -121,37 +121,40 @@ class ProfilesDialog(SteadySize, ModalScreen["Profile | None"]):
     async def _save(self) -> None:
         if self._entry is None:
             return
-        named = await self._ask("Save as a profile", "", "")
-        if named is None:
-            return
-        name, note = named
-        if any(profile.name == name.strip() for profile in self._shown) and not await self.app.push_screen_wait(
-            ConfirmDialog(f"There is a profile {name.strip()!r}. Replace it?")
-        ):
-            return
-        settings = self._settings
-        saved = await self._tried(
-            self._profiles.save(
+        settings, model_name = self._settings, self._entry.name
+        saved: list[Profile] = []
+
+        async def save(values: dict[str, Any]) -> None:
+            name = values["name"].strip()
+            if any(profile.name == name for profile in self._shown) and not await self.app.push_screen_wait(
+                ConfirmDialog(f"There is a profile {plain_line(name)!r}. Replace it?")
+            ):
+                raise EdgetuiError("exists", f"There is a profile {name!r} already: take another name.")
+            profile = await self._profiles.save(
                 self._model,
                 name,
                 settings.load,
                 settings.sampling,
-                note,
+                values["note"],
                 system_prompt=settings.system_prompt,
-                model_name=self._entry.name,
+                model_name=model_name,
             )
-        )
-        if saved is not None:
-            self.dismiss(saved)
+            saved.append(profile)
+
+        await self._ask("Save as a profile", "", "", save)
+        if saved:
+            self.dismiss(saved[0])
 
     async def _rename(self) -> None:
         profile = self._marked
         if profile is None:
             return
-        named = await self._ask("Rename the profile", profile.name, profile.note)
-        if named is not None:
-            await self._tried(self._profiles.rename(self._model, profile.name, *named))
-            await self._list()
+
+        async def rename(values: dict[str, Any]) -> None:
+            await self._profiles.rename(self._model, profile.name, values["name"], values["note"])
+
+        await self._ask("Rename the profile", profile.name, profile.note, rename)
+        await self._list()
 
     async def _delete(self) -> None:
         profile = self._marked
@@ -161,13 +164,20 @@ class ProfilesDialog(SteadySize, ModalScreen["Profile | None"]):
             await self._tried(self._profiles.delete(self._model, profile.name))
             await self._list()
 
-    async def _ask(self, title: str, name: str, note: str) -> tuple[str, str] | None:
+    async def _ask(self, title: str, name: str, note: str, keep: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        """Have a name and a note typed until `keep` takes them; what it refuses is said under the name."""
+
+        async def settle(values: dict[str, Any]) -> None:
+            try:
+                await keep(values)
+            except EdgetuiError as error:
+                raise FieldError("name", error.failure) from error
+
         fields = [
             Field(ProfileLabel, "name", "Name", "", name),
             Field(ProfileLabel, "note", "Note", "", note),
         ]
-        values = await self.app.push_screen_wait(FieldsDialog(title, fields))
-        return None if values is None else (values["name"], values["note"])
+        await self.app.push_screen_wait(FieldsDialog(title, fields, settle=settle))
 
     async def _tried(self, work: Awaitable[_T]) -> _T | None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -282,28 +283,22 @@ class QuantizeScreen(JobScreen):
         if self._entry is None:
             return
         try:
-            wanted = await ask_imatrix(self, self._entry, self._options.imatrix, self._threads)
+            path = await ask_imatrix(self, self._entry, self._options.imatrix, self._threads, self._make_imatrix)
         except EdgetuiError as error:
             self.show_failure(error)
             return
-        if isinstance(wanted, str):
-            self._take_options(msgspec.structs.replace(self._options, imatrix=wanted))
-        elif wanted is not None:
-            await self._make_imatrix(wanted)
+        if path is not None:
+            self._take_options(msgspec.structs.replace(self._options, imatrix=path))
 
     async def _make_imatrix(self, request: ImatrixRequest) -> None:
-        """Start the job and take what it makes; one that is here already is taken at once."""
+        """Start the job and take what it makes; one that is here already is taken at once. Raises `EdgetuiError`."""
         entry = self._entry
         if entry is None:
             return
-        try:
-            if request.target in {known.path for known in await self.lab.imatrices.made_of(entry)}:
-                self._take_options(msgspec.structs.replace(self._options, imatrix=request.target))
-                return
-            record = await self.lab.imatrices.start(request, entry)
-        except EdgetuiError as error:
-            self.show_failure(error)
+        if request.target in {known.path for known in await self.lab.imatrices.made_of(entry)}:
+            self._take_options(msgspec.structs.replace(self._options, imatrix=request.target))
             return
+        record = await self.lab.imatrices.start(request, entry)
         self.clear_failure()
         self._awaited = request
         self._job_id = record.job_id
@@ -344,12 +339,13 @@ class QuantizeScreen(JobScreen):
     async def _name_file(self) -> None:
         from edgetui.screens.name_file import NameFileDialog
 
-        name = self.query_one(TypeList).highlighted_type
-        if name is None:
+        entry, name = self._entry, self.query_one(TypeList).highlighted_type
+        if entry is None or name is None:
             return
-        written = await self.app.push_screen_wait(NameFileDialog(str(self._target(name))))
-        if written is not None:
-            self._named = Path(written)
+        take = partial(self.lab.quantizer.checked_target, entry, name, self._options)
+        named = await self.app.push_screen_wait(NameFileDialog(str(self._target(name)), take))
+        if named is not None:
+            self._named = named
             self._describe()
 
     @work(group="start", exclusive=True)

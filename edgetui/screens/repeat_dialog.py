@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgetui.screens.base import LabScreen
     from edgetui.services.chat import Chat
 
-_KEYS = "left right choose   y copy   w write to a file   up down scroll   esc close"
+_KEYS = "left right choose   y copy   o export   up down scroll   esc close"
 
 
 class RepeatDialog(SteadySize, ModalScreen[None]):
@@ -45,7 +45,7 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
         Binding("right,tab", "choose(1)", "Next", priority=True),
         Binding("left,shift+tab", "choose(-1)", "Previous", show=False, priority=True),
         Binding("y,enter,ctrl+y", "copy", "Copy", priority=True),
-        Binding("w", "write", "Write to a file"),
+        Binding("o,w", "write", "Export", key_display="o"),
     ]
     AUTO_FOCUS = "VerticalScroll"
 
@@ -95,15 +95,12 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
 
         command = self.chosen
         wanted = Path.cwd() / ("repeat.py" if command.language == "python" else "repeat.sh")
-        name = await self.app.push_screen_wait(NameFileDialog(str(wanted)))
-        if name is None:
-            return
-        try:
-            path = await asyncio.to_thread(write_new, Path(name), command.text.rstrip("\n") + "\n")
-        except EdgetuiError as error:
-            taken = error.failure.kind == "exists"
-            self._say(f"{name} is there already: name another file." if taken else str(error))
-        else:
+
+        async def write(name: str) -> Path:
+            return await asyncio.to_thread(write_new, Path(name), command.text.rstrip("\n") + "\n")
+
+        path = await self.app.push_screen_wait(NameFileDialog(str(wanted), write))
+        if path is not None:
             self._say(f"Written to {path}.")
 
     def _show(self) -> None:

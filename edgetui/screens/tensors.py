@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -315,22 +315,25 @@ class TensorsScreen(LabScreen):
             return
         names = self._marked or frozenset((row.item.name,))
         what = next(iter(names)) if len(names) == 1 else f"{len(names)} tensors"
-        dialog = FieldsDialog(
-            f"Type of {plain_line(what)}", [Field(TypeForm, "type_name", "Type", "nothing takes it back", row.override)]
-        )
-        values = await self.app.push_screen_wait(dialog)
-        if values is None:
-            return
-        wanted = parse_type(values["type_name"]) if values["type_name"] else ""
-        if wanted and (unfit := self._unfit(names, wanted)):
-            self.show_failure(
-                Failure(
+
+        def read(text: str) -> str:
+            try:
+                wanted = parse_type(text) if text.strip() else ""
+            except ValueError as error:
+                raise EdgetuiError("bad_request", f"{text!r} cannot be used: {error}.") from error
+            if wanted and (unfit := self._unfit(names, wanted)):
+                raise EdgetuiError(
                     "bad_request",
                     f"Rows of {unfit[0]}{f' and {len(unfit) - 1} more' if len(unfit) > 1 else ''} do not divide into"
                     f" the blocks of {wanted} ({_TYPES[wanted].block_elements} weights): take another type.",
                 )
-            )
+            return wanted
+
+        field = Field(TypeForm, "type_name", "Type", "nothing takes it back", row.override, parse=read)
+        values = await self.app.push_screen_wait(FieldsDialog(f"Type of {plain_line(what)}", [field]))
+        if values is None:
             return
+        wanted = values["type_name"]
         source = what_to_try(self._entry, self._base)
         patterns = {exact_pattern(name) for name in names}
         kept = [each for each in self.lab.tensors.overrides(source) if each.pattern not in patterns]
@@ -351,22 +354,18 @@ class TensorsScreen(LabScreen):
             Field(RecipeForm, "choosing_chunks", "Choosing", "chunks that choose", form.choosing_chunks),
             Field(RecipeForm, "bench", "Bench", "decode rates at the end", form.bench),
         ]
-        dialog = FieldsDialog(f"Best types for {plain_line(source.name)}", fields)
-        values = await self.app.push_screen_wait(dialog)
-        if values is None:
-            return
-        settings = RecipeSettings(
-            target_bytes=parse_file_size(values["size"]),
-            chunks=values["chunks"],
-            choosing_chunks=values["choosing_chunks"],
-            bench=values["bench"],
-        )
-        try:
+
+        async def start(values: dict[str, Any]) -> None:
+            settings = RecipeSettings(
+                target_bytes=parse_file_size(values["size"]),
+                chunks=values["chunks"],
+                choosing_chunks=values["choosing_chunks"],
+                bench=values["bench"],
+            )
             record = await self.lab.recipes.start(source, settings)
-        except EdgetuiError as error:
-            self.show_failure(error)
-            return
-        self._say(f"job {record.job_id} searches and compares; see Jobs (6)")
+            self._say(f"job {record.job_id} searches and compares; see Jobs (6)")
+
+        await self.app.push_screen_wait(FieldsDialog(f"Best types for {plain_line(source.name)}", fields, settle=start))
 
     # --- what is shown ------------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.inspection_text import summary
 from edgetui.core.plain_text import plain_line
 from edgetui.screens.steady import SteadySize
-from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.key_bar import KeyBar
 from edgetui.widgets.token_flow import TokenFlow
 from edgetui.widgets.token_panel import TokenPanel
@@ -48,8 +47,8 @@ class TokenInspector(SteadySize, ModalScreen[None]):
     TokenInspector TokenFlow { padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "close", "Close", id="tokens.close"),
-        Binding("s", "export", "Export", id="tokens.export"),
+        Binding("escape", "dismiss(None)", "Close", id="tokens.close"),
+        Binding("o,s", "export", "Export", key_display="o", id="tokens.export"),
         Binding("question_mark", "app.help", "Help", key_display="?"),
     ]
     AUTO_FOCUS = "TokenFlow"
@@ -67,7 +66,6 @@ class TokenInspector(SteadySize, ModalScreen[None]):
             with Horizontal(id="both"):
                 yield TokenFlow(self._tokens)
                 yield self._panel
-            yield FailureBar()
             yield KeyBar()
 
     def on_mount(self) -> None:
@@ -78,27 +76,18 @@ class TokenInspector(SteadySize, ModalScreen[None]):
         """Another token."""
         self._panel.show(self._tokens[message.index], message.index + 1, len(self._tokens))
 
-    def action_close(self) -> None:
-        """A failure first, then the inspector."""
-        if not self.query_one(FailureBar).hide():
-            self.dismiss(None)
-
     @work(exclusive=True, group="dialog")
     async def action_export(self) -> None:
         """Write all tokens to a file; the ending says how."""
         from edgetui.screens.name_file import NameFileDialog
         from edgetui.services.inspection_export import export_inspection
 
-        written = await self.app.push_screen_wait(
-            NameFileDialog(str(Path.cwd() / "tokens.json"), "Export as .json or .csv")
-        )
-        if written is None:
-            return
-        try:
-            path = await asyncio.to_thread(export_inspection, Path(written), self._tokens, self._model)
-        except EdgetuiError as error:
-            self.query_one(FailureBar).show(error.failure)
-        else:
+        async def write(name: str) -> Path:
+            return await asyncio.to_thread(export_inspection, Path(name), self._tokens, self._model)
+
+        title = "Export as .json or .csv: enter writes it, esc closes"
+        path = await self.app.push_screen_wait(NameFileDialog(str(Path.cwd() / "tokens.json"), write, title))
+        if path is not None:
             self.notify(f"Written: {path}", markup=False)
 
 

@@ -69,6 +69,16 @@ class Imatrices:
         names = {entry.name, entry.parent}
         return tuple(known for known in await self.list() if known.problem is None and known.model_name in names)
 
+    async def checked(self, path: str) -> str:
+        """The full path of a file that is an importance matrix; raises `EdgetuiError` as `read_summary` does."""
+
+        def check() -> str:
+            found = Path(path).expanduser()
+            read_summary(found)
+            return str(found)
+
+        return await asyncio.to_thread(check)
+
     def request(self, entry: ModelEntry, text: str = TOPICS, chunks: int = CHUNKS, threads: int = 0) -> ImatrixRequest:
         """What the job is asked for; `text` is `topics` or the path of a UTF-8 file, and 0 chunks are all of it."""
         path = "" if text == TOPICS else str(Path(os.path.expanduser(text)).absolute())

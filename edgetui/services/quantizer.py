@@ -155,6 +155,16 @@ class Quantizer:
             )
         return found
 
+    async def checked_target(self, entry: ModelEntry, type_name: str, options: QuantOptions, written: str) -> Path:
+        """A name that was typed for the result as a path; raises `EdgetuiError`: `bad_request`, `exists`."""
+
+        def check() -> Path:
+            target = self._settle_target(Path(written), self.default_target(entry, type_name, options))
+            _require_free_names((target,))
+            return target
+
+        return await asyncio.to_thread(check)
+
     async def start(
         self,
         entry: ModelEntry,

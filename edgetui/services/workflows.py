@@ -14,8 +14,9 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.core.quant_types import is_quantized, name_for_type
 from edgetui.core.units import format_bytes
-from edgetui.core.workflows import WORKFLOWS, Workflow, workflow_name
+from edgetui.core.workflows import WORKFLOWS, Workflow, takes, takes_text, workflow_name
 from edgetui.formats.gguf import is_split_name
+from edgetui.services.gguf_source import require_readable_gguf
 from edgetui.worker.requests import WorkflowRequest
 from edgetui.worker.spawn import toolchain_python
 
@@ -42,8 +43,8 @@ class Workflows:
 
     @staticmethod
     def for_model(entry: ModelEntry) -> tuple[type[Workflow], ...]:
-        """Those that take a model's format, in the order of lists."""
-        return tuple(workflow for workflow in WORKFLOWS if entry.format in workflow.TAKES)
+        """Those that take a model, in the order of lists."""
+        return tuple(workflow for workflow in WORKFLOWS if takes(workflow, entry.format, entry.quant_type))
 
     def default_target(self, entry: ModelEntry, settings: Workflow) -> Path:
         """Where the result goes unless the person says otherwise."""
@@ -64,6 +65,10 @@ class Workflows:
             )
         return f"The weights of {entry.name} passed through {passed}: this loses quality a second time."
 
+    async def checked_target(self, entry: ModelEntry, settings: Workflow, written: str) -> Path:
+        """A name that was typed for the result as a path; raises `EdgetuiError`: `bad_request`, `exists`."""
+        return await asyncio.to_thread(self._settle_target, entry, settings, Path(written))
+
     async def start(self, entry: ModelEntry, settings: AnyWorkflow, *, target: Path | None = None) -> JobRecord:
         """Start the job after every check that can be made before it.
 
@@ -74,6 +79,8 @@ class Workflows:
             raise EdgetuiError("bad_file", entry.problem)
         if entry.format not in settings.TAKES:
             raise EdgetuiError("unsupported", _wrong_format(entry, settings))
+        if entry.format == "gguf":
+            await asyncio.to_thread(require_readable_gguf, entry, settings)
         if settings.TOOLCHAIN:
             await asyncio.to_thread(toolchain_python, self._paths.toolchains_dir, settings.TOOLCHAIN)
         target = await asyncio.to_thread(self._settle_target, entry, settings, target)
@@ -170,7 +177,7 @@ def workflow_settings(name: str, values: Mapping[str, str]) -> AnyWorkflow:
 
 
 def _wrong_format(entry: ModelEntry, settings: Workflow) -> str:
-    name, takes = workflow_name(settings), " or ".join(settings.TAKES)
+    name, formats = workflow_name(settings), takes_text(settings)
     ways = [way for way in WORKFLOWS if entry.format in way.TAKES and way.MAKES in settings.TAKES]
     first = f": make {ways[0].MAKES} of it first ({workflow_name(ways[0])})" if ways else ""
-    return f"{name} takes {takes} models, and {entry.name} is {entry.format}{first}."
+    return f"{name} takes {formats} models, and {entry.name} is {entry.format}{first}."

@@ -13,11 +13,14 @@ from textual.widgets import DataTable, Input, Static
 from edgetui.app import EdgetuiApp
 from edgetui.core.bench import Conditions, Machine
 from edgetui.core.models import ModelEntry
+from edgetui.screens.bench_workloads import SERVER_LOAD, workloads_of
 from edgetui.services.lab import Lab
+from edgetui.services.servers import entry_of
 from edgetui.store.history import History
 from edgetui.widgets.chart_panel import ChartPanel
 from edgetui.widgets.facts_panel import FactsPanel
 from edgetui.widgets.failure_bar import FailureBar
+from tests.servers.raw import RawServer, finish, stream, usage
 from tests.services.test_bench import record
 from tests.waiting import until
 
@@ -238,6 +241,7 @@ async def test_rows_are_imported_exported_and_reported_by_keys(lab: Lab, tmp_pat
             await shown(pilot, lambda: len(app.screen_stack) == 2)
             app.screen.query_one(Input).value = str(path)
             await pilot.press("enter")
+            await shown(pilot, lambda: len(app.screen_stack) == 1)
             await shown(pilot, lambda told=told: told in line(app, "#progress"))  # type: ignore[misc]
         assert "INSERT INTO llama_bench" in (tmp_path / "rows.sql").read_text()
         assert "</html>" in (tmp_path / "report.html").read_text()
@@ -245,7 +249,35 @@ async def test_rows_are_imported_exported_and_reported_by_keys(lab: Lab, tmp_pat
         await shown(pilot, lambda: len(app.screen_stack) == 2)
         app.screen.query_one(Input).value = str(tmp_path / "report.html")
         await pilot.press("enter")
-        await shown(pilot, lambda: "already there" in app.screen.query_one(FailureBar).message)
+        await shown(pilot, lambda: "already there" in line(app, ".problem"))
+        assert app.screen.query_one(Input).value == str(tmp_path / "report.html")
+        app.screen.query_one(Input).value = str(tmp_path / "report2.html")
+        await shown(pilot, lambda: not app.screen.query_one(".problem").display)
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(app.screen_stack) == 1)
+        assert (tmp_path / "report2.html").is_file()
+
+
+async def test_an_a_b_comparison_of_equal_sides_stays_a_form_with_its_sentence(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: app.screen.query_one("#empty").display)
+        await app.screen.open_model(demo_entry)  # type: ignore[attr-defined]
+        await pilot.press("w")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        await pilot.press("end", "up", "enter")
+        await shown(pilot, lambda: bool(app.screen.query("#blocks")))
+        app.screen.query_one("#blocks", Input).value = "7"
+        await pilot.press("enter")
+        await shown(pilot, lambda: "Both sides are the same" in line(app, "#all-problem"))
+        assert app.screen.query_one("#blocks", Input).value == "7"
+        app.screen.query_one("#model_b", Input).value = "no such model"
+        await pilot.press("enter")
+        await shown(pilot, lambda: "no such model" in line(app, "#model_b-problem"))
+        assert not app.screen.query_one("#all-problem").display
+        assert await lab.jobs.list() == ()
 
 
 async def test_a_soak_is_started_from_its_dialog_and_drawn_among_the_studies(lab: Lab, demo_entry: ModelEntry) -> None:
@@ -289,7 +321,11 @@ async def test_a_matrix_of_lists_is_measured(lab: Lab, demo_entry: ModelEntry) -
         ]:
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("enter")
-        await shown(pilot, lambda: "cannot be used" in line(app, "#threads-problem"))
+        await shown(pilot, lambda: "such as 1,2,4" in line(app, "#threads-problem"))
+        app.screen.query_one("#kv_cache_type", Input).value = "f16 q3"
+        await pilot.press("enter")
+        await shown(pilot, lambda: "such as f16,q8_0" in line(app, "#kv_cache_type-problem"))
+        assert "regex" not in line(app, "#threads-problem") + line(app, "#kv_cache_type-problem")
         app.screen.query_one("#threads", Input).value = "1"
         app.screen.query_one("#kv_cache_type", Input).value = "f16 q8_0"
         await pilot.press("enter")
@@ -324,7 +360,58 @@ async def test_a_picture_of_the_screen_asks_nobody_for_a_font(lab: Lab, tmp_path
         await shown(pilot, lambda: len(app.screen_stack) == 2)
         app.screen.query_one(Input).value = str(tmp_path / "bench.svg")
         await pilot.press("enter")
+        await shown(pilot, lambda: len(app.screen_stack) == 1)
         await shown(pilot, lambda: "Written" in line(app, "#progress"))
         picture = (tmp_path / "bench.svg").read_text()
         ElementTree.fromstring(picture)
         assert "tg100" in picture and "url(http" not in picture and "Name the file" not in picture
+
+
+async def test_a_server_is_put_under_load_by_keys_and_stands_among_the_studies_with_what_repeats_it(lab: Lab) -> None:
+    answer = stream("a", " b", " c", finish("length"), usage(20, 3))
+    with RawServer({"/v1/chat/completions": [answer]}) as server:
+        await lab.servers.add(name="box", url=server.url)
+        app = EdgetuiApp(lab, mode="bench")
+        async with app.run_test(size=(80, 24)) as pilot:
+            await shown(pilot, lambda: app.screen.query_one("#empty").display)
+            await pilot.press("w")
+            await shown(pilot, lambda: len(app.screen_stack) == 2)
+            await pilot.press(*"box", "enter")
+            await shown(pilot, lambda: "1,2,4 at once" in str(app.screen_stack[0].query_one("#setup", Static).content))
+            await shown(pilot, lambda: len(app.screen_stack) == 2)
+            await pilot.press("enter")
+            await shown(pilot, lambda: bool(app.screen.query("#concurrency")))
+            app.screen.query_one("#concurrency", Input).value = "1,600"
+            await pilot.press("enter")
+            await shown(pilot, lambda: "from 1 to 512" in line(app, "#concurrency-problem"))
+            for name, value in [("concurrency", "1,3"), ("prompt_tokens", "16"), ("generated_tokens", "3")]:
+                app.screen.query_one(f"#{name}", Input).value = value
+            await pilot.press("enter")
+            await shown(pilot, lambda: len(app.screen_stack) == 1 and "box: " in line(app, "#progress"))
+            assert "1,3 at once  2 questions each of about 16 tokens" in line(app, "#setup")
+            await pilot.press("v")
+            await shown(pilot, lambda: len(app.screen_stack) == 2)
+            panel = app.screen.query_one(ChartPanel)
+            await shown(pilot, lambda: "conversations at once" in panel.text)
+            assert all(len(text) <= 76 for text in panel.text.splitlines())
+            told = [text.split() for text in panel.text.splitlines()]
+            assert ["1", "2/2", "40", "6"] in [cells[:4] for cells in told]
+            assert ["3", "6/6", "120", "18"] in [cells[:4] for cells in told]
+            await pilot.press("y")
+            await shown(pilot, lambda: len(app.screen_stack) == 3)
+            assert "edgetui server bench --concurrency 1,3 -p 16 -n 3 -r 2 box" in line(app, "#command")
+
+
+async def test_a_local_model_is_offered_no_load_test_and_one_on_a_server_nothing_else(
+    lab: Lab, demo_entry: ModelEntry
+) -> None:
+    endpoint = await lab.servers.add(name="box", url="http://127.0.0.1:1")
+    assert workloads_of(entry_of(endpoint)) == (SERVER_LOAD,)
+    assert SERVER_LOAD not in workloads_of(demo_entry)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.screen.open_model(entry_of(endpoint))  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await shown(pilot, lambda: "box (127.0.0.1:1) cannot be reached" in app.screen.query_one(FailureBar).message)
+        await app.screen.open_model(demo_entry)  # type: ignore[attr-defined]
+        await shown(pilot, lambda: "pp 512  tg 128" in line(app, "#setup"))

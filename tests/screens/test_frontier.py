@@ -13,7 +13,6 @@ from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.frontier import FrontierScreen
 from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.name_file import NameFileDialog
-from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.frontier_chart import FrontierChart
 from edgetui.widgets.row_table import RowTable
 from tests.waiting import until
@@ -95,7 +94,7 @@ async def test_a_sweep_from_the_form_to_the_pick_the_chart_and_the_export(lab: L
         await person.sees(lambda: "decode, tok/s" in chart.text)
         assert "> Q4_0" in chart.text
 
-        await pilot.press("g", "s")
+        await pilot.press("g", "o")
         await person.sees(lambda: isinstance(app.screen, NameFileDialog))
         app.screen.query_one(Input).value = str(tmp_path / "out.json")
         await pilot.press("enter")
@@ -107,7 +106,7 @@ async def test_a_sweep_from_the_form_to_the_pick_the_chart_and_the_export(lab: L
         await person.sees(lambda: isinstance(app.screen, NameFileDialog))
         app.screen.query_one(Input).value = str(tmp_path / "out.json")
         await pilot.press("enter")
-        await person.sees(lambda: "already there" in person.screen.query_one(FailureBar).message)
+        await person.sees(lambda: "already there" in str(app.screen.query_one(".problem", Static).render()))
 
 
 async def test_a_build_that_makes_no_sense_is_one_sentence_and_starts_nothing(lab: Lab) -> None:
@@ -119,5 +118,6 @@ async def test_a_build_that_makes_no_sense_is_one_sentence_and_starts_nothing(la
         await pilot.press("enter")
         await person.sees(lambda: isinstance(app.screen, FieldsDialog))
         await person.fills(builds="Q9_9")
-        await person.sees(lambda: "knows no type Q9_9" in person.screen.query_one(FailureBar).message)
+        await person.sees(lambda: "knows no type Q9_9" in str(app.screen.query_one("#all-problem", Static).render()))
+        assert app.screen.query_one("#builds", Input).value == "Q9_9"
         assert await lab.jobs.list() == ()

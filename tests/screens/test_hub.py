@@ -135,9 +135,8 @@ async def test_a_login_is_offered_where_it_is_needed_with_a_hidden_token(hub_lab
         assert "hf_wrong" not in screen_text(app)
         await pilot.press("enter")
         await shown(pilot, lambda: "does not know this token" in screen_text(app))
-        await pilot.press("l")
-        await shown(pilot, lambda: isinstance(app.screen, TokenDialog))
-        await pilot.press(*"hf_right", "enter")
+        assert isinstance(app.screen, TokenDialog) and "hf_wrong" not in screen_text(app)
+        await pilot.press(*["backspace"] * len("wrong"), *"right", "enter")
         await shown(pilot, lambda: "take Q4_1: 93.8 MiB, fits" in text(app, "#about"))
         await pilot.press("d")
         await shown(pilot, lambda: "here: enter runs it" in text(app, "#note"))
@@ -192,6 +191,7 @@ async def test_another_revision_is_shown_and_downloaded(hub_lab: Lab, many: Loop
         app.screen.query_one(Input).value = "no-such"
         await pilot.press("enter")
         await shown(pilot, lambda: "has no such revision" in screen_text(app))
+        assert isinstance(app.screen, NameFileDialog) and app.screen.query_one(Input).value == "no-such"
 
 
 async def test_scrolling_faster_than_the_hub_answers_loses_no_page(hub_lab: Lab, many: LoopbackHub) -> None:

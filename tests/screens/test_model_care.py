@@ -134,7 +134,8 @@ async def test_a_file_is_added_by_its_path_after_a_look(lab: Lab, tmp_path: Path
         await shown(pilot, lambda: isinstance(app.screen, NameFileDialog))
         app.screen.query_one(Input).value = str(tmp_path / "none.gguf")
         await pilot.press("enter")
-        await shown(pilot, lambda: "There is no file" in app.screen.query_one(FailureBar).message)
+        await shown(pilot, lambda: "There is no file" in str(app.screen.query_one(".problem", Static).render()))
+        assert app.screen.query_one(Input).value == str(tmp_path / "none.gguf")
 
 
 async def test_a_file_that_appears_is_listed_by_itself(

@@ -132,6 +132,8 @@ async def test_an_edited_workflow_is_saved_listed_and_replaced_only_after_a_ques
         await person.write("small")
         await person.sees(lambda: isinstance(pilot.app.screen, ConfirmDialog))
         await pilot.press("escape")
+        await person.sees(lambda: isinstance(pilot.app.screen, NameFileDialog))
+        await pilot.press("escape")
         await person.sees(lambda: pilot.app.screen is person.screen)
         assert [each.name for each in await lab.olive.saved()] == ["small"]
 

@@ -45,12 +45,15 @@ async def test_a_rows_commands_are_looked_at_copied_and_written(lab: Lab, tmp_pa
         assert "llama-bench -m" in str(dialog.query_one("#command", Static).content)
 
         target = tmp_path / "again.sh"
-        for said in ("Written", "there already"):
-            await pilot.press("w")
+        for said in ("Written", "already there"):
+            await pilot.press("o")
             await until(lambda: isinstance(app.screen, NameFileDialog), pilot.pause)
-            app.screen.query_one(Input).value = str(target)
+            asked = app.screen
+            asked.query_one(Input).value = str(target)
             await pilot.press("enter")
-            await until(lambda said=said: said in str(dialog.query_one("#said", Static).content), pilot.pause)  # type: ignore[misc]
+            place = dialog.query_one("#said", Static) if said == "Written" else asked.query_one(".problem", Static)
+            await until(lambda said=said, place=place: said in str(place.content), pilot.pause)  # type: ignore[misc]
+        await pilot.press("escape")
         assert target.read_text() == dialog.chosen.text + "\n"
         await pilot.press("escape")
         assert not isinstance(app.screen, RepeatDialog)

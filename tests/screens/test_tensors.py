@@ -20,7 +20,6 @@ from edgetui.screens.models import ModelsScreen
 from edgetui.screens.quantize import QuantizeScreen
 from edgetui.screens.tensors import TensorsScreen
 from edgetui.services.lab import Lab
-from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.tensor_table import TensorTable
 from tests.waiting import until
 
@@ -131,11 +130,10 @@ async def test_wanted_types_go_to_the_quantize_screen(lab: Lab, short_model: Pat
         await shown(pilot, lambda: isinstance(app.screen, FieldsDialog))
         assert "Type of 3 tensors" in text(app, "Static")
         await pilot.press(*"q4_k", "enter")
-        await shown(pilot, lambda: "do not divide into" in app.screen.query_one(FailureBar).message)
-        await pilot.press("t")
-        await shown(pilot, lambda: isinstance(app.screen, FieldsDialog))
+        await shown(pilot, lambda: "do not divide into" in text(app, "#type_name-problem"))
+        app.screen.query_one(Input).value = ""
         await pilot.press(*"zzz", "enter")
-        await shown(pilot, lambda: "there is no tensor type" in text(app, "Static"))
+        await shown(pilot, lambda: "there is no tensor type" in text(app, "#type_name-problem"))
         app.screen.query_one(Input).value = "q8_0"
         await pilot.press("enter")
         await shown(pilot, lambda: isinstance(app.screen, TensorsScreen) and lines(app)[0].endswith("Q8_0"))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from textual.widgets import Input, Static
 
 from edgetui.app import EdgetuiApp
 from edgetui.core.run_settings import SamplingSettings
+from edgetui.screens.name_file import NameFileDialog
 from edgetui.screens.run import RunScreen
 from edgetui.screens.token_inspector import TokenInspector
-from edgetui.services.inspection_export import export_inspection
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.token_flow import TokenFlow
 from edgetui.widgets.token_panel import TokenPanel
@@ -71,7 +72,16 @@ async def test_an_answer_is_walked_token_by_token(app: EdgetuiApp, demo_entry: M
         await pilot.press("home", "n")
         # At this temperature some token was not the model's first thought.
         assert tokens[flow.index].probability < 0.5
-        path = export_inspection(tmp_path / "tokens.json", tokens, "tiny")
+        await pilot.press("o")
+        await until(lambda: isinstance(app.screen, NameFileDialog), pilot.pause)
+        app.screen.query_one(Input).value = str(tmp_path / "tokens.txt")
+        await pilot.press("enter")
+        problem = app.screen.query_one(".problem", Static)
+        await until(lambda: "let it end in .json or .csv" in str(problem.render()), pilot.pause)
+        path = tmp_path / "tokens.json"
+        app.screen.query_one(Input).value = str(path)
+        await pilot.press("enter")
+        await until(lambda: app.screen is inspector and path.is_file(), pilot.pause)
         assert [each["text"] for each in json.loads(path.read_text())["tokens"]] == [each.text for each in tokens]
         await pilot.press("escape")
         await until(lambda: app.screen is screen, pilot.pause)
