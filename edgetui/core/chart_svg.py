@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from edgetui.core.charts import MARKS, BarChart, axes, tick_text, x_ticks
 from edgetui.core.plain_text import plain_line
+from edgetui.core.text_wrap import WrappedText
 
 if TYPE_CHECKING:
     from edgetui.core.charts import Bar, Chart, LineChart
@@ -15,6 +16,8 @@ WIDTH = 860
 _LINE_HEIGHT = 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 24, 64, 56
 _BAR_STEP, _LABEL_WIDTH = 30, 330
+_LABEL_SIZE, _LABEL_LINE, _LABEL_CHARACTERS = 12, 15, 44
+"""Of a bar's label: as many characters of that size fit beside the bar, and a longer one takes more lines."""
 _COLOURS = (("#2a7f62", "#5fd3a8"), ("#4a6fa5", "#8db4ee"), ("#a5533a", "#eea283"), ("#7a4fa0", "#c49be8"))
 """In light and in dark; marks tell series apart as well."""
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
@@ -41,13 +44,18 @@ def as_svg(chart: Chart) -> str:
 
 
 def _bars(chart: BarChart) -> tuple[int, list[str]]:
-    height = 48 + _BAR_STEP * len(chart.bars) + 40
+    labels = [
+        [line.strip() for line in WrappedText(_LABEL_CHARACTERS, plain_line(bar.label)).lines] for bar in chart.bars
+    ]
+    # The step is the same for all bars: it takes the longest label.
+    step = max([_BAR_STEP, *(_LABEL_LINE * len(lines) + 10 for lines in labels)])
+    height = 48 + step * len(chart.bars) + 40
     room = WIDTH - _LABEL_WIDTH - _RIGHT - 90
     top = max((max(bar.value, bar.high or 0.0) for bar in chart.bars), default=1.0) or 1.0
     body = [_text(16, 28, chart.title, 15, weight="bold")]
-    for number, bar in enumerate(chart.bars):
-        body += _bar(bar, 48 + _BAR_STEP * number, room / top)
-    bottom = 48 + _BAR_STEP * len(chart.bars) + 6
+    for number, (bar, lines) in enumerate(zip(chart.bars, labels, strict=True)):
+        body += _bar(bar, lines, 48 + step * number + (step - _BAR_STEP) / 2, room / top)
+    bottom = 48 + step * len(chart.bars) + 6
     body.append(_line(_LABEL_WIDTH, bottom, _LABEL_WIDTH + room, bottom, "axis"))
     for share in (0.0, 0.5, 1.0):
         at = _LABEL_WIDTH + room * share
@@ -58,12 +66,15 @@ def _bars(chart: BarChart) -> tuple[int, list[str]]:
     return height, body
 
 
-def _bar(bar: Bar, top: float, scale: float) -> list[str]:
+def _bar(bar: Bar, label: list[str], top: float, scale: float) -> list[str]:
     middle = top + 11
-    label = bar.label if len(bar.label) <= 46 else f"{bar.label[:21]}...{bar.label[-21:]}"
+    first = middle + 4 - _LABEL_LINE * (len(label) - 1) / 2
     parts = [
-        _text(_LABEL_WIDTH - 8, middle + 4, label, 12, anchor="end"),
-        f'<rect class="f0 bar" x="{_LABEL_WIDTH}" y="{top}" width="{max(1.0, bar.value * scale):.1f}" height="22"/>',
+        *(
+            _text(_LABEL_WIDTH - 8, first + _LABEL_LINE * number, line, _LABEL_SIZE, anchor="end")
+            for number, line in enumerate(label)
+        ),
+        f'<rect class="f0 bar" x="{_LABEL_WIDTH}" y="{top:g}" width="{max(1.0, bar.value * scale):.1f}" height="22"/>',
     ]
     end = bar.value
     if bar.low is not None and bar.high is not None:

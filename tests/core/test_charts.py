@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
@@ -68,6 +69,22 @@ def test_every_value_lies_on_an_axis_with_ticks(values: list[float]) -> None:
 
 def test_nothing_to_draw_is_said() -> None:
     assert "Nothing to draw" in chart_lines(LineChart("t", "x", "y", ()), 60, 10)[-1]
+
+
+def test_svg_tells_every_label_whole_on_lines_that_fit_beside_its_bar() -> None:
+    long = "DeepSeek-R1-Distill-Qwen-1.5B-GGUF-of-somebody.Q4_K_M 2 threads, KV f16, llama.cpp 0.3.36, by edgetui, Q4_1"
+    picture = ElementTree.fromstring(as_svg(BarChart("tg16", "tok/s", (Bar(long, 5.0), Bar("short", 3.0)))))
+    named = "{http://www.w3.org/2000/svg}"
+    lines = [each for each in picture.iter(f"{named}text") if each.get("text-anchor") == "end"]
+    told = [str(each.text) for each in lines]
+    assert "".join(told[:-1]).replace(" ", "") == long.replace(" ", "") and told[-1] == "short"
+    assert len(told) == 4 and all(len(text) <= 44 for text in told)
+    heights = [float(each.get("y", "")) for each in lines]
+    assert all(after - before >= 14 for before, after in pairwise(heights))
+    first, second = (
+        float(each.get("y", "")) for each in picture.iter(f"{named}rect") if "bar" in each.get("class", "")
+    )
+    assert heights[0] < first + 11 < heights[2] < second < heights[3] < second + 22
 
 
 @pytest.mark.parametrize("chart", [BARS, LINES, LineChart("t", "x", "y", ()), *soak(soak_result())])
