@@ -164,19 +164,22 @@ async def _measure(names: Sequence[str], matrix: Matrix, as_json: bool, *, with_
 
 async def _follow(lab: Lab, job: JobRecord, interrupted: asyncio.Event, records: list[BenchRecord]) -> None:
     """Follow a job and add its rows; ends it early when the person pressed Ctrl-C."""
+    from edgetui.cli.progress import NoteLines
     from edgetui.worker.protocol import JobFailed, JobProgress, JobSucceeded
 
     cancelling = asyncio.create_task(_cancel_when(interrupted, lab, job.job_id))
     failure: JobFailed | None = None
+    lines = NoteLines()
     try:
         async for event in lab.jobs.watch(job.job_id):
             if isinstance(event, JobProgress):
-                print(f"{job.subject}: {event.note}", file=sys.stderr)
+                lines.show(f"{job.subject}: {event.note}", passing=event.passing)
             elif isinstance(event, JobFailed):
                 failure = event
             elif isinstance(event, JobSucceeded) and "; failed: " in event.summary:
                 print(f"edgetui: {event.summary}", file=sys.stderr)
     finally:
+        lines.clear()
         if not interrupted.is_set():
             cancelling.cancel()
         await asyncio.wait([cancelling])

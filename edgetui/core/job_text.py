@@ -53,7 +53,8 @@ def steps_done(record: JobRecord) -> str:
         of = f"/{format_bytes(record.total)}" if record.total is not None else ""
         return f"{format_bytes(record.done)}{of}"
     total = f"/{record.total:.0f}" if record.total is not None else ""
-    return f"{record.done:.0f}{total} {record.unit}"
+    # What is half done is not done.
+    return f"{int(record.done)}{total} {record.unit}"
 
 
 def time_left(record: JobRecord, now: float) -> str:

@@ -46,6 +46,10 @@ class Runner(Protocol):
     """A model loaded for one test."""
 
     facts: RunnerFacts
+    filled_tokens: int
+    """Of the depth, in the run under way or the last one; 0 where the cache had it."""
+    done_tokens: int
+    """Of the test itself, in the same run; any thread may read both at any moment."""
 
     def run(self, prompt_tokens: int, generated_tokens: int) -> int:
         """Nanoseconds to compute a prompt of random tokens in batches, then random tokens one by one, at the depth.
@@ -72,17 +76,19 @@ def measure(
     settings: BenchSettings,
     on_repetition: Callable[[Repetition], None],
     on_begin: Callable[[BenchTest], None] = lambda test: None,
+    on_open: Callable[[Runner, BenchTest], None] = lambda runner, test: None,
 ) -> Iterator[BenchRow]:
     """Measure what the settings ask for, a row a test as soon as it is complete.
 
-    `on_begin` is called between a test's warm-up and its first repetition. Raises `EdgetuiError` as a load does, and
-    `bad_request` when there is nothing to measure.
+    `on_open` is called with the runner before its warm-up, `on_begin` between that and the first repetition. Raises
+    `EdgetuiError` as a load does, and `bad_request` when there is nothing to measure.
     """
     for test in tests_of(settings):
         host.forget_peak_memory()
         runner = open_runner(path, name, settings, test)
         try:
             load_average = host.load_average()
+            on_open(runner, test)
             warm_up(runner, test)
             on_begin(test)
             samples, stopped_by = _repeat(runner, test, settings, on_repetition)

@@ -33,8 +33,12 @@ class Reporter(Protocol):
         bytes_done: int | None = None,
         bytes_total: int | None = None,
         bytes_per_s: float | None = None,
+        passing: bool = False,
     ) -> None:
-        """How far the work is; more reports than anyone can read are thinned out, the last one kept."""
+        """How far the work is; more reports than anyone can read are thinned out, the last one kept.
+
+        A `passing` one is a moment between two others, worth no line of its own.
+        """
 
     def row(self, row: BenchRow | QualityRow) -> None:
         """One measured row of speed or of quality, kept at once."""

@@ -93,7 +93,7 @@ class BenchRunning(LabScreen):
         bar, track = meter(job.fraction, _BAR_CELLS, default_glyphs())
         left = job.remaining_s(time.time())
         rest = f", {format_duration(left)} left" if left else ""
-        self.say(f"{bar}{track} {job.done or 0:.0f}/{job.total or 0:.0f}{rest}  {plain_line(job.note)}")
+        self.say(f"{bar}{track} {int(job.done or 0)}/{job.total or 0:.0f}{rest}  {plain_line(job.note)}")
 
     def say(self, text: str) -> None:
         """Show a sentence that is no failure."""

@@ -108,6 +108,7 @@ class JobProcess:
         bytes_done: int | None = None,
         bytes_total: int | None = None,
         bytes_per_s: float | None = None,
+        passing: bool = False,
     ) -> None:
         """Remember how far the work is; the main thread writes it."""
         is_news = self._pending is None
@@ -120,6 +121,7 @@ class JobProcess:
             bytes_done=bytes_done,
             bytes_total=bytes_total,
             bytes_per_s=bytes_per_s,
+            passing=passing,
         )
         if is_news:
             self._calls.put(None)

@@ -417,6 +417,8 @@ class JobProgress(_Tagged, frozen=True, kw_only=True):
     bytes_total: int | None = None
     bytes_per_s: float | None = None
     """Of the last seconds, where the whole run says nothing of it."""
+    passing: bool = False
+    """A moment between two others, worth no line of its own."""
 
 
 class JobBenchRow(_Tagged, frozen=True, kw_only=True):

@@ -29,7 +29,7 @@ def measured(demo_model: Path, tmp_path: Path, settings: BenchSettings) -> tuple
     job: Any = SimpleNamespace(
         database=Database(tmp_path / "edgetui.db"),
         folder=SimpleNamespace(owner_id="job", earlier_events=list),
-        progress=lambda done, total, unit, note: notes.append(note),
+        progress=lambda done, total, unit, note, **_: notes.append(note),
         row=rows.append,
     )
     request = BenchRequest(model=str(demo_model), model_name="demo", settings=settings)

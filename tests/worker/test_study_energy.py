@@ -47,7 +47,7 @@ class Job:
         self.notes: list[str] = []
         self.cut: Callable[[str], str] | None = None
 
-    def progress(self, _done: float, _total: float | None, _unit: str, note: str = "") -> None:
+    def progress(self, _done: float, _total: float | None, _unit: str, note: str = "", **_: object) -> None:
         self.notes.append(note)
 
     def finishing(self) -> None:

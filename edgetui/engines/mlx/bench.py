@@ -80,6 +80,7 @@ class MlxRunner:
         self._is_filled = False
         # Which tokens are decoded does not change the work; fixed ones make runs alike.
         self._random = random.Random(0)
+        self.filled_tokens = self.done_tokens = 0
 
     def require_context(self, tokens: int) -> None:
         """Raise `EdgetuiError("context_overflow")` for a test beyond what the model was trained for."""
@@ -92,12 +93,14 @@ class MlxRunner:
     def run(self, prompt_tokens: int, generated_tokens: int) -> int:
         """Nanoseconds to compute a prompt of random tokens in batches and then single ones, after the depth."""
         with told(self._name, DOING):
+            self.filled_tokens = self.done_tokens = 0
             batches = self._batches(prompt_tokens)
             chosen = [self._array(1) for _ in range(generated_tokens)]
             self._go_to_depth()
             started = time.perf_counter_ns()
             for tokens in (*batches, *chosen):
                 self._compute(tokens)
+                self.done_tokens += tokens.shape[1]
             return time.perf_counter_ns() - started
 
     def close(self) -> None:
@@ -133,4 +136,5 @@ class MlxRunner:
         self._cache = self._new_cache(self._model)
         for batch in self._batches(self._depth_tokens):
             self._compute(batch)
+            self.filled_tokens += batch.shape[1]
         self._is_filled = self._depth_tokens > 0

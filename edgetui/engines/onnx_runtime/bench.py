@@ -115,22 +115,26 @@ class GenaiRunner:
         self._depth_tokens = depth_tokens
         # Which tokens are decoded does not change the work; fixed ones make runs alike.
         self._random = random.Random(0)
+        self.filled_tokens = self.done_tokens = 0
 
     def run(self, prompt_tokens: int, generated_tokens: int) -> int:
         """Nanoseconds to compute a prompt of random tokens in batches and then single ones, after the depth."""
         with told(self._name, DOING):
+            self.filled_tokens = self.done_tokens = 0
             batches = self._batches(prompt_tokens)
             chosen = [self._array(1) for _ in range(generated_tokens)]
             self._go_to_depth()
             started = time.perf_counter_ns()
             for batch in batches:
                 self._generator.append_tokens(batch)
+                self.done_tokens += len(batch)
             if batches:
                 # The logits are there when they are read, not before.
                 self._generator.get_logits()
             for token in chosen:
                 self._generator.append_tokens(token)
                 self._generator.get_logits()
+                self.done_tokens += 1
             return time.perf_counter_ns() - started
 
     def close(self) -> None:
@@ -153,4 +157,5 @@ class GenaiRunner:
         elif self._depth_tokens and self._generator.token_count() == 0:
             for batch in self._batches(self._depth_tokens):
                 self._generator.append_tokens(batch)
+                self.filled_tokens += len(batch)
             self._generator.get_logits()

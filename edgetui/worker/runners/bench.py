@@ -21,6 +21,7 @@ from edgetui.meters.conditions import MachineWatch
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.history import History
 from edgetui.worker.protocol import JobBenchRow
+from edgetui.worker.runners.repetition_watch import RepetitionWatch
 
 if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow, BenchSettings, BenchTest, Repetition
@@ -79,6 +80,13 @@ def _measure(request: BenchRequest, settings: BenchSettings, job: RunningJob, re
     spans: list[tuple[float, float]] = []
 
     watch = MachineWatch(host.cpu_seconds_of_others)
+    # Until the interval is narrow there may be more of them than were asked for at least.
+    of = "" if settings.until_percent else f"/{settings.repetitions}"
+
+    def tell(share: float, note: str) -> None:
+        job.progress(done + share, max(total, done + 1), REPETITIONS, note, passing=True)
+
+    within = RepetitionWatch(tell)
 
     def report(repetition: Repetition) -> None:
         nonlocal done, total
@@ -86,23 +94,26 @@ def _measure(request: BenchRequest, settings: BenchSettings, job: RunningJob, re
         ended = meters.sample()
         watch.look()
         spans.append((ended - repetition.duration_ns / 1e9, ended))
-        # Until the interval is narrow there may be more of them than were asked for at least.
         total = max(total, done)
-        of = "" if settings.until_percent else f"/{settings.repetitions}"
+        within.expect(f"{repetition.test.name} {repetition.number + 1}{of}")
         tps = repetition.test.computed_tokens * 1e9 / repetition.duration_ns
         left_s = (settings.repetitions - repetition.number) * repetition.duration_ns / 1e9
         left = f", about {format_duration(left_s)} left of {repetition.test.name}" if left_s >= WORTH_TELLING_S else ""
         note = f"{repetition.test.name} {repetition.number}{of}: {tps:.2f} tok/s{left}"
         job.progress(done, total, REPETITIONS, note)
 
-    def begin(_test: BenchTest) -> None:
+    def begin(test: BenchTest) -> None:
         watch.begin()
+        within.expect(f"{test.name} 1{of}")
 
     history = History(job.database)
     open_runner = opener(request.model_format)
-    with meters.following():
+    with meters.following(), within.looking():
         rest_w = meters.power_at_rest()
-        for bare in measure(open_runner, Path(request.model), request.model_name, settings, report, begin):
+        measuring = measure(
+            open_runner, Path(request.model), request.model_name, settings, report, begin, within.follow
+        )
+        for bare in measuring:
             row = _with_energy(bare, meters, spans, rest_w)
             row = msgspec.structs.replace(row, fingerprint=request.fingerprint, conditions=watch.conditions())
             spans.clear()

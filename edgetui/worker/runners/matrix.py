@@ -32,7 +32,7 @@ def run(request: MatrixRequest, job: RunningJob) -> Outcome:
 
         def take(event: JobEvent, number: int = number, label: str = label) -> None:
             if isinstance(event, JobProgress):
-                job.progress(number, len(cells), CELLS, f"{label}: {event.note}")
+                job.progress(number, len(cells), CELLS, f"{label}: {event.note}", passing=event.passing)
             elif isinstance(event, JobBenchRow):
                 job.row(event.row)
 
