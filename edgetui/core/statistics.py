@@ -112,7 +112,8 @@ def bootstrap_ratio(a: Sequence[float], b: Sequence[float], seed: int, draws: in
     Pairs, measured one right after the other, are drawn together with replacement, so that what the machine did in the
     meantime falls on both. The percentiles of the drawn means are too narrow for few pairs, since a bootstrap's spread
     is sqrt((n - 1) / n) of the sample's and normal, not Student's: their distances from the mean are stretched by
-    t(n - 1) / z * sqrt(n / (n - 1)) (the expanded percentile interval of Hesterberg, 2015, for the logarithm).
+    t(n - 1) / z * sqrt(n / (n - 1)) (the expanded percentile interval of Hesterberg, 2015, for the logarithm). Of two
+    pairs the percentiles are the pairs themselves, one standard error from their mean, and t(1) is the whole stretch.
     """
     if len(a) != len(b) or len(a) < 2 or min(*a, *b) <= 0:
         return None
@@ -120,7 +121,7 @@ def bootstrap_ratio(a: Sequence[float], b: Sequence[float], seed: int, draws: in
     count, centre = len(logs), mean(logs)
     chosen = random.Random(seed)
     drawn = sorted(math.fsum(chosen.choices(logs, k=count)) / count for _ in range(draws))
-    stretch = student_t(count - 1) / _NORMAL_LIMIT * math.sqrt(count / (count - 1))
+    stretch = student_t(1) if count == 2 else student_t(count - 1) / _NORMAL_LIMIT * math.sqrt(count / (count - 1))
     tail = (1 - CONFIDENCE) / 2
     low, high = (centre + stretch * (percentile(drawn, share) - centre) for share in (tail, 1 - tail))
     return Ratio(math.exp(centre), math.exp(low), math.exp(high))

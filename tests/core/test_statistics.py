@@ -160,6 +160,14 @@ def test_the_bootstrap_promises_what_it_holds_also_for_few_pairs() -> None:
         assert covered >= least * 200, pairs
 
 
+def test_the_bootstrap_of_two_pairs_is_students_interval() -> None:
+    # Logarithms 0.1 and 0.3: 0.2 -+ 12.706 * 0.1. A shorter one finds a difference in 7 of 100 equal sides.
+    found = bootstrap_ratio([math.exp(0.1), math.exp(0.3)], [1.0, 1.0], seed=0)
+    assert found is not None
+    assert math.log(found.low) == pytest.approx(0.2 - 1.2706, abs=1e-3)
+    assert math.log(found.high) == pytest.approx(0.2 + 1.2706, abs=1e-3)
+
+
 def test_a_bootstrap_is_the_same_for_the_same_seed_and_takes_pairs_of_positive_values() -> None:
     draw = random.Random(3)
     a, b = [draw.gauss(110, 3) for _ in range(12)], [draw.gauss(100, 3) for _ in range(12)]

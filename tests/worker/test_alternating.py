@@ -16,6 +16,29 @@ from edgetui.worker.measuring_process import MeasuringProcess
 from edgetui.worker.runners import alternating
 
 
+def side_of(path: Path, label: str) -> BenchSide:
+    return BenchSide(
+        model_path=str(path), model_name="demo", model_format="gguf", settings=BenchSettings(threads=1), label=label
+    )
+
+
+def test_an_interval_that_is_narrow_by_chance_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Steady(MeasuringProcess):
+        """Takes the same time each turn."""
+
+        def open(self, side: BenchSide, test: BenchTest) -> dict[str, str | int | float | bool | None]:
+            return {"backend": "CPU"}
+
+        def run(self) -> int:
+            return 1_000_000
+
+    monkeypatch.setattr(alternating, "MeasuringProcess", Steady)
+    settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2, until_percent=1)
+    a, b = (side_of(tmp_path / "model.gguf", label) for label in "ab")
+    result = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder()).run(lambda done, note: None)
+    assert len(result.a_ns) == len(result.b_ns) == 2 * 8
+
+
 def test_a_process_that_takes_a_killed_ones_place_ends_too(
     demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -30,16 +53,7 @@ def test_a_process_that_takes_a_killed_ones_place_ends_too(
                 os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
     monkeypatch.setattr(alternating, "MeasuringProcess", SecondIsKilled)
-    a, b = (
-        BenchSide(
-            model_path=str(demo_model),
-            model_name="demo",
-            model_format="gguf",
-            settings=BenchSettings(threads=1),
-            label=label,
-        )
-        for label in "ab"
-    )
+    a, b = (side_of(demo_model, label) for label in "ab")
     settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2)
     result = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder()).run(lambda done, note: None)
     assert result.reloaded and len(result.a_ns) == len(result.b_ns) == 4
