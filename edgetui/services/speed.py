@@ -205,6 +205,9 @@ class Speed:
 
     async def limit_of(self, entry: ModelEntry, settings: LoadSettings) -> Reading[BandwidthLimit]:
         """The memory bandwidth that bounds decode of a model's file, or why it is not known. Never raises."""
+        if settings.draft_model or settings.prompt_lookup:
+            # The weights are read once for several tokens, and a draft model's besides.
+            return unknown("tokens are guessed ahead and verified together, so a token is not one read of the weights")
         try:
             # Asking the engine for its build takes a process: not where nothing was ever calibrated.
             if not await asyncio.to_thread(self._store.any):

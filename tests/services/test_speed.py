@@ -183,3 +183,5 @@ async def test_the_share_of_the_bandwidth_is_told_once_the_machine_is_calibrated
     assert limit.bytes_per_token(4000) > limit.bytes_per_token(100) > limit.shape.bytes_per_token
     served = msgspec.structs.replace(demo_entry, format="onnx")
     assert "onnx" in (await lab.speed.limit_of(served, settings)).reason
+    for guessing in (LoadSettings(threads=1, prompt_lookup=True), LoadSettings(threads=1, draft_model="small.gguf")):
+        assert "guessed ahead" in (await lab.speed.limit_of(demo_entry, guessing)).reason
