@@ -129,7 +129,10 @@ def columns_of(row: BenchRow, machine: Machine) -> dict[str, str]:
         own["avg_ns"] = str(int(mean(durations)))
         own["stddev_ns"] = str(int(standard_deviation(durations) or 0))
     elif "avg_ns" not in kept:
-        own["avg_ns"] = str(round((row.prompt_tokens + row.tokens) * 1e9 / row.mean_tps))
+        # Of Markdown, which has rates alone. 0 would say that all repetitions took the same time.
+        avg_ns = (row.prompt_tokens + row.tokens) * 1e9 / row.mean_tps
+        own["avg_ns"] = str(round(avg_ns))
+        own["stddev_ns"] = str(round(avg_ns * (row.sd_tps or 0) / row.mean_tps))
     defaults = {name: default for name, (_, default) in COLUMNS.items()}
     return defaults | own | {name: value for name, value in kept.items() if name in COLUMNS}
 

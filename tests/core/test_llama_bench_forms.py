@@ -116,6 +116,14 @@ def test_markdown_leaves_as_it_came() -> None:
     assert write("md", records_of(read(recorded("llama-bench.md"), "it", 1.0))).text == recorded("llama-bench.md")
 
 
+def test_the_spread_of_rates_that_came_without_samples_is_told_of_durations_too() -> None:
+    # 63.72 -+ some per cent of a rate is about as much of a duration; 0 would say that all took the same time.
+    exported = write("json", records_of(read(recorded("llama-bench.md"), "it", 1.0)))
+    for told, was in zip(json.loads(exported.text), json.loads(recorded("llama-bench.json")), strict=True):
+        assert told["stddev_ns"] / told["avg_ns"] == pytest.approx(told["stddev_ts"] / told["avg_ts"], rel=1e-6)
+        assert told["stddev_ts"] > 0 and was["n_gen"] == told["n_gen"]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_row_of_ours_with_awkward_names_comes_back(form: str) -> None:
     mine = own_record()
