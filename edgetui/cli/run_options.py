@@ -63,6 +63,7 @@ NAMES = {
     "context_tokens": "context",
     "batch_tokens": "batch",
     "physical_batch_tokens": "ubatch",
+    "kv_cache_type": "kv",
     "kv_cache_type_v": "kv-v",
     "repeat_last_tokens": "repeat-last",
 }
