@@ -24,7 +24,8 @@ from edgetui.core.markdown_layout import code_of, lay_out_code
 from edgetui.core.plain_text import plain_text
 from edgetui.core.text_wrap import WrappedText
 from edgetui.widgets.ink_styles import INK_CLASSES, INK_CSS, InkStyles
-from edgetui.widgets.transcript_blocks import Block, BlockKind, Look, Unit
+from edgetui.widgets.transcript_blocks import Block, BlockKind
+from edgetui.widgets.transcript_units import Look, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
