@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from edgetui.services.lab import Lab
 from edgetui.store.server_keys import find_key
 from edgetui.worker.protocol import Finished, JobFailed, JobStudy, Tokens
 from tests.servers.raw import RawServer, finish, stream, usage, whole
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -205,6 +207,22 @@ async def test_a_server_that_dies_half_way_leaves_the_levels_before(lab: Lab) ->
     # Nobody waits for eight at once of a server that is gone.
     assert asked == 1 + 2 + 4 + 8 and last.summary.endswith("4 at once got no answer at all, which ended the test.")
     assert load_problems(study.result)[1].startswith("8 of 8 failed with 4 at once: here (")
+
+
+async def test_levels_that_were_measured_are_kept_of_a_test_that_is_cancelled(lab: Lab) -> None:
+    answer = stream("a", " b", finish("length"), usage(20, 2))
+    # One to warm up and two alone; then no answer comes to its end.
+    with RawServer({CHAT: [*[answer] * 3, [stream("a", end=b""), b""]]}) as server:
+        endpoint = await lab.servers.add(name="here", url=server.url)
+        job = await lab.servers.measure(endpoint, ServerBenchSettings())
+        await until(lambda: len([path for path, _, _ in server.requests if path == CHAT]) == 5, asyncio.sleep)
+        await lab.jobs.cancel(job.job_id)
+        last = await lab.bench.follow(job.job_id)
+    assert isinstance(last, JobFailed) and last.failure.kind == "cancelled"
+    assert last.failure.message.endswith("What was measured is kept: 1 of 3 levels.")
+    (study,) = await lab.bench.studies()
+    assert isinstance(study.result, ServerLoadResult) and [row.concurrency for row in study.result.rows] == [1]
+    assert study.result.sentence.endswith("Only 1 of 3 levels were measured: it was cancelled.")
 
 
 async def test_a_server_that_answers_nothing_after_its_warm_up_is_no_study(lab: Lab) -> None:
