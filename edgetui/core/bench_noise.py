@@ -17,9 +17,17 @@ LEAST_FREQUENCY_SHARE = 0.9
 
 def noise_of(row: BenchRow) -> str:
     """Why the row's figures may be off, a clause or several; empty for a quiet machine, or one that tells nothing."""
-    if row.conditions is None:
-        return ""
-    return "; ".join(_reasons(row.conditions))
+    return noise_in(row.conditions)
+
+
+def noise_in(conditions: Conditions | None) -> str:
+    """The same of what was seen while something was measured."""
+    return "" if conditions is None else "; ".join(_reasons(conditions))
+
+
+def noise_sentence(conditions: Conditions | None) -> str:
+    """A sentence to follow a verdict, with the blank before it; empty for a quiet machine."""
+    return f" The machine was noisy meanwhile: {noise}." if (noise := noise_in(conditions)) else ""
 
 
 def conditions_text(conditions: Conditions | None) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edgetui.core.bench import BenchSettings, BenchTest
+from edgetui.core.bench import BenchSettings, BenchTest, Conditions
 from edgetui.core.models import ModelFormat
 from edgetui.core.studies import AbSettings, BenchSide
+from edgetui.meters.conditions import MachineWatch
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.worker.measuring_process import MeasuringProcess
 from edgetui.worker.runners import alternating
@@ -37,6 +38,38 @@ def test_an_interval_that_is_narrow_by_chance_ends_nothing(tmp_path: Path, monke
     a, b = (side_of(tmp_path / "model.gguf", label) for label in "ab")
     result = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder()).run(lambda done, note: None)
     assert len(result.a_ns) == len(result.b_ns) == 2 * 8
+
+
+def test_a_verdict_says_that_the_machine_was_noisy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FasterB(MeasuringProcess):
+        """A pair of times that no noise of their own explains."""
+
+        def open(self, side: BenchSide, test: BenchTest) -> dict[str, str | int | float | bool | None]:
+            self.duration_ns = {"a": 2_000_000, "b": 1_000_000}[side.label]
+            return {"backend": "CPU"}
+
+        def run(self) -> int:
+            return self.duration_ns
+
+    class BusyMachine(MachineWatch):
+        def conditions(self) -> Conditions:
+            return Conditions(others_share=self.share)
+
+        share = 0.43
+
+    monkeypatch.setattr(alternating, "MeasuringProcess", FasterB)
+    monkeypatch.setattr(alternating, "MachineWatch", BusyMachine)
+    a, b = (side_of(tmp_path / "model.gguf", label) for label in "ab")
+    settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2)
+
+    def verdict() -> str:
+        comparison = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder())
+        return comparison.run(lambda done, note: None).sentence
+
+    assert verdict().startswith("b is faster than a")
+    assert verdict().endswith(". The machine was noisy meanwhile: other programs took 43% of the processors.")
+    monkeypatch.setattr(BusyMachine, "share", 0.02)
+    assert "noisy" not in verdict()
 
 
 def test_a_process_that_takes_a_killed_ones_place_ends_too(

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetui.core.bench_noise import noise_sentence
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.statistics import bootstrap_ratio
 from edgetui.core.studies import AbResult, ab_sentence
@@ -98,7 +99,7 @@ class Alternation:
             seed=self._settings.seed,
             reloaded=self.reloads,
             conditions=conditions,
-            sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed),
+            sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed) + noise_sentence(conditions),
             a_energy=self._energy(0),
             b_energy=self._energy(1),
         )

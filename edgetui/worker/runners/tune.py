@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edgetui.core.bench_noise import noise_sentence
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.profiles import Profile
 from edgetui.core.run_settings import SamplingSettings
@@ -105,7 +106,7 @@ class _Tuning:
             final=final,
             profile=profile,
             took_s=time.perf_counter() - self._began,
-            sentence=self._sentence(measured, chosen, final, best, profile),
+            sentence=self._sentence(measured, chosen, final, best, profile) + _noise_of(final),
         )
 
     def _search(self) -> list[Candidate]:
@@ -219,7 +220,7 @@ class _Tuning:
             name=name,
             load=load,
             sampling=SamplingSettings(),
-            note=f"Found by autotune: {best.label}. {self._test.name}: {gain}.",
+            note=f"Found by autotune: {best.label}. {self._test.name}: {gain}.{_noise_of(final)}",
             model_name=self._request.side.model_name,
             saved_at=now,
         )
@@ -265,3 +266,7 @@ class _Tuning:
     def _say(self, note: str) -> None:
         elapsed = min(self._settings.budget_s, time.perf_counter() - self._began)
         self._job.progress(elapsed, self._settings.budget_s, "s", note)
+
+
+def _noise_of(final: AbResult | None) -> str:
+    return noise_sentence(final.conditions) if final is not None else ""
