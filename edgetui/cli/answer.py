@@ -15,6 +15,7 @@ from edgetui.cli.run_options import run_with
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.core.token_rate import decode_tps, prefill_tps
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from edgetui.cli.run_options import Wanted
@@ -142,9 +143,9 @@ def _figures(finished: Finished, resident: int | None) -> str:
 
     parts = [
         f"decode {format_rate(decode_tps(finished.generated_tokens, finished.decode_s))}"
-        f" ({finished.generated_tokens} tokens, {finished.reason})",
+        f" ({counted(finished.generated_tokens, 'token')}, {finished.reason})",
         f"prefill {format_rate(prefill_tps(finished.prefill_tokens, finished.prefill_s))}"
-        f" ({finished.prefill_tokens} tokens)",
+        f" ({counted(finished.prefill_tokens, 'token')})",
         f"TTFT {format_duration(finished.ttft_s)}",
     ]
     if finished.network_s is not None:

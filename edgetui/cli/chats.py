@@ -12,6 +12,7 @@ import typer
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from edgetui.core.conversations import ConversationRow
@@ -78,4 +79,8 @@ def _print_rows(rows: list[ConversationRow], as_json: bool) -> None:
         print("No conversation is kept that matches; what is said in Run is.")
     for row in rows:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(row.changed_at))
-        print(plain_line(f"{row.id}  {when}  {row.model_name}  {row.turn_count} turns  {row.found or row.title}")[:200])
+        print(
+            plain_line(
+                f"{row.id}  {when}  {row.model_name}  {counted(row.turn_count, 'turn')}  {row.found or row.title}"
+            )[:200]
+        )

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from edgetui.core.units import counted
+
 
 def duplicates(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Find models of the same content in several places, by their hashes, and what that costs."""
@@ -34,7 +36,7 @@ async def _duplicates(as_json: bool) -> None:
         return
     for each in found:
         cost = f"{format_bytes(each.wasted_bytes)} more than one" if each.wasted_bytes else "links, which cost nothing"
-        print(plain_line(f"{each.entries[0].name}: {len(each.entries)} times, {cost}"))
+        print(plain_line(f"{each.entries[0].name}: {counted(len(each.entries), 'time')}, {cost}"))
         for entry in each.entries:
             print(plain_line(f"  {entry.path} ({entry.source})"))
     if not found:

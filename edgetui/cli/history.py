@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -202,7 +203,7 @@ def remove(rows: Annotated[list[int], typer.Argument(help="Numbers of rows to fo
 
     async def work(lab: Lab) -> None:
         await lab.bench_history.rows(rows)
-        print(f"Forgot {await lab.bench_history.remove(rows)} rows.")
+        print(f"Forgot {counted(await lab.bench_history.remove(rows), 'row')}.")
 
     _run(work)
 

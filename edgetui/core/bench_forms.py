@@ -12,6 +12,7 @@ from edgetui.core.bench_matrix import Matrix
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KV_CACHE_TYPES, KvCacheType
 from edgetui.core.studies import AbSettings, Goal, LoadTimeSettings, SoakSettings, TuneSettings
+from edgetui.core.units import counted
 
 Flash = Literal["auto", "on", "off"]
 _KV = f"({'|'.join(KV_CACHE_TYPES)})"
@@ -158,14 +159,15 @@ class AbForm(msgspec.Struct, frozen=True, kw_only=True):
     def differing(self, which: Literal["a", "b"]) -> str:
         """What tells that side from the other, in words; empty where only the models differ."""
         told = {
-            "threads": "{} threads",
+            "threads": "{}",
             "kv_cache_type": "KV {}",
             "flash_attention": "flash attention {}",
             "batch_tokens": "batch {}",
         }
         return ", ".join(
-            form.format(getattr(self, f"{name}_{which}"))
+            form.format(counted(value, "thread") if name == "threads" else value)
             for name, form in told.items()
+            for value in (getattr(self, f"{name}_{which}"),)
             if getattr(self, f"{name}_a") != getattr(self, f"{name}_b")
         )
 

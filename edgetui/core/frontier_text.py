@@ -7,7 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from edgetui.core.units import MISSING, format_bytes
+from edgetui.core.units import MISSING, counted, format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def told_conditions(rows: Sequence[FrontierRow]) -> str:
         against = f"against {quality.base_name}, " if quality.base_name else ""
         parts.append(f"{against}{quality.text_name}, {quality.chunks} x {quality.context_tokens} tokens")
     if rates:
-        parts.append(f"{rates[0].threads} threads")
+        parts.append(counted(rates[0].threads, "thread"))
     return "; ".join(parts)
 
 

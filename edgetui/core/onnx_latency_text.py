@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from edgetui.core.onnx_latency import FedInput, GraphValue
-from edgetui.core.units import MISSING, format_bytes
+from edgetui.core.units import MISSING, counted, format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,13 +80,16 @@ def lines(row: OnnxLatencyRow) -> list[tuple[str, str]]:
             f"{milliseconds(row.mean_ms)} +/- {MISSING if deviation is None else figure(deviation)},"
             f" min {figure(row.percentile_ms(0.0))}, max {figure(row.percentile_ms(1.0))}",
         ),
-        ("Throughput", f"{row.runs_per_s:.4g} runs/s, {len(row.samples_ns)} runs after {settings.warm_up} of warm-up"),
+        (
+            "Throughput",
+            f"{row.runs_per_s:.4g} runs/s, {counted(len(row.samples_ns), 'run')} after {settings.warm_up} of warm-up",
+        ),
         ("Model", f"{row.model_name} ({row.quant_type or 'type not told'}, {format_bytes(row.model_size_bytes)})"),
         ("Computed by", f"onnxruntime {row.engine_version} {row.provider}, {where}"),
         (
             "Session",
-            f"{row.threads} threads, {settings.mode}, optimization {settings.opt_level}"
-            + (f", {settings.inter_threads} threads between operators" if settings.inter_threads else ""),
+            f"{counted(row.threads, 'thread')}, {settings.mode}, optimization {settings.opt_level}"
+            + (f", {counted(settings.inter_threads, 'thread')} between operators" if settings.inter_threads else ""),
         ),
         *(
             ("Input", f"{name} {each.type_name} {'x'.join(map(str, each.shape)) or 'scalar'}, {each.content}")
@@ -122,7 +125,8 @@ def profile_title(profile: OnnxProfile) -> str:
         return "Operators: not known, since one run has more calls than ONNX Runtime records (a million)"
     providers = ", ".join(f"{each.name} {each.count}" for each in profile.by_provider)
     cut = "; the trace was cut off after a million events, and holds no more whole runs" if profile.is_cut else ""
-    return f"Operators: {milliseconds(profile.total_us / 1e3)} in {profile.runs} runs; calls on {providers}{cut}"
+    spent = f"{milliseconds(profile.total_us / 1e3)} in {counted(profile.runs, 'run')}"
+    return f"Operators: {spent}; calls on {providers}{cut}"
 
 
 def compared(comparison: OnnxComparison, first: OnnxLatencyRow, second: OnnxLatencyRow) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgetui.core.units import MISSING
+from edgetui.core.units import MISSING, counted
 
 if TYPE_CHECKING:
     from edgetui.core.hardware import (
@@ -78,7 +78,7 @@ def throttle_text(sign: ThrottleSample) -> str:
     """`under-voltage not now, since boot yes`."""
     parts = ["-" if sign.active.value is None else "now" if sign.active.value else "not now"]
     if sign.events.value is not None:
-        parts.append(f"{sign.events.value} times since boot")
+        parts.append(f"{counted(int(sign.events.value), 'time')} since boot")
     elif sign.since_boot.value is not None:
         parts.append("since boot yes" if sign.since_boot.value else "never since boot")
     text = f"{sign.label} {', '.join(parts)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.units import MISSING, format_duration
+from edgetui.core.units import MISSING, counted, format_duration
 
 if TYPE_CHECKING:
     from edgetui.core.quality import Estimate, QualityRow, TaskScore
@@ -14,7 +14,11 @@ def lines(row: QualityRow) -> list[tuple[str, str]]:
     """Label and figure of every line; figures that were not measured have none."""
     told = [
         ("Model", f"{row.model_name} ({row.quant_type or 'type not told'}, {row.engine} {row.engine_version})"),
-        ("Text", f"{row.text_name}, {row.chunks} chunks of {row.context_tokens} tokens, {row.scored_tokens} scored"),
+        (
+            "Text",
+            f"{row.text_name}, {counted(row.chunks, 'chunk')} of {row.context_tokens} tokens,"
+            f" {row.scored_tokens} scored",
+        ),
         ("Perplexity", _estimate(row.perplexity, 4)),
     ]
     if row.divergence is not None:

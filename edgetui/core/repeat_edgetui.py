@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.repeat_commands import REPETITIONS, RepeatCommand
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.core.shell_words import fits_argument, number, piped, shell_command
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     import msgspec
@@ -153,7 +154,7 @@ def _notes(facts: RunFacts) -> str:
     if facts.endpoint is not None:
         notes.append("The server must be known there by this name: edgetui server add.")
     if facts.earlier_messages:
-        notes.append(f"Repeats the last question without the {facts.earlier_messages} messages before it.")
+        notes.append(f"Repeats the last question without the {counted(facts.earlier_messages, 'message')} before it.")
     if facts.repo:
         notes.append(f"The model came from {facts.repo} on the hub.")
     return " ".join(notes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.repeat_commands import REPETITIONS, RepeatCommand
 from edgetui.core.repeat_python import call, literal, message_list, program
 from edgetui.core.shell_words import fits_argument, number, piped, shell_command
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,8 +228,8 @@ def _run_notes(facts: RunFacts, raw: bool) -> str:
     load, notes = facts.load, []
     if facts.earlier_messages:
         notes.append(
-            f"Repeats the last question without the {facts.earlier_messages} messages before it; the Python program"
-            " has them."
+            f"Repeats the last question without the {counted(facts.earlier_messages, 'message')} before it; the"
+            " Python program has them."
         )
     if load.prompt_cache:
         notes.append("The prompt cache is left out: it saves time and changes no answer.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.repeat_commands import REPETITIONS, RepeatCommand
 from edgetui.core.repeat_python import literal, message_list, program
 from edgetui.core.shell_words import fits_argument, number, piped, shell_command
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow
@@ -100,7 +101,9 @@ def _run_notes(facts: RunFacts, *, in_python: bool = False) -> str:
     sampling, notes = facts.sampling, [_NEEDS]
     if not in_python:
         if facts.earlier_messages:
-            notes.append(f"Repeats the last question without the {facts.earlier_messages} messages before it.")
+            notes.append(
+                f"Repeats the last question without the {counted(facts.earlier_messages, 'message')} before it."
+            )
         if sampling.repeat_penalty != 1 or sampling.presence_penalty or sampling.frequency_penalty:
             notes.append("Without the penalties, for which it has no option; the Python program has them.")
     if sampling.stop:

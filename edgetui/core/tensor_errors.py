@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from edgetui.core.models import TensorItem
-from edgetui.core.units import MISSING, format_bytes, format_count
+from edgetui.core.units import MISSING, counted, format_bytes, format_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,10 +128,10 @@ def summary(rows: Sequence[TensorRow], shown: int, column: TensorColumn) -> str:
     """One line over a list: `272 tensors, 134M weights, 98.9 MiB, by relative error`."""
     weights = sum(math.prod(row.item.shape) for row in rows)
     size = format_bytes(sum(row.item.size_bytes for row in rows))
-    count = f"{shown} of {len(rows)}" if shown < len(rows) else f"{len(rows)}"
+    count = f"{shown} of {counted(len(rows), 'tensor')}" if shown < len(rows) else counted(len(rows), "tensor")
     broken = sum(bool(row.error and row.error.not_finite) for row in rows)
     nan = f", NaN in {broken}" if broken else ""
-    return f"{count} tensors, {format_count(weights)} weights, {size}{nan}, by {column}"
+    return f"{count}, {format_count(weights)} weights, {size}{nan}, by {column}"
 
 
 def _text(row: TensorRow, column: TensorColumn) -> str:

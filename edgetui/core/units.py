@@ -39,6 +39,11 @@ def format_count(count: int | None) -> str:
     raise AssertionError("unreachable")
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 piece`, `2 pieces`: of nouns that take an s."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def format_rate(tokens_per_s: float | None) -> str:
     """`112.43` -> `112.4 tok/s`."""
     return MISSING if tokens_per_s is None else f"{tokens_per_s:.1f} tok/s"

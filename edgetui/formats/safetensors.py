@@ -13,6 +13,7 @@ import msgspec
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import TensorTypeShare
+from edgetui.core.units import counted
 from edgetui.formats.model_folder import CONFIG, INDEX, read_json
 from edgetui.formats.regular_file import open_regular
 
@@ -131,7 +132,7 @@ def _check_shards(folder: Path, tensors: list[SafetensorsTensor]) -> None:
     if missing:
         raise EdgetuiError(
             "bad_file",
-            f"The shards of {folder.name} lack {len(missing)} tensors that {INDEX} names, such as"
+            f"The shards of {folder.name} lack {counted(len(missing), 'tensor')} that {INDEX} names, such as"
             f" {missing[0][:100]!r}: get them again.",
         )
 

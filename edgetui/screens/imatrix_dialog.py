@@ -14,6 +14,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from edgetui.core.plain_text import plain_line
+from edgetui.core.units import counted
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.name_file import NameFileDialog
 from edgetui.screens.steady import SteadySize
@@ -119,4 +120,5 @@ def _new_fields() -> list[Field]:
 
 def _row(matrix: KnownImatrix, taken: str) -> str:
     mark = "*" if matrix.path == taken else " "
-    return f"{mark} {matrix.chunk_count} chunks of {matrix.text_name}, of {matrix.model_name or 'a model elsewhere'}"
+    chunks = counted(matrix.chunk_count, "chunk")
+    return f"{mark} {chunks} of {matrix.text_name}, of {matrix.model_name or 'a model elsewhere'}"

@@ -14,6 +14,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.onnx_latency import OnnxLatencyRecord, OnnxRunSettings, compare
 from edgetui.core.onnx_latency_text import COLUMNS, cells, compared, describe, lines
 from edgetui.core.plain_text import plain_line
+from edgetui.core.units import counted
 from edgetui.screens.measured_screen import MeasuredScreen
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.operator_panel import OperatorPanel
@@ -42,7 +43,8 @@ class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
         "Any ONNX graph is run in a plain ONNX Runtime session, whatever it computes: inputs are made up (ids that the"
         " graph has, masks of ones, noise) or read from a file, warm-up runs do not count, and every run that counts is"
         " in the percentiles. enter measures, e changes how, i shows what the graph takes, p the profile of a result"
-        " measured with profile=true, = on two results compares them, x deletes one."
+        " measured with profile=true, = on two results compares them, y shows the commands that repeat one (edgetui's"
+        " own, and a Python program over onnxruntime) to copy or to write to a file, x deletes one."
     )
     KINDS: ClassVar[tuple[JobKind, ...]] = ("latency",)
     COLUMNS = COLUMNS
@@ -76,6 +78,7 @@ class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
         Binding("i", "look('inputs')", "Inputs", id="latency.inputs"),
         Binding("p", "look('profile')", "Profile", id="latency.profile"),
         Binding("equals_sign", "compare", "Compare", key_display="=", id="latency.compare"),
+        Binding("y,ctrl+e", "repeat", "Repeat", key_display="y", id="latency.repeat"),
         Binding("x", "remove", "Delete", id="latency.remove"),
         Binding("pageup", "scroll_figures(-1)", "Up", show=False, priority=True),
         Binding("pagedown", "scroll_figures(1)", "Down", show=False, priority=True),
@@ -125,7 +128,7 @@ class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what the marked result has."""
-        if action == "compare":
+        if action in ("compare", "repeat"):
             return bool(self._records)
         if action == "look" and parameters == ("profile",):
             return self.is_mounted and self._marked is not None and self._marked.row.profile is not None
@@ -141,6 +144,15 @@ class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
     def action_look(self, view: View) -> None:
         """Another view of what is below, or the figures again."""
         self._look_at("figures" if self._view == view else view)
+
+    def action_repeat(self) -> None:
+        """The commands that repeat the marked result elsewhere."""
+        from edgetui.core.repeat_session import latency_commands
+        from edgetui.screens.repeat_dialog import RepeatDialog
+
+        if (record := self._marked) is not None:
+            what = f"result {record.record_id} of {record.row.model_name}"
+            self.app.push_screen(RepeatDialog(what, latency_commands(record.row)))
 
     def action_compare(self) -> None:
         """Remember the marked result, or compare it with the one that was remembered."""
@@ -210,7 +222,7 @@ class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
     def setup(self) -> tuple[str, str]:
         """Graph and inputs, then how it is run."""
         settings = self._settings
-        how = f"{settings.runs} runs" if settings.runs else f"{settings.budget_s:g} s of runs"
+        how = f"{counted(settings.runs, 'run')}" if settings.runs else f"{settings.budget_s:g} s of runs"
         return (
             f"{self._entry.name}  {settings.file or settings.sizes or 'inputs made up'}",
             f"{how} after {settings.warm_up}, provider {settings.provider}, optimization {settings.opt_level},"

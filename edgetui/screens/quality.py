@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from edgetui.core.quality import QualityRecord, QualitySettings
 from edgetui.core.quality_text import COLUMNS, cells, lines
+from edgetui.core.units import counted
 from edgetui.screens.measured_screen import MeasuredScreen
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.row_table import RowTable
@@ -119,7 +120,7 @@ class QualityScreen(MeasuredScreen[QualityRecord, QualitySettings]):
         """Model and parent, then the text."""
         settings = self._settings
         against = f"against {self._base.name}" if self._base is not None else "alone: it has no unquantized parent here"
-        chunks = f"{settings.chunks} chunks" if settings.chunks else "all chunks"
+        chunks = counted(settings.chunks, "chunk") if settings.chunks else "all chunks"
         what = f"over {settings.text}, {chunks} of {settings.context_tokens} tokens"
         tasks = "and the built-in tasks" if settings.tasks else "without tasks"
         return f"{self._entry.name}  {against}", f"{what}, {tasks}"

@@ -15,7 +15,7 @@ async def test_a_matrix_is_made_and_quantized_with(home: Path, short_model: Path
     text.write_text("The quick brown fox jumps over the lazy dog, and then it does so again. " * 80)
     status, out, err = await edgetui("imatrix", str(short_model), "--text", str(text), "--chunks", "1", "-t", "1")
     made = home / "data/imatrices/SmolLM2-short.F16-words-1.gguf"
-    assert status == 0 and out == f"{made}\n" and "21 matrices over 1 chunks of words.txt" in err
+    assert status == 0 and out == f"{made}\n" and "21 matrices over 1 chunk of words.txt" in err
     status, out, _ = await edgetui("imatrix", "--list", "--json")
     (known,) = json.loads(out)
     assert (known["path"], known["text_name"], known["chunk_count"]) == (str(made), "words.txt", 1)

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 async def test_figures_are_printed_and_stay_in_the_history() -> None:
     status, out, err = await edgetui("quality", MODEL, *SMALL)
-    assert status == 0 and "Perplexity" in out and "+/-" in out and "1 chunks of 32 tokens, 15 scored" in out
+    assert status == 0 and "Perplexity" in out and "+/-" in out and "1 chunk of 32 tokens, 15 scored" in out
     assert "Nothing here is known to be the unquantized parent" in err
     status, out, _ = await edgetui("quality", "--history", "--json")
     (row,) = json.loads(out)

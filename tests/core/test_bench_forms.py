@@ -31,7 +31,7 @@ def test_a_word_that_no_setting_has_is_named() -> None:
 
 def test_sides_are_named_by_what_differs() -> None:
     form = AbForm(threads_a=1, threads_b=2, kv_cache_type_b="q8_0")
-    assert (form.differing("a"), form.differing("b")) == ("1 threads, KV f16", "2 threads, KV q8_0")
+    assert (form.differing("a"), form.differing("b")) == ("1 thread, KV f16", "2 threads, KV q8_0")
     assert form.side("b") == BenchSettings(threads=2, kv_cache_type="q8_0")
     assert SoakForm(threads=3).settings.settings.threads == 3
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgetui.core.units import format_bytes, format_count, format_duration, format_rate
+from edgetui.core.units import counted, format_bytes, format_count, format_duration, format_rate
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,7 @@ def test_durations_choose_their_unit(seconds: float | None, text: str) -> None:
 def test_a_rate_that_was_not_measured_is_a_dash() -> None:
     assert format_rate(None) == "-"
     assert format_rate(112.43) == "112.4 tok/s"
+
+
+def test_one_of_a_noun_is_singular() -> None:
+    assert [counted(count, "piece") for count in (0, 1, 2)] == ["0 pieces", "1 piece", "2 pieces"]

@@ -88,7 +88,7 @@ def test_shards_that_lack_a_tensor_of_the_index_or_repeat_one(tmp_path: Path) ->
     write(tmp_path / two, {"b": WEIGHT}, bytes(12))
     index = {"weight_map": {"a": one, "b": two, "c": two}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(EdgetuiError, match=r"lack 1 tensors that model\.safetensors\.index\.json names, such as 'c'"):
+    with pytest.raises(EdgetuiError, match=r"lack 1 tensor that model\.safetensors\.index\.json names, such as 'c'"):
         read_safetensors([tmp_path / one, tmp_path / two])
     write(tmp_path / two, {"a": WEIGHT}, bytes(12))
     with pytest.raises(EdgetuiError, match="'a' is in 2 of the shards"):

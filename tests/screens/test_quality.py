@@ -53,7 +53,7 @@ async def test_a_model_is_measured_by_a_key_and_its_row_tells_all_figures(lab: L
         assert "no unquantized parent" in text("#setup")
         await until(lambda: "Press enter to measure" in text("#empty"), pilot.pause)
         await fill(pilot, chunks="1", context_tokens="64", tasks="false")
-        assert "1 chunks of 64 tokens, without tasks" in text("#setup")
+        assert "1 chunk of 64 tokens, without tasks" in text("#setup")
         await pilot.press("enter")
         table = screen.query_one(RowTable)
         await until(lambda: table.row_count == 1, pilot.pause)

@@ -236,7 +236,7 @@ async def test_an_imatrix_is_made_by_keys_and_taken(app: EdgetuiApp, lab: Lab, s
         await pilot.press("enter")
         await person.sees(lambda: person.panel.record is not None and person.panel.record.kind == "imatrix")
         await person.sees(lambda: "imatrix SmolLM2-short.F16-topics-1.gguf" in person.text("#options"))
-        assert person.types.has_focus and "21 matrices over 1 chunks of topics" in person.panel.text
+        assert person.types.has_focus and "21 matrices over 1 chunk of topics" in person.panel.text
         await person.sees(lambda: person.types.forecast("Q2_K_S"))
         assert person.row("Q2_K_S").startswith("~ Q2_K_S")
         await person.marks("Q2_K_S")
@@ -245,7 +245,7 @@ async def test_an_imatrix_is_made_by_keys_and_taken(app: EdgetuiApp, lab: Lab, s
         await pilot.press("i")
         await person.sees(lambda: isinstance(app.screen, ImatrixDialog))
         listed = app.screen.query_one(OptionList)
-        assert str(listed.options[0].prompt).startswith("* 1 chunks of topics, of SmolLM2-short.F16")
+        assert str(listed.options[0].prompt).startswith("* 1 chunk of topics, of SmolLM2-short.F16")
         listed.highlighted = listed.option_count - 1
         await pilot.press("enter")
         await person.sees(lambda: person.text("#options") == "options  usual")

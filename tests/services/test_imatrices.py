@@ -34,7 +34,7 @@ async def test_a_matrix_is_made_listed_and_taken(lab: Lab, short_entry: ModelEnt
     request = lab.imatrices.request(short_entry, chunks=1, threads=1)
     record = await ended(lab, await lab.imatrices.start(request, short_entry))
     assert record.state == "succeeded" and record.kind == "imatrix" and record.unit == "chunks"
-    assert "21 matrices over 1 chunks of topics" in record.summary
+    assert "21 matrices over 1 chunk of topics" in record.summary
     (known,) = await lab.imatrices.list()
     assert (known.path, known.model_name, known.problem) == (record.output, short_entry.name, None)
     assert (known.text_name, known.chunk_count, known.chunk_tokens, known.entry_count) == ("topics", 1, 512, 21)

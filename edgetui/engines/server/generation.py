@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.server_request import request_path
+from edgetui.core.units import counted
 from edgetui.engines.answer_stream import AnswerStream
 from edgetui.engines.server.bodies import DISPENSABLE, without
 from edgetui.engines.server.chunks import Choice, Chunk, NoChunk, Timings, Usage, read_chunk
@@ -238,7 +239,9 @@ class Generation:
             )
         elif reason not in ("stopped", "stop_text") and not self._is_cut and (told := self._counted_by_server()):
             if told != self._counted and not self._model.counts_on:
-                remarks.append(f"The server counts {told} tokens, which came in {self._counted} pieces.")
+                remarks.append(
+                    f"The server counts {counted(told, 'token')}, which came in {counted(self._counted, 'piece')}."
+                )
             generated = told
         elif self.is_counted_here:
             remarks.append("The server did not count its tokens: each piece of text is taken for one.")

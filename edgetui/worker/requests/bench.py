@@ -9,6 +9,7 @@ from edgetui.core.jobs import JobKind
 from edgetui.core.models import ModelFormat
 from edgetui.core.studies import AbSettings, BenchSide, LoadTimeSettings, SoakSettings, TuneSettings
 from edgetui.core.toolchains import ENGINE_TOOLCHAIN
+from edgetui.core.units import counted
 from edgetui.worker.requests.base import Request
 
 
@@ -59,7 +60,7 @@ class MatrixRequest(Request, frozen=True, kw_only=True):
     @property
     def goal(self) -> str:
         """How many combinations."""
-        return f"{len(self.cells)} settings"
+        return f"{counted(len(self.cells), 'setting')}"
 
 
 class _SideRequest(Request, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import ClassVar
 from edgetui.core.bench import Machine
 from edgetui.core.jobs import JobKind
 from edgetui.core.onnx_latency import OnnxRunSettings
+from edgetui.core.units import counted
 from edgetui.worker.requests.base import Request
 
 
@@ -36,7 +37,7 @@ class OnnxLatencyRequest(Request, frozen=True, kw_only=True):
     def goal(self) -> str:
         """How often, and on what."""
         settings = self.settings
-        how = f"{settings.runs} runs" if settings.runs else f"{settings.budget_s:g} s"
+        how = f"{counted(settings.runs, 'run')}" if settings.runs else f"{settings.budget_s:g} s"
         return f"{how}, {settings.provider}{', profiled' if settings.profile else ''}"
 
     @property

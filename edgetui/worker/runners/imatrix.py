@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.units import format_duration
+from edgetui.core.units import counted, format_duration
 from edgetui.engines.llama_cpp.imatrix import collect
 from edgetui.engines.reporting import Outcome
 from edgetui.formats.final_name import refuse_existing, take_name
@@ -69,7 +69,8 @@ def run(request: ImatrixRequest, job: RunningJob) -> Outcome:
             parent_name=request.model_name,
             parent_path=request.model,
             type_name="imatrix",
-            recipe=f"importance matrix of {request.model_name} over {found.chunk_count} chunks of {request.text_name}",
+            recipe=f"importance matrix of {request.model_name} over {counted(found.chunk_count, 'chunk')} of"
+            f" {request.text_name}",
             created=time.time(),
         ),
         still_at=partial,
@@ -78,7 +79,7 @@ def run(request: ImatrixRequest, job: RunningJob) -> Outcome:
     unused = f"; {found.unused_experts} expert matrices were never used" if found.unused_experts else ""
     return Outcome(
         summary=(
-            f"{target.name} is made: {len(found.entries)} matrices over {found.chunk_count} chunks of"
+            f"{target.name} is made: {len(found.entries)} matrices over {counted(found.chunk_count, 'chunk')} of"
             f" {request.text_name} in {format_duration(time.monotonic() - began)}{unused}."
         ),
         output=str(target),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgetui.core.jobs import REPETITIONS
 from edgetui.core.onnx_latency import OnnxLatencyRow
 from edgetui.core.onnx_latency_text import milliseconds
+from edgetui.core.units import counted
 from edgetui.engines.onnx_runtime import graph, latency
 from edgetui.engines.onnx_runtime.profile import read_profile
 from edgetui.engines.reporting import Outcome
@@ -31,7 +32,7 @@ def run(request: OnnxLatencyRequest, job: RunningJob) -> Outcome:
 
     def report(runs: int, spent_s: float) -> None:
         done, total = (runs, settings.runs) if settings.runs else (min(spent_s, settings.budget_s), settings.budget_s)
-        mean = f"{runs} runs, mean {milliseconds(spent_s / runs * 1e3)}"
+        mean = f"{counted(runs, 'run')}, mean {milliseconds(spent_s / runs * 1e3)}"
         job.progress(done, total, REPETITIONS if settings.runs else "s", mean)
 
     measured = latency.measure(path, model, settings, report)

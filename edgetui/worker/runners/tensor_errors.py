@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.units import counted
 from edgetui.engines import host
 from edgetui.engines.llama_cpp.imatrix_weights import ImatrixWeights
 from edgetui.engines.llama_cpp.tensor_codec import TensorCodec
@@ -69,8 +70,9 @@ def run(request: TensorErrorsRequest, job: RunningJob) -> Outcome:
             report(place + 1, tensor)
     codec.close()
     if request.types:
-        return Outcome(summary=f"{request.subject}: {len(wanted)} tensors were tried in {len(request.types)} types.")
+        tried = f"{counted(len(wanted), 'tensor')} tried in {counted(len(request.types), 'type')}"
+        return Outcome(summary=f"{request.subject}: {tried}.")
     measured = [error for error in store.of(request.parent_fingerprint, request.made_by) if error.relative is not None]
     worst = max(measured, key=lambda error: error.relative or 0.0, default=None)
     told = "" if worst is None else f"; the largest relative error is {worst.relative:.1%} ({worst.tensor})"
-    return Outcome(summary=f"{request.model_name}: errors of {len(measured)} tensors{told}.")
+    return Outcome(summary=f"{request.model_name}: errors of {counted(len(measured), 'tensor')}{told}.")
