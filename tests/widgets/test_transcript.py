@@ -284,7 +284,7 @@ async def test_old_turns_are_packed_and_come_back_as_they_were() -> None:
             app.transcript.add_block("answer", answer)
             app.transcript.finish_block()
         await pilot.pause()
-        kept = sum(bool(block.units) for block in app.transcript._blocks)
+        kept = sum(bool(block.units) for block in app.transcript._lines.blocks)
         assert kept <= 20
         assert app.transcript.text_of("answer") == answers
         seen: list[str] = []
