@@ -85,12 +85,15 @@ def results(
     compare: Annotated[
         tuple[int, int] | None, typer.Option(help="Numbers of two results: how much faster the first is.")
     ] = None,
+    commands: Annotated[bool, typer.Option("--commands", help="With --show: print only what repeats it.")] = False,
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """List what was measured, show one result, or compare two."""
+    """List what was measured, show one result with the commands that repeat it, or compare two."""
     from edgetui.services.lab import Lab
 
-    asyncio.run(_results(Lab(), model, show, compare, as_json))
+    if commands and show is None:
+        raise EdgetuiError("bad_request", "--commands prints what repeats one result: give its number with --show.")
+    asyncio.run(_results(Lab(), model, show, compare, commands, as_json))
 
 
 def _settings(**asked: object) -> OnnxRunSettings:
@@ -145,12 +148,21 @@ async def _inputs(lab: Lab, model: str, as_json: bool) -> None:
 
 
 async def _results(
-    lab: Lab, model: str | None, show: int | None, compare: tuple[int, int] | None, as_json: bool
+    lab: Lab,
+    model: str | None,
+    show: int | None,
+    compare: tuple[int, int] | None,
+    commands: bool,
+    as_json: bool,
 ) -> None:
     sessions = lab.onnx_sessions
     try:
         if show is not None:
-            _print(await sessions.result(show), as_json)
+            record = await sessions.result(show)
+            if not commands:
+                _print(record, as_json)
+            if commands or not as_json:
+                _print_commands(record, with_gap=not commands)
             return
         if compare is not None:
             _print_comparison(await sessions.result(compare[0]), await sessions.result(compare[1]), as_json)
@@ -191,6 +203,13 @@ def _print(record: OnnxLatencyRecord, as_json: bool) -> None:
         print(f"{plain_line(label):<24}{plain_line(figure)}")
     if record.row.profile is not None:
         _print_profile(record.row.profile)
+
+
+def _print_commands(record: OnnxLatencyRecord, *, with_gap: bool) -> None:
+    from edgetui.core.repeat_commands import as_text
+    from edgetui.core.repeat_session import latency_commands
+
+    print(("\n" if with_gap else "") + as_text(latency_commands(record.row)), end="")
 
 
 def _print_profile(profile: OnnxProfile) -> None:

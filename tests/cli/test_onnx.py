@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,7 +35,15 @@ async def test_inputs_runs_results_and_a_comparison_are_printed(graph: str) -> N
     status, out, _ = await edgetui("onnx", "results", "--compare", "1", "2")
     assert status == 0 and "Speed of the first" in out and "95 % interval" in out and "inputs x=2x4" in out
     status, out, _ = await edgetui("onnx", "results", "--show", "1")
-    assert status == 0 and "Trace" in out
+    assert status == 0 and "Trace" in out and "# --- Python (onnxruntime)" in out
+    status, out, _ = await edgetui("onnx", "results", "--show", "1", "--commands")
+    command = next(line for line in out.splitlines() if line.startswith("edgetui onnx run "))
+    status, out, _ = await edgetui(*shlex.split(command)[1:], "--json")
+    again = json.loads(out)
+    assert status == 0 and again["inputs"] == [{**again["inputs"][0], "name": "x", "shape": [2, 4]}]
+    assert (again["threads"], again["provider"], len(again["samples_ns"])) == (1, "CPU", 3)
+    status, _, err = await edgetui("onnx", "results", "--commands")
+    assert status == 2 and "give its number with --show" in err
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from textual.widgets import Input, Static
 from edgetui.app import EdgetuiApp
 from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.onnx_session import OnnxSessionScreen
+from edgetui.screens.repeat_dialog import RepeatDialog
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.operator_panel import OperatorPanel
 from edgetui.widgets.row_table import RowTable
@@ -71,6 +72,12 @@ async def test_a_graph_is_measured_profiled_and_compared_by_keys(lab: Lab) -> No
         await until(lambda: screen.check_action("measure", ()) is True and not screen.has_class("-job"), pilot.pause)
         await pilot.press("equals_sign", "down", "equals_sign")
         await until(lambda: "Speed of the first" in facts.text and "x=3x4 against x=2x4" in facts.text, pilot.pause)
+        await pilot.press("escape", "y")
+        await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
+        dialog = app.screen
+        assert isinstance(dialog, RepeatDialog) and dialog.chosen.text.startswith("edgetui onnx run ")
+        await pilot.press("right")
+        assert dialog.chosen.language == "python" and "onnxruntime" in dialog.chosen.text
         await pilot.press("escape", "x", "x")
         await until(lambda: table.row_count == 1, pilot.pause)
 

@@ -7,14 +7,17 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy
 import pytest
 
 from edgetui.core.bench import BenchSettings
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.onnx_latency import OnnxRunSettings, compare
+from edgetui.core.repeat_session import latency_commands
+from edgetui.engines.onnx_runtime import latency
 from edgetui.formats.text_file import read_text
-from edgetui.worker.protocol import JobFailed, JobSucceeded
+from edgetui.worker.job_events import JobFailed, JobSucceeded
 from tests.onnx_files import BOOL, FLOAT, INT64, data, matmul, model, node, number, tensor, value, write_onnx
 
 if TYPE_CHECKING:
@@ -110,6 +113,26 @@ async def test_a_graph_is_fed_what_it_understands_and_measured(lab: Lab) -> None
     assert compare(row, row).differences == ()
     first, *_ = await lab.onnx_sessions.history()
     assert await lab.onnx_sessions.remove([first.record_id]) == 1 and len(await lab.onnx_sessions.history()) == 1
+
+
+async def test_the_program_that_repeats_a_row_feeds_the_same_and_runs(lab: Lab, tmp_path: Path) -> None:
+    import numpy
+
+    entry = await entry_of(lab, "classifier", classifier())
+    settings = msgspec.structs.replace(FEW, seed=7, sizes="batch=2, sequence=5")
+    stored = tmp_path / "stored.npz"
+    numpy.savez(stored, input_ids=numpy.ones((1, 3), "int64"), attention_mask=numpy.ones((1, 3, 1), "float32"))
+    for each in (settings, msgspec.structs.replace(FEW, file=str(stored))):
+        row = await measured(lab, entry, each)
+        _, command = latency_commands(row)
+        space: dict[str, Any] = {}
+        exec(compile(command.text, "repeat.py", "exec"), space)
+        model = latency.read(entry.path)
+        arrays, fed = latency.feeds(entry.path, model, space["session"], each)
+        assert fed == row.inputs and space["feeds"].keys() == arrays.keys()
+        for name, array in arrays.items():
+            assert space["feeds"][name].dtype == array.dtype and numpy.array_equal(space["feeds"][name], array)
+        assert len(space["times"]) == len(row.samples_ns)
 
 
 async def test_a_profile_adds_up_and_its_trace_goes_with_its_row(lab: Lab) -> None:
