@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _NOT_YET = unknown("nothing was measured yet")
-_NOT_KEPT = "it is not kept with this answer"
+_NOT_KEPT = "it was not measured, or not kept"
 
 
 class MachineNow(NamedTuple):

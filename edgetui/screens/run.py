@@ -10,7 +10,6 @@ from textual.content import Content
 from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError, Failure
-from edgetui.screens.answer_cursor import AnswerCursor
 from edgetui.screens.base import LabScreen
 from edgetui.screens.run_dialogs import RunDialogs
 from edgetui.screens.run_figures_feed import LOOK_EVERY_S, FiguresFeed
@@ -105,7 +104,6 @@ class RunScreen(LabScreen):
         self.session = RunSession(
             self, self._chat, self._transcript, self._feed, self._prompt, on_change=self.show_model
         )
-        self._cursor = AnswerCursor(self._chat, self._transcript, self._feed)
         self._dialogs = RunDialogs(self, self._chat)
         self._meter = RunMeter(self.lab.hardware)
         self._looking: Timer | None = None
@@ -225,7 +223,7 @@ class RunScreen(LabScreen):
 
     def action_answer(self, steps: int) -> None:
         """Look at the figures of an older or newer answer."""
-        self._cursor.move(steps)
+        self.session.cursor.move(steps)
 
     def action_unload(self) -> None:
         """Give the memory back."""
@@ -293,15 +291,24 @@ class RunScreen(LabScreen):
     async def open_model(self, entry: ModelEntry) -> None:
         """Load a model; the conversation goes on with it."""
         self.clear_failure()
+        if entry == self._chat.entry and self.session.busy:
+            # It is what answers, or is being loaded: choosing it again is no reason to stop that.
+            self._prompt.focus()
+            return
         if entry != self._chat.entry:
+            # Before the note, behind which the rest of an answer would be written.
+            await self.session.break_off()
             if not self._transcript.is_empty:
                 self._transcript.add_block("note", f"{entry.name} answers from here on")
             await self._take_last_profile(entry)
+            is_first = self._chat.entry is None
             self._chat.entry = entry
             # Figures of one model under the name of another would be taken for its own.
             self._transcript.mark_answer(None)
             self._feed.reset()
             self._feed.show()
+            if is_first:
+                self.session.cursor.show_last_kept()
         # Whoever comes from another screen with a model comes to write.
         self._prompt.focus()
         self.session.load()
@@ -362,7 +369,7 @@ class RunScreen(LabScreen):
         self.session.show_conversation()
         self._feed.reset()
         self._feed.show()
-        self._cursor.show_last_kept()
+        self.session.cursor.show_last_kept()
         self.show_model()
         self.refresh_bindings()
         self._prompt.focus()

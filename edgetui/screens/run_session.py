@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.conversations import CUT_OFF, UNREADABLE
 from edgetui.core.failures import EdgetuiError
+from edgetui.screens.answer_cursor import AnswerCursor
 from edgetui.worker.protocol import Finished, PrefillProgress, PromptReady, Tokens
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class RunSession:
         self._feed = feed
         self._prompt = prompt
         self._on_change = on_change
+        self.cursor = AnswerCursor(chat, transcript, feed)
         self._work: Worker[None] | None = None
         self._turn_over = asyncio.Lock()
         """Held by the load or answer under way: the next one waits until it has cleaned up."""
@@ -100,6 +102,13 @@ class RunSession:
         else:
             self._feed.set_state("stopping")
             await self._screen.lab.inference.stop()
+
+    async def break_off(self) -> None:
+        """End whatever is under way, and wait until it has said so."""
+        if self._work is not None and self.busy:
+            self._work.cancel()
+            async with self._turn_over:
+                pass
 
     def show_conversation(self) -> None:
         """Put the present path of the conversation on the screen."""
@@ -194,6 +203,9 @@ class RunSession:
             self._transcript.finish_block()
             if self._chat.conversation.turns == turns_before:
                 self.show_conversation()
+                # Nothing came of it, so the last answer is the one before.
+                feed.reset()
+                self.cursor.show_last_kept()
             else:
                 last = self._chat.conversation.path[-1]
                 self._answered = last.content

@@ -410,3 +410,40 @@ async def test_coming_back_to_the_screen_is_coming_to_write(app: EdgetuiApp) -> 
         await person.sees(lambda: app.current_mode == "models")
         await pilot.press("4")
         await person.sees(lambda: app.current_mode == "run" and person.prompt.has_focus)
+
+
+async def test_another_model_in_mid_answer_ends_it_first_and_the_same_one_changes_nothing(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry)
+        await person.says("Tell a long story.")
+        await person.sees(lambda: (person.figures.tokens or 0) > 4)
+        await person.screen.open_model(demo_entry)
+        tokens = person.figures.tokens or 0
+        await person.sees(lambda: (person.figures.tokens or 0) > tokens + 4)
+        assert person.screen.query_one(Transcript).text_of("note") == []
+        await person.screen.open_model(msgspec.structs.replace(demo_entry, name="Other"))
+        await person.sees(lambda: person.figures.state == "ready")
+        # In this order: the rest of an answer never goes into the note behind it.
+        assert person.screen.query_one(Transcript).text_of("note") == ["stopped", "Other answers from here on"]
+        assert person.answers[0] and not person.failure
+
+
+async def test_a_turn_that_comes_to_nothing_gives_the_figures_of_the_last_answer_back(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry)
+        await person.says("Tell a story.")
+        await person.sees(lambda: (person.figures.tokens or 0) > 4)
+        await pilot.press("escape")
+        await person.sees(lambda: person.figures.state == "ready")
+        measured = person.figures
+        await person.says("one two three " * 400)
+        await person.sees(lambda: person.failure and person.figures.kept is not None)
+        shown = person.figures
+        assert shown.kept is not None and shown.kept.place == "1 of 1"
+        assert (shown.tokens, shown.ttft_s, shown.itl_p50_s) == (measured.tokens, measured.ttft_s, measured.itl_p50_s)
