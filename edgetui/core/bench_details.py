@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.bench_filter import source_of
 from edgetui.core.bench_noise import conditions_text, noise_of
-from edgetui.core.bench_table import energy_text
 from edgetui.core.llama_bench_columns import COLUMNS, file_name
 from edgetui.core.plain_text import plain_line
 from edgetui.core.units import MISSING, format_bytes, format_count, format_duration
@@ -29,7 +28,7 @@ def facts(record: BenchRecord) -> list[tuple[str, str]]:
         *([("noisy", why)] if (why := noise_of(row)) else []),
         ("samples", samples_text(row)),
         ("during", conditions_text(row.conditions)),
-        ("energy", energy_text(record) if row.energy_j is not None else row.energy_reason or "not measured"),
+        ("energy", energy_sentence(row)),
         ("settings", settings_text(row)),
         ("engine", f"{row.engine} {row.engine_version} {row.backend}".strip()),
         ("model", model_text(row)),
@@ -60,6 +59,17 @@ def rate_sentence(row: BenchRow) -> str:
     if row.median_tps is not None and row.mad_tps is not None:
         told += f", median {row.median_tps:.2f}, MAD {row.mad_tps:.2f}"
     return told
+
+
+def energy_sentence(row: BenchRow) -> str:
+    """Joules a token, the meter that told them and its power at work and at rest; else why there is no figure."""
+    joules, spent_s = row.joules_per_token, sum(row.samples_ns) / 1e9
+    if row.energy_j is None or joules is None or not spent_s:
+        if row.source:
+            return f"not told by {row.source}"
+        return f"not measured: {row.energy_reason}" if row.energy_reason else "not measured"
+    told = f"{joules:.3g} J/token by {row.energy_meter}, {row.energy_j / spent_s:.3g} W on average"
+    return told if row.rest_w is None else f"{told}, {row.rest_w:.3g} W at rest before"
 
 
 def samples_text(row: BenchRow) -> str:

@@ -45,7 +45,16 @@ def conditions_text(conditions: Conditions | None) -> str:
         told.append(
             f"throttled by {plain_line(', '.join(conditions.throttled))}" if conditions.throttled else "no throttling"
         )
-    return ", ".join(told) or "not told by this machine"
+    if not told:
+        return "not told by this machine"
+    # Nothing about throttling must not read as no throttling.
+    senses = (
+        ("clock", conditions.frequency_hz),
+        ("temperature", conditions.temperature_c),
+        ("throttling", conditions.throttled),
+    )
+    missing = [name for name, value in senses if value is None]
+    return ", ".join(told) + (f"; not told here: {', '.join(missing)}" if missing else "")
 
 
 def _reasons(conditions: Conditions) -> list[str]:
