@@ -112,6 +112,9 @@ class ProfilesDialog(SteadySize, ModalScreen["Profile | None"]):
             rows.highlighted = 0
         else:
             rows.add_option(Option(Content("There is none yet: s saves the settings as one."), disabled=True))
+        unreadable = await self._tried(self._profiles.unreadable(self._model))
+        if unreadable:
+            self._say(unreadable[0].message)
 
     async def _take(self, profile: Profile) -> None:
         taken = await self._tried(self._profiles.use(self._model, profile.name))

@@ -322,3 +322,22 @@ async def test_presets_prompts_and_reasons_are_one_key_away(app: EdgetuiApp, dem
         assert "OF BANDWIDTH  -  this machine is not calibrated" in app.screen.text
         await pilot.press("escape")
         await person.is_back()
+
+
+async def test_a_damaged_profile_says_so_and_the_model_runs_without_it(app: EdgetuiApp, demo_entry: ModelEntry) -> None:
+    key = model_key(demo_entry)
+    await app.lab.profiles.save(key, "mine", app.lab.settings.load, SamplingSettings(temperature=0))
+    app.lab.database.write("UPDATE profiles SET profile = replace(profile, '\"batch_tokens\":', '\"batch_tokens\":-')")
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Talker(pilot)
+        await person.screen.open_model(demo_entry)
+        await person.sees(lambda: person.figures.state == "ready")
+        assert "'mine' cannot be read (batch-tokens: expected int" in person.failure
+        assert "profile" not in person.line
+        await pilot.press("escape", "ctrl+s")
+        await person.opens_dialog(RunSettingsDialog)
+        await pilot.press("ctrl+l")
+        await person.opens_dialog(ProfilesDialog)
+        said = app.screen.query_one("#said", Static)
+        await person.sees(lambda: "'mine' cannot be read" in str(said.render()))
+    assert "-512" in app.lab.database.read("SELECT profile FROM profiles")[0]["profile"]
