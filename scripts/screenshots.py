@@ -160,10 +160,10 @@ class Scene:
         await self._shows("STATE")
 
     async def side_by_side(self) -> None:
-        """The demo and the small one on one prompt, one after another."""
+        """The small one, which Run has, and the demo that it was made from, on one prompt, one after another."""
         await self._press("ctrl+k")
         await self._shows("Which model for column 2")
-        await self._press(*SMALL, "enter")
+        await self._press(*DEMO, "enter")
         await self._shows("2 columns")
         question = "Name three fruits as a list."
         await self._pilot.press(*("space" if char == " " else char for char in question), "enter")

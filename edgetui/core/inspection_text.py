@@ -47,8 +47,8 @@ def summary(tokens: Sequence[InspectedToken]) -> str:
         return "The answer has no tokens."
     return (
         f"{whole.tokens:,} token{'' if whole.tokens == 1 else 's'}   perplexity {whole.perplexity:.3g}"
-        f"   mean log-probability {whole.mean_log_probability:.3f}   {whole.likeliest:,} likeliest   {whole.unlikely:,} below 50 %"
-        f"   {whole.very_unlikely:,} below 10 %"
+        f"   mean log-probability {whole.mean_log_probability:.3f}   {whole.likeliest:,} likeliest"
+        f"   {whole.unlikely:,} below 50 %   {whole.very_unlikely:,} below 10 %"
     )
 
 

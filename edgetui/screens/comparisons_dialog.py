@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgetui.core.side_by_side import ComparisonRecord
     from edgetui.services.side_by_side import SideBySide
 
-_KEYS = "up down choose   pgup pgdn scroll   o export   ctrl+e repeat   x delete   esc close"
+_KEYS = "up down  pgup pgdn scroll  o export  ctrl+e repeat  x delete  esc close"
 
 
 class ComparisonsDialog(SteadySize, ModalScreen[None]):
@@ -37,7 +37,7 @@ class ComparisonsDialog(SteadySize, ModalScreen[None]):
     ComparisonsDialog OptionList { height: auto; max-height: 40%; border: none; padding: 0; background: $surface; }
     ComparisonsDialog VerticalScroll { height: 1fr; border-top: solid $primary; scrollbar-size-vertical: 1; }
     ComparisonsDialog #text { height: auto; }
-    ComparisonsDialog #said { height: 1; color: $text-muted; text-wrap: nowrap; }
+    ComparisonsDialog #said { height: auto; max-height: 3; color: $text-muted; }
     ComparisonsDialog .option-list--option-highlighted {
         color: $block-cursor-foreground; background: $block-cursor-background; text-style: bold;
     }

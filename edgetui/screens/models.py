@@ -89,7 +89,7 @@ class ModelsScreen(ModelFitScreen):
     def compose_body(self) -> ComposeResult:
         """Summary, filter, list and details."""
         yield Static("Looking for models...", id="summary", markup=False)
-        yield FilterInput("name, type, architecture, tag; * favourites, = the same content twice; esc clears")
+        yield FilterInput("name, type, arch, tag; * favourites, = the same content twice; esc clears")
         yield Static(id="empty", markup=False)
         with Container(id="both"):
             yield ModelTable()

@@ -64,7 +64,7 @@ class OnnxSessionScreen(MeasuredScreen[OnnxLatencyRecord, OnnxRunSettings]):
         ("seed", "Seed", "of inputs that are made up"),
     )
     DEFAULT_CSS = """
-    OnnxSessionScreen #setup { height: auto; max-height: 3; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    OnnxSessionScreen #setup { height: auto; max-height: 5; padding: 0 1; }
     OnnxSessionScreen #empty { display: none; height: 1fr; padding: 1 2; }
     OnnxSessionScreen RowTable { height: auto; max-height: 40%; min-height: 4; }
     OnnxSessionScreen VerticalScroll { height: 1fr; padding: 0 1; border-top: solid $primary; }

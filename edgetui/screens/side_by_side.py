@@ -349,7 +349,7 @@ class SideBySideScreen(LabScreen):
         if not count:
             self._how_now("No columns yet: ctrl+a adds one")
             return
-        hidden = f"   showing {min(room, count)} of {count}, tab shows the others" if count > room else ""
+        hidden = f"; {min(room, count)} shown, tab moves" if count > room else ""
         self._how_now(f"Side by side: {count} column{'s' if count > 1 else ''}, {how}{hidden}")
 
     def _how_now(self, text: str) -> None:

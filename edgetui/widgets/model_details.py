@@ -106,9 +106,10 @@ def _facts(entry: ModelEntry) -> Content:
 def _shares(shares: Iterable[TensorTypeShare]) -> Content:
     lines = [_title("Tensors by type")]
     for share in shares:
+        noun = "tensor" if share.tensor_count == 1 else "tensors"
         lines.append(
             Content(
-                f"{plain_line(share.type_name):<11}{share.tensor_count:>5} tensors"
+                f"{plain_line(share.type_name):<11}{share.tensor_count:>5} {noun:<7}"
                 f" {format_count(share.parameter_count):>7} weights {format_bytes(share.size_bytes):>10}"
             )
         )

@@ -269,6 +269,8 @@ async def test_an_a_b_comparison_of_equal_sides_stays_a_form_with_its_sentence(
         await shown(pilot, lambda: len(app.screen_stack) == 2)
         await pilot.press("end", "up", "enter")
         await shown(pilot, lambda: bool(app.screen.query("#blocks")))
+        note = next(each for each in app.screen.query(".note").results(Static) if "f32 f16" in str(each.content))
+        assert note.size.height == 2, "a note that is wider than its room is told on a second line"
         app.screen.query_one("#blocks", Input).value = "7"
         await pilot.press("enter")
         await shown(pilot, lambda: "Both sides are the same" in line(app, "#all-problem"))
