@@ -75,6 +75,16 @@ async def interrupted_after(*arguments: str, line: str) -> tuple[int | None, str
     return process.returncode, out.decode(), err.decode()
 
 
+async def test_ctrl_c_ends_a_soak_and_shows_what_it_has_measured() -> None:
+    status, out, err = await interrupted_after("--soak", "10s", "-t", "1", line=" s left")
+    assert status == 130 and "It was cancelled. What was measured in " in err and "Traceback" not in err
+    head, first, *_, last = out.splitlines()
+    assert head.split()[:3] == ["at", "s", "tok/s"] and float(first.split()[1]) > 0
+    assert last.startswith("Cut short after ") and " of 10.0 s: it was cancelled." in last
+    _, listed, _ = await edgetui("history", "studies")
+    assert " of 10 s  " in listed and "Cut short after " in listed
+
+
 async def test_ctrl_c_cancels_the_job() -> None:
     status, out, err = await interrupted_after("-p", "0", "-n", "2000", "-t", "1", line=MODEL)
     assert (status, out) == (130, "") and "Traceback" not in err
