@@ -102,7 +102,7 @@ async def _install(folder: Path, home: Path) -> None:
 
 
 async def _run(lab: Lab, name: str) -> None:
-    from edgetui.worker.protocol import JobFailed
+    from edgetui.worker.job_events import JobFailed
 
     record = await lab.toolchains.install(name)
     async with aclosing(lab.jobs.watch(record.job_id)) as events:

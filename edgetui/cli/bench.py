@@ -165,7 +165,7 @@ async def _measure(names: Sequence[str], matrix: Matrix, as_json: bool, *, with_
 async def _follow(lab: Lab, job: JobRecord, interrupted: asyncio.Event, records: list[BenchRecord]) -> None:
     """Follow a job and add its rows; ends it early when the person pressed Ctrl-C."""
     from edgetui.cli.progress import NoteLines
-    from edgetui.worker.protocol import JobFailed, JobProgress, JobSucceeded
+    from edgetui.worker.job_events import JobFailed, JobProgress, JobSucceeded
 
     cancelling = asyncio.create_task(_cancel_when(interrupted, lab, job.job_id))
     failure: JobFailed | None = None

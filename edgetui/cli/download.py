@@ -70,7 +70,7 @@ def _chosen(page: HubPage, wanted: str | None) -> HubVariant:
 async def _follow(lab: Lab, job_id: str) -> int:
     """Show progress to the end; the first Ctrl-C pauses the job."""
     from edgetui.cli.progress import ProgressLine
-    from edgetui.worker.protocol import JobFailed, JobProgress
+    from edgetui.worker.job_events import JobFailed, JobProgress
 
     pausing: asyncio.Task[Any] | None = None
 

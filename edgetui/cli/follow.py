@@ -66,7 +66,7 @@ async def start_and_follow(
 async def follow(lab: Lab, job_id: str, *, cancel: bool = False) -> JobRecord:
     """Show progress to the end; the first Ctrl-C cancels the job. Raises the `EdgetuiError` that it failed with."""
     from edgetui.cli.progress import ProgressLine
-    from edgetui.worker.protocol import JobFailed, JobProgress
+    from edgetui.worker.job_events import JobFailed, JobProgress
 
     cancelling: asyncio.Task[Any] | None = None
 

@@ -169,7 +169,7 @@ async def _bench(lab: Lab, name: str, settings: ServerBenchSettings, detach: boo
     from contextlib import aclosing
 
     from edgetui.core.server_load import ServerLoadResult
-    from edgetui.worker.protocol import JobStudy
+    from edgetui.worker.job_events import JobStudy
 
     endpoint = await lab.servers.get(name)
     started: list[str] = []

@@ -14,7 +14,7 @@ from edgetui.core.plain_text import plain_line
 from edgetui.core.units import format_duration
 from edgetui.screens.base import LabScreen
 from edgetui.widgets.bars import default_glyphs, meter
-from edgetui.worker.protocol import JobFailed
+from edgetui.worker.job_events import JobFailed
 
 if TYPE_CHECKING:
     import msgspec

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.models import ModelEntry, TensorItem
     from edgetui.core.tensor_errors import TensorError, TensorRow
-    from edgetui.worker.protocol import JobProgress
+    from edgetui.worker.job_events import JobProgress
 
 _TYPES = {kind.name: kind for kind in TENSOR_TYPES.values()}
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
-    from edgetui.worker.protocol import JobFailed, JobSucceeded
+    from edgetui.worker.job_events import JobFailed, JobSucceeded
 
 
 class Bench:

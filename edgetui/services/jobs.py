@@ -17,9 +17,9 @@ from edgetui.services.signals import Signal
 from edgetui.store.job_folder import JobFolder, JobOrder, is_last
 from edgetui.store.job_index import INTERRUPTED, first_record
 from edgetui.worker import spawn
+from edgetui.worker.job_events import JobBenchRow, JobFailed, JobQualityRow, JobStarted, JobStudy, JobSucceeded
 from edgetui.worker.launch import start_job
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobBenchRow, JobFailed, JobQualityRow, JobStarted, JobStudy, JobSucceeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgetui.config import Paths
     from edgetui.core.jobs import JobRecord
     from edgetui.store.database import Database
-    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.job_events import JobEvent
     from edgetui.worker.requests import JobRequest
 
 FOLLOW_INTERVAL_S = 0.25

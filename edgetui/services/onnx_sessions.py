@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edgetui.formats.onnx import OnnxModel
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
-    from edgetui.worker.protocol import JobFailed, JobSucceeded
+    from edgetui.worker.job_events import JobFailed, JobSucceeded
 
 TOOLCHAIN = "onnx"
 ANSWER_LIMIT_S = 30.0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from edgetui.services.catalog import Catalog
     from edgetui.services.jobs import Jobs
     from edgetui.store.database import Database
-    from edgetui.worker.protocol import JobFailed, JobSucceeded
+    from edgetui.worker.job_events import JobFailed, JobSucceeded
 
 MEASURED_FORMATS = ("gguf", "onnx", "mlx")
 """Those whose engines give logits."""

@@ -14,7 +14,7 @@ from edgetui.core.tensor_errors import trial_of
 from edgetui.formats.fingerprint import fingerprint
 from edgetui.services.signals import Signal
 from edgetui.store.tensor_errors import TensorErrors
-from edgetui.worker.protocol import JobFailed, JobProgress
+from edgetui.worker.job_events import JobFailed, JobProgress
 from edgetui.worker.requests import TensorErrorsRequest
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_text
 from edgetui.formats.hub_cache import partial_blob_files, repo_folder
-from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobSucceeded
+from edgetui.worker.job_events import JobEvent, JobFailed, JobProgress, JobSucceeded
 from edgetui.worker.requests import DownloadRequest, JobRequest
 
 LOG_TAIL_BYTES = 64 * 1024

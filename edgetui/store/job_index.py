@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgetui.core.jobs import JobRecord
-from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.job_events import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,10 +22,7 @@ from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.jobs import CANCELLED
 from edgetui.store.database import Database
 from edgetui.store.job_folder import JobFolder, Journal
-from edgetui.worker.launch import STEP
-from edgetui.worker.process_end import die_with_parent
-from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import (
+from edgetui.worker.job_events import (
     JobBenchRow,
     JobEvent,
     JobFailed,
@@ -35,6 +32,9 @@ from edgetui.worker.protocol import (
     JobStudy,
     JobSucceeded,
 )
+from edgetui.worker.launch import STEP
+from edgetui.worker.process_end import die_with_parent
+from edgetui.worker.process_mark import process_mark
 from edgetui.worker.runners import runner_for
 from edgetui.worker.steps import Steps
 

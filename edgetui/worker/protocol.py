@@ -1,34 +1,24 @@
-"""The vocabulary between edgetui and its worker processes: commands down, events up.
-
-The same structs travel over a session worker's pipes and stand in a job's journal, one JSON object a line.
-"""
+"""The vocabulary between edgetui and a session worker: commands down, events up, one JSON object a line."""
 
 from __future__ import annotations
 
 import msgspec
 
-from edgetui.core.bench import BenchRow
 from edgetui.core.calibration import Calibration
 from edgetui.core.engines import Ability
 from edgetui.core.failures import Failure
 from edgetui.core.fit import MemoryParts
 from edgetui.core.inspection import InspectedToken
-from edgetui.core.quality import QualityRow
 from edgetui.core.quant_options import QuantOptions
 from edgetui.core.quant_types import Fallback
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 from edgetui.core.servers import ServerEndpoint
-from edgetui.core.studies import StudyResult
-
-
-class _Tagged(msgspec.Struct, frozen=True, tag_field="type", tag=True):
-    """Base of every message; the class name is its tag."""
-
+from edgetui.worker.tagged import Tagged
 
 # --- commands: parent to session worker -----------------------------------------------------------------
 
 
-class Load(_Tagged, frozen=True, kw_only=True):
+class Load(Tagged, frozen=True, kw_only=True):
     """Load a model and make a context; answered by `LoadProgress`, then `Loaded` or `Failed`."""
 
     path: str
@@ -45,7 +35,7 @@ class Load(_Tagged, frozen=True, kw_only=True):
         return f"Load(path={self.path!r}, settings={self.settings!r}, endpoint={self.endpoint!r})"
 
 
-class Generate(_Tagged, frozen=True, kw_only=True):
+class Generate(Tagged, frozen=True, kw_only=True):
     """Continue a conversation, or a raw prompt; answered by `PromptReady`, `Tokens`, then `Finished` or `Failed`."""
 
     turn: int
@@ -58,13 +48,13 @@ class Generate(_Tagged, frozen=True, kw_only=True):
     """Tokens are grouped into one event at most this old; the first goes at once."""
 
 
-class Tokenize(_Tagged, frozen=True, kw_only=True):
+class Tokenize(Tagged, frozen=True, kw_only=True):
     """Cut a text into the loaded model's tokens; answered by `Tokenized`."""
 
     text: str
 
 
-class Inspect(_Tagged, frozen=True, kw_only=True):
+class Inspect(Tagged, frozen=True, kw_only=True):
     """Tell what else each token of the last answer could have been; answered by `Inspected`.
 
     Costs a prefill of that answer, and nothing while it was being generated.
@@ -74,25 +64,25 @@ class Inspect(_Tagged, frozen=True, kw_only=True):
     """Likeliest tokens told for each place."""
 
 
-class Embed(_Tagged, frozen=True, kw_only=True):
+class Embed(Tagged, frozen=True, kw_only=True):
     """Turn texts into vectors; answered by `Embedded`."""
 
     texts: tuple[str, ...]
 
 
-class Stop(_Tagged, frozen=True, kw_only=True):
+class Stop(Tagged, frozen=True, kw_only=True):
     """Stop the load or generation under way; it answers with its own last event."""
 
 
-class Unload(_Tagged, frozen=True, kw_only=True):
+class Unload(Tagged, frozen=True, kw_only=True):
     """Free the model; answered by `Unloaded`."""
 
 
-class DescribeEngine(_Tagged, frozen=True, kw_only=True):
+class DescribeEngine(Tagged, frozen=True, kw_only=True):
     """Answered by `EngineInfo`."""
 
 
-class PlanQuantization(_Tagged, frozen=True, kw_only=True):
+class PlanQuantization(Tagged, frozen=True, kw_only=True):
     """Dry-run every type of `type_names` (all when empty) on a model; a `QuantizationPlan` each, then `PlanDone`."""
 
     path: str
@@ -100,7 +90,7 @@ class PlanQuantization(_Tagged, frozen=True, kw_only=True):
     options: QuantOptions = QuantOptions()
 
 
-class EstimateMemory(_Tagged, frozen=True, kw_only=True):
+class EstimateMemory(Tagged, frozen=True, kw_only=True):
     """Simulate loading a model with each of the settings; answered by `MemoryEstimated` or `Failed`.
 
     For a worker that has loaded nothing: its own memory is part of the answer.
@@ -111,7 +101,7 @@ class EstimateMemory(_Tagged, frozen=True, kw_only=True):
     """At least one."""
 
 
-class Calibrate(_Tagged, frozen=True, kw_only=True):
+class Calibrate(Tagged, frozen=True, kw_only=True):
     """Measure this machine for forecasts of speed; answered by `CalibrationProgress`, then `Calibrated`."""
 
     budget_s: float
@@ -120,7 +110,7 @@ class Calibrate(_Tagged, frozen=True, kw_only=True):
     """Weights of each type to stream: more than the last cache holds."""
 
 
-class ProveEngine(_Tagged, frozen=True, kw_only=True):
+class ProveEngine(Tagged, frozen=True, kw_only=True):
     """Compute something small whose result is known; answered by `EngineProved`."""
 
 
@@ -143,19 +133,19 @@ Command = (
 # --- events: session worker to parent -------------------------------------------------------------------
 
 
-class Ready(_Tagged, frozen=True, kw_only=True):
+class Ready(Tagged, frozen=True, kw_only=True):
     """First event of a session worker: the process is up and listening."""
 
     pid: int
 
 
-class LoadProgress(_Tagged, frozen=True, kw_only=True):
+class LoadProgress(Tagged, frozen=True, kw_only=True):
     """Share of the weights read."""
 
     fraction: float
 
 
-class Loaded(_Tagged, frozen=True, kw_only=True):
+class Loaded(Tagged, frozen=True, kw_only=True):
     """The model is in memory and warm."""
 
     load_s: float
@@ -181,7 +171,7 @@ class Loaded(_Tagged, frozen=True, kw_only=True):
     """What a server lists, the loaded one among them; empty for an engine here."""
 
 
-class PromptReady(_Tagged, frozen=True, kw_only=True):
+class PromptReady(Tagged, frozen=True, kw_only=True):
     """Prefill starts: what of the prompt is already in the KV cache and what is new."""
 
     turn: int
@@ -190,7 +180,7 @@ class PromptReady(_Tagged, frozen=True, kw_only=True):
     seed: int
 
 
-class PrefillProgress(_Tagged, frozen=True, kw_only=True):
+class PrefillProgress(Tagged, frozen=True, kw_only=True):
     """New prompt tokens decoded so far; the last one of a turn has `done_tokens == total_tokens`."""
 
     turn: int
@@ -200,7 +190,7 @@ class PrefillProgress(_Tagged, frozen=True, kw_only=True):
     """Since prefill began."""
 
 
-class Tokens(_Tagged, frozen=True, kw_only=True):
+class Tokens(Tagged, frozen=True, kw_only=True):
     """Text of one or more tokens, with the time of each on the worker's clock."""
 
     turn: int
@@ -212,7 +202,7 @@ class Tokens(_Tagged, frozen=True, kw_only=True):
     """Tokens in the KV cache after the last of these."""
 
 
-class Finished(_Tagged, frozen=True, kw_only=True):
+class Finished(Tagged, frozen=True, kw_only=True):
     """A generation ended well: by the model, a limit, or `Stop`."""
 
     turn: int
@@ -256,19 +246,19 @@ class TokenPiece(msgspec.Struct, frozen=True):
     """U+FFFD where the token is part of a character."""
 
 
-class Tokenized(_Tagged, frozen=True, kw_only=True):
+class Tokenized(Tagged, frozen=True, kw_only=True):
     """Answer of `Tokenize`."""
 
     tokens: tuple[TokenPiece, ...]
 
 
-class Inspected(_Tagged, frozen=True, kw_only=True):
+class Inspected(Tagged, frozen=True, kw_only=True):
     """Answer of `Inspect`: the tokens of the last answer in order."""
 
     tokens: tuple[InspectedToken, ...]
 
 
-class Embedded(_Tagged, frozen=True, kw_only=True):
+class Embedded(Tagged, frozen=True, kw_only=True):
     """Answer of `Embed`, in the order of the texts."""
 
     vectors: tuple[tuple[float, ...], ...]
@@ -276,11 +266,11 @@ class Embedded(_Tagged, frozen=True, kw_only=True):
     token_counts: tuple[int, ...]
 
 
-class Unloaded(_Tagged, frozen=True, kw_only=True):
+class Unloaded(Tagged, frozen=True, kw_only=True):
     """The model's memory is free again."""
 
 
-class EngineInfo(_Tagged, frozen=True, kw_only=True):
+class EngineInfo(Tagged, frozen=True, kw_only=True):
     """What the engine is and what it was built with."""
 
     name: str
@@ -296,7 +286,7 @@ class EngineInfo(_Tagged, frozen=True, kw_only=True):
     quant_types: tuple[str, ...]
 
 
-class QuantizationPlan(_Tagged, frozen=True, kw_only=True):
+class QuantizationPlan(Tagged, frozen=True, kw_only=True):
     """What one type would make of a model, by the engine's own dry run."""
 
     type_name: str
@@ -318,7 +308,7 @@ class QuantizationPlan(_Tagged, frozen=True, kw_only=True):
         return len(self.fallbacks)
 
 
-class MemoryEstimated(_Tagged, frozen=True, kw_only=True):
+class MemoryEstimated(Tagged, frozen=True, kw_only=True):
     """What loading would take; in the order of the settings that were asked for."""
 
     parts: tuple[MemoryParts | None, ...]
@@ -329,30 +319,30 @@ class MemoryEstimated(_Tagged, frozen=True, kw_only=True):
     """What this machine, or its cgroup, lets a process take now."""
 
 
-class PlanDone(_Tagged, frozen=True, kw_only=True):
+class PlanDone(Tagged, frozen=True, kw_only=True):
     """End of a `PlanQuantization`."""
 
 
-class CalibrationProgress(_Tagged, frozen=True, kw_only=True):
+class CalibrationProgress(Tagged, frozen=True, kw_only=True):
     """Share of a calibration that is done."""
 
     fraction: float
 
 
-class Calibrated(_Tagged, frozen=True, kw_only=True):
+class Calibrated(Tagged, frozen=True, kw_only=True):
     """End of a `Calibrate`."""
 
     calibration: Calibration
 
 
-class EngineProved(_Tagged, frozen=True, kw_only=True):
+class EngineProved(Tagged, frozen=True, kw_only=True):
     """End of a `ProveEngine`: the result was right."""
 
     found: str
     """What was proved, in words."""
 
 
-class Failed(_Tagged, frozen=True, kw_only=True):
+class Failed(Tagged, frozen=True, kw_only=True):
     """The command under way failed; the worker lives on."""
 
     failure: Failure
@@ -387,76 +377,3 @@ class Proved(msgspec.Struct, frozen=True):
 
     found: str = ""
     failure: Failure | None = None
-
-
-# --- events: a job's journal ----------------------------------------------------------------------------
-
-
-class JobStarted(_Tagged, frozen=True, kw_only=True):
-    """First line of a run."""
-
-    pid: int
-    process_start: float
-    """The process's creation time, so that a reused pid is never taken for it."""
-    at: float
-    """Unix time in seconds."""
-
-
-class JobProgress(_Tagged, frozen=True, kw_only=True):
-    """How far it is; whatever is not known is None."""
-
-    at: float
-    done: float
-    """In `unit`."""
-    total: float | None
-    unit: str
-    """`tensors`, `bytes`, `tests`."""
-    note: str = ""
-    """What is being done now, such as a tensor's name and types."""
-    bytes_done: int | None = None
-    bytes_total: int | None = None
-    bytes_per_s: float | None = None
-    """Of the last seconds, where the whole run says nothing of it."""
-    passing: bool = False
-    """A moment between two others, worth no line of its own."""
-
-
-class JobBenchRow(_Tagged, frozen=True, kw_only=True):
-    """One measured row, as soon as it is there."""
-
-    at: float
-    row: BenchRow
-
-
-class JobQualityRow(_Tagged, frozen=True, kw_only=True):
-    """One measured quality, as soon as it is there."""
-
-    at: float
-    row: QualityRow
-
-
-class JobStudy(_Tagged, frozen=True, kw_only=True):
-    """What a measurement of several parts found."""
-
-    at: float
-    result: StudyResult
-
-
-class JobSucceeded(_Tagged, frozen=True, kw_only=True):
-    """Last line of a run that did its work."""
-
-    at: float
-    summary: str
-    """One sentence for the person."""
-    output: str | None = None
-    """Path of the file made, if any."""
-
-
-class JobFailed(_Tagged, frozen=True, kw_only=True):
-    """Last line of a run that did not; `failure.kind` is `cancelled` when that was wished."""
-
-    at: float
-    failure: Failure
-
-
-JobEvent = JobStarted | JobProgress | JobBenchRow | JobQualityRow | JobStudy | JobSucceeded | JobFailed

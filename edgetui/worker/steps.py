@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, cast
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.store.job_folder import JobFolder, JobOrder
+from edgetui.worker.job_events import JobFailed, JobSucceeded
 from edgetui.worker.launch import start_job
-from edgetui.worker.protocol import JobFailed, JobSucceeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.job_events import JobEvent
     from edgetui.worker.requests import JobRequest
 
 POLL_S = 0.05

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.worker.protocol import Command, JobEvent, SessionEvent
+from edgetui.worker.job_events import JobEvent
+from edgetui.worker.protocol import Command, SessionEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

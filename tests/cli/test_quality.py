@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobSucceeded
+from edgetui.worker.job_events import JobSucceeded
 from tests.cli.command import edgetui
 
 MODEL = "SmolLM2-135M-Instruct.Q4_1"

@@ -18,7 +18,7 @@ from edgetui.screens.jobs import JobsScreen
 from edgetui.widgets.job_panel import JobPanel
 from edgetui.widgets.job_table import JobTable
 from edgetui.widgets.nav_bar import NavBar
-from edgetui.worker.protocol import JobProgress, JobStarted
+from edgetui.worker.job_events import JobProgress, JobStarted
 from edgetui.worker.requests import QuantizeRequest
 
 if TYPE_CHECKING:

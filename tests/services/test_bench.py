@@ -10,7 +10,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import ModelEntry
 from edgetui.services.bench import compare
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobBenchRow, JobFailed, JobSucceeded
+from edgetui.worker.job_events import JobBenchRow, JobFailed, JobSucceeded
 
 SMALL = BenchSettings(prompt_tokens=16, generated_tokens=4, repetitions=2, threads=1)
 

@@ -28,7 +28,7 @@ from edgetui.core.studies import (
 from edgetui.core.study_text import kind_of
 from edgetui.services.bench import side_of
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobBenchRow, JobFailed, JobProgress, JobStarted, JobStudy, JobSucceeded
+from edgetui.worker.job_events import JobBenchRow, JobFailed, JobProgress, JobStarted, JobStudy, JobSucceeded
 from edgetui.worker.runners.soak_series import NOT_ENDED
 
 ONE = BenchSettings(threads=1)

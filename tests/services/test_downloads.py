@@ -21,7 +21,7 @@ from edgetui.hub.access import HubAccess
 from edgetui.services.downloads import Downloads
 from edgetui.services.hub import Hub
 from edgetui.store.job_folder import JobFolder
-from edgetui.worker.protocol import JobStarted
+from edgetui.worker.job_events import JobStarted
 from tests.hub.content import Repo
 from tests.hub.fixtures import WEIGHTS
 

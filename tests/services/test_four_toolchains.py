@@ -10,7 +10,7 @@ import pytest
 from edgetui.core.bench import BenchSettings
 from edgetui.core.quality import QualitySettings
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobFailed, JobSucceeded
+from edgetui.worker.job_events import JobFailed, JobSucceeded
 
 LOSSLESS = ("ONNX fp32", "MLX convert")
 LOSSY = ("Q4_0", "ONNX int4", "Olive int4", "MLX 4bit")

@@ -20,8 +20,8 @@ from edgetui.core.quality import QualitySettings
 from edgetui.services.frontier import SweepPlan
 from edgetui.services.lab import Lab
 from edgetui.store.job_folder import JobFolder
+from edgetui.worker.job_events import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 
 QUALITY = QualitySettings(context_tokens=64, chunks=2, tasks=False, threads=2)
 BENCH = BenchSettings(prompt_tokens=16, generated_tokens=4, repetitions=2, threads=2)

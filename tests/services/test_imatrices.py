@@ -14,7 +14,7 @@ from edgetui.core.quant_options import QuantOptions
 from edgetui.formats.gguf import check_loadable
 from edgetui.services.lab import Lab
 from edgetui.store.provenance import Provenance
-from edgetui.worker.protocol import JobProgress
+from edgetui.worker.job_events import JobProgress
 from tests.services.test_quantizer import ended
 
 

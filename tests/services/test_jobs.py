@@ -17,8 +17,8 @@ from edgetui.core.jobs import JobRecord
 from edgetui.services.jobs import Jobs
 from edgetui.services.lab import Lab
 from edgetui.store.job_folder import JobFolder
+from edgetui.worker.job_events import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.requests import QuantizeRequest
 
 SLOW_TYPE = "IQ4_XS"

@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from edgetui.core.workflows.mlx import MlxGptq
-from edgetui.worker.protocol import JobFailed, JobProgress, JobSucceeded
+from edgetui.worker.job_events import JobFailed, JobProgress, JobSucceeded
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from edgetui.core.jobs import JobRecord
 from edgetui.core.models import ModelEntry
 from edgetui.core.workflows.olive import OliveGptq, OliveInt4
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobFailed, JobProgress
+from edgetui.worker.job_events import JobFailed, JobProgress
 from tests.olive_models import Made
 
 WORKFLOW = json.dumps({"passes": {"q": {"type": "OnnxBlockWiseRtnQuantization", "block_size": 32}}}, indent=4)

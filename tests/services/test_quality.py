@@ -17,7 +17,7 @@ from edgetui.core.quality import QualitySettings
 from edgetui.services.lab import Lab
 from edgetui.services.quality import unquantized_parent
 from edgetui.store.job_folder import JobFolder
-from edgetui.worker.protocol import JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.job_events import JobProgress, JobStarted, JobSucceeded
 
 SMALL = QualitySettings(context_tokens=32, chunks=2, threads=1, tasks=False)
 

@@ -23,7 +23,7 @@ from edgetui.formats.imatrix import ImatrixEntry, write_imatrix
 from edgetui.services.lab import Lab
 from edgetui.store.history import History
 from edgetui.store.provenance import Provenance
-from edgetui.worker.protocol import JobProgress
+from edgetui.worker.job_events import JobProgress
 
 SETTINGS = RecipeSettings(
     target_bytes=37 * MIB,

@@ -17,7 +17,8 @@ from edgetui.core.server_load_text import load_problems, load_table
 from edgetui.core.servers import ServerEndpoint
 from edgetui.services.lab import Lab
 from edgetui.store.server_keys import find_key
-from edgetui.worker.protocol import Finished, JobFailed, JobStudy, Tokens
+from edgetui.worker.job_events import JobFailed, JobStudy
+from edgetui.worker.protocol import Finished, Tokens
 from tests.servers.raw import RawServer, finish, stream, usage, whole
 from tests.waiting import until
 

@@ -17,7 +17,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.services.lab import Lab
 from edgetui.services.toolchains import read_toolchains
 from edgetui.store.toolchain_folder import MARK, claim, read_mark, write_mark
-from edgetui.worker.protocol import JobFailed, JobProgress, JobStarted
+from edgetui.worker.job_events import JobFailed, JobProgress, JobStarted
 from edgetui.worker.requests import ToolchainRequest
 
 if TYPE_CHECKING:

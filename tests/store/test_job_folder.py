@@ -11,7 +11,7 @@ import pytest
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.store.job_folder import JobFolder, JobOrder, Journal
-from edgetui.worker.protocol import JobFailed, JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.job_events import JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.requests import QuantizeRequest
 
 REQUEST = QuantizeRequest(source="/models/a.F16.gguf", target="/models/a.Q8_0.gguf", type_name="Q8_0")

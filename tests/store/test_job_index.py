@@ -9,7 +9,7 @@ from edgetui.core.failures import Failure
 from edgetui.store.database import Database
 from edgetui.store.job_folder import JobOrder
 from edgetui.store.job_index import JobIndex, advance, first_record
-from edgetui.worker.protocol import JobFailed, JobProgress, JobStarted, JobSucceeded
+from edgetui.worker.job_events import JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.requests import BenchRequest, QuantizeRequest
 
 QUANTIZE = JobOrder(

@@ -15,8 +15,8 @@ from edgetui.store.database import Database
 from edgetui.store.job_folder import JobFolder, JobOrder
 from edgetui.store.provenance import Provenance
 from edgetui.worker import spawn
+from edgetui.worker.job_events import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.process_mark import process_mark
-from edgetui.worker.protocol import JobEvent, JobFailed, JobProgress, JobStarted, JobSucceeded
 from edgetui.worker.requests import QuantizeRequest
 from tests.gguf_files import F32, U32, Key, Tensor, with_keys, write_gguf
 

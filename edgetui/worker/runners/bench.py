@@ -20,7 +20,7 @@ from edgetui.engines.reporting import Outcome
 from edgetui.meters.conditions import MachineWatch
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.history import History
-from edgetui.worker.protocol import JobBenchRow
+from edgetui.worker.job_events import JobBenchRow
 from edgetui.worker.runners.repetition_watch import RepetitionWatch
 
 if TYPE_CHECKING:

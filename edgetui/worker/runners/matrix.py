@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from edgetui.core.bench_matrix import cell_labels
 from edgetui.core.failures import EdgetuiError
 from edgetui.engines.reporting import Outcome
-from edgetui.worker.protocol import JobBenchRow, JobProgress
+from edgetui.worker.job_events import JobBenchRow, JobProgress
 
 if TYPE_CHECKING:
-    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.job_events import JobEvent
     from edgetui.worker.requests import MatrixRequest
     from edgetui.worker.runners import RunningJob
 

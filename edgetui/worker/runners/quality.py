@@ -15,14 +15,14 @@ from edgetui.formats.fingerprint import fingerprint
 from edgetui.hub.access import HubAccess
 from edgetui.store.baselines import Baselines
 from edgetui.store.evaluations import Evaluations
-from edgetui.worker.protocol import JobProgress, JobQualityRow
+from edgetui.worker.job_events import JobProgress, JobQualityRow
 from edgetui.worker.requests import BaselineRequest, EvaluateRequest
 from edgetui.worker.tasks import read_tasks
 from edgetui.worker.texts import prepare
 
 if TYPE_CHECKING:
     from edgetui.core.quality import MeasuredText, QualityRow
-    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.job_events import JobEvent
     from edgetui.worker.requests import JobRequest, QualityRequest
     from edgetui.worker.runners import RunningJob
 

@@ -38,7 +38,7 @@ from edgetui.formats.gguf import check_loadable
 from edgetui.hub.access import HubAccess
 from edgetui.store.provenance import Origin, Provenance
 from edgetui.store.tensor_errors import TensorErrors
-from edgetui.worker.protocol import JobBenchRow, JobProgress
+from edgetui.worker.job_events import JobBenchRow, JobProgress
 from edgetui.worker.requests import (
     BenchRequest,
     ComparisonRequest,
@@ -51,7 +51,7 @@ from edgetui.worker.texts import prepare
 if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow
     from edgetui.core.quality import MeasuredText
-    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.job_events import JobEvent
     from edgetui.worker.requests import JobRequest, RecipeRequest
     from edgetui.worker.runners import RunningJob
 

@@ -23,13 +23,13 @@ from edgetui.core.units import format_duration
 from edgetui.engines.reporting import Outcome
 from edgetui.formats.model_folder import engine_file, model_parts
 from edgetui.store.frontier import FrontierRows
-from edgetui.worker.protocol import JobBenchRow, JobProgress, JobQualityRow
+from edgetui.worker.job_events import JobBenchRow, JobProgress, JobQualityRow
 from edgetui.worker.requests import BenchRequest, QualityRequest
 
 if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow
     from edgetui.core.quality import QualityRow, QualitySettings
-    from edgetui.worker.protocol import JobEvent
+    from edgetui.worker.job_events import JobEvent
     from edgetui.worker.requests import JobRequest, SweepRequest
     from edgetui.worker.requests.sweep import SweepCell
     from edgetui.worker.runners import RunningJob

@@ -17,7 +17,8 @@ from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.core.workflows.conversion import ToGguf
 from edgetui.formats.gguf import read_gguf
 from edgetui.formats.model_folder import chat_template
-from edgetui.worker.protocol import JobProgress, Tokens
+from edgetui.worker.job_events import JobProgress
+from edgetui.worker.protocol import Tokens
 
 if TYPE_CHECKING:
     from edgetui.core.jobs import JobRecord

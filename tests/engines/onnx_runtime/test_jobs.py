@@ -16,7 +16,7 @@ from edgetui.core.studies import AbResult, AbSettings
 from edgetui.core.workflows.onnx import Onnx4Bit, OnnxBuild, OnnxDynamicInt8
 from edgetui.services.bench import side_of
 from edgetui.services.lab import Lab
-from edgetui.worker.protocol import JobFailed, JobProgress
+from edgetui.worker.job_events import JobFailed, JobProgress
 
 SMALL = BenchSettings(prompt_tokens=8, generated_tokens=2, repetitions=1, threads=1)
 
