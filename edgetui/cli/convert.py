@@ -14,7 +14,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Sequence
 
     from edgetui.core.jobs import JobRecord
     from edgetui.core.workflows import Workflow
@@ -81,11 +81,12 @@ async def _make(
         settings = workflow_settings(workflow, values)
         entry = await lab.catalog.find(model)
         caution = lab.workflows.caution(entry, settings)
-        if caution is not None:
-            print(f"edgetui: {plain_line(caution)}", file=sys.stderr)
 
-        def start() -> Awaitable[JobRecord]:
-            return lab.workflows.start(entry, settings, target=output)
+        async def start() -> JobRecord:
+            record = await lab.workflows.start(entry, settings, target=output)
+            if caution is not None:
+                print(f"edgetui: {plain_line(caution)}", file=sys.stderr)
+            return record
 
         return await start_and_follow(lab, start, detach=detach, as_json=as_json)
     finally:
