@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import work
@@ -13,11 +13,10 @@ from textual.widgets import DataTable, Markdown, Static
 
 from edgetui.core.card_text import honest_card
 from edgetui.core.failures import EdgetuiError, Failure
-from edgetui.core.fit import verdict_of
+from edgetui.core.hub_outlook import Look, Outlook
 from edgetui.core.hub_text import model_marks, offline_line, short_count, short_date, variant_size
 from edgetui.core.job_text import STATE_WORDS, progress_line
 from edgetui.core.plain_text import plain_line
-from edgetui.core.units import MISSING, format_bytes
 from edgetui.screens.base import LabScreen
 from edgetui.widgets.row_table import RowTable
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
-    from edgetui.core.fit import MemoryFit, SpeedForecast
-    from edgetui.core.hardware import Reading
     from edgetui.core.hub import HubPage, HubVariant
     from edgetui.core.jobs import JobRecord
 
@@ -39,16 +36,6 @@ _NARROW = 110
 _LEAST_NOTE = 8
 _LOGIN_COMMAND = "edgetui login"
 """As sentences name it that a login may mend."""
-_MOST_LOOKS = 24
-"""Into so many variants unasked."""
-
-
-class _Look(NamedTuple):
-    """What a look inside told."""
-
-    summary: str
-    memory: MemoryFit | None = None
-    speed: Reading[SpeedForecast] | None = None
 
 
 class HubPageScreen(LabScreen):
@@ -84,12 +71,9 @@ class HubPageScreen(LabScreen):
         super().__init__()
         self._repo = repo
         self._revision = "main"
-        self._page: HubPage | None = None
         self._problem = ""
-        self._inside: dict[str, _Look] = {}
-        self._looking = ""
+        self._outlook = Outlook()
         self._needs_login = self._is_calibrating = False
-        self._available = 0
         self._jobs: tuple[JobRecord, ...] = ()
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -127,11 +111,11 @@ class HubPageScreen(LabScreen):
                 return running
             if action == "download":
                 return not running and not self._problem and not _is_here(job)
-            return variant.name not in self._inside and not variant.missing
+            return variant.name not in self._outlook.looks and not variant.missing
         if action == "calibrate":
-            return any(look.speed is not None and look.speed.value is None for look in self._inside.values())
+            return any(look.speed is not None and look.speed.value is None for look in self._outlook.looks.values())
         if action == "login":
-            return self._needs_login or (self._page is not None and self._page.model.gated)
+            return self._needs_login or (self._outlook.page is not None and self._outlook.page.model.gated)
         return True
 
     def action_download(self) -> None:
@@ -172,7 +156,8 @@ class HubPageScreen(LabScreen):
         finally:
             self._is_calibrating = False
             self._fill()
-        best, self._inside = self._best(), {}
+        best = self._outlook.best
+        self._outlook.looks.clear()
         if best is not None:
             await self._look_into(best)
 
@@ -194,7 +179,8 @@ class HubPageScreen(LabScreen):
         title = f"Branch, tag or commit ({', '.join(known[:8])}): enter takes it, esc closes"
         chosen = await self.app.push_screen_wait(NameFileDialog(self._revision, take, title))
         if chosen is not None and chosen != self._revision:
-            self._revision, self._inside = chosen, {}
+            self._revision = chosen
+            self._outlook.looks.clear()
             self._read()
 
     @work(group="login", exclusive=True)
@@ -266,12 +252,12 @@ class HubPageScreen(LabScreen):
             self.query_one("#about", Static).update(plain_line(f"{self._repo}: nothing is known of it here."))
             self.show_failure(error)
             return
-        self._page = told.value
+        self._outlook.page = told.value
         self._problem = offline_line(told.problem, told.fetched_at) if told.problem else ""
-        self._available = (await self.lab.hardware.sample()).memory.available_bytes.value or 0
+        self._outlook.available_bytes = (await self.lab.hardware.sample()).memory.available_bytes.value or 0
         self._jobs = await self.lab.jobs.list()
         self._fill()
-        best = self._best()
+        best = self._outlook.best
         if not self.has_widgets:
             return
         if best is not None:
@@ -286,44 +272,34 @@ class HubPageScreen(LabScreen):
 
     async def _look_into(self, variant: HubVariant) -> None:
         """Look into one, then into the others that might do, while nobody asks for another first."""
-        page = self._page
+        page = self._outlook.page
         if page is None:
             return
-        for each in (variant, *self._worth_a_look(variant)):
-            if each.name in self._inside:
+        for each in (variant, *self._outlook.worth_a_look(variant)):
+            if each.name in self._outlook.looks:
                 continue
-            self._looking = each.name
+            self._outlook.looking = each.name
             self._fill()
             try:
-                self._inside[each.name] = await self._looked(page, each)
+                self._outlook.looks[each.name] = await self._looked(page, each)
             except EdgetuiError as error:
                 self.show_failure(error)
                 return
             finally:
-                self._looking = ""
+                self._outlook.looking = ""
                 self._fill()
 
-    async def _looked(self, page: HubPage, variant: HubVariant) -> _Look:
+    async def _looked(self, page: HubPage, variant: HubVariant) -> Look:
         inside = await self.lab.hub.inside(page, variant)
         if inside.entry is None or inside.entry.format != "gguf":
-            return _Look(inside.summary)
+            return Look(inside.summary)
         settings = self.lab.settings.load
         memory = await self.lab.fit.memory(inside.entry, settings)
-        return _Look(inside.summary, memory, await self.lab.speed.forecast_of(inside.entry, settings))
-
-    def _worth_a_look(self, best: HubVariant) -> list[HubVariant]:
-        """GGUF variants of one file that may fit, the nearest in size first: some KiB of the way each."""
-        variants = [
-            each
-            for each in (self._page.variants if self._page else ())
-            if each.format == "gguf" and len(each.files) == 1 and (each.size_bytes or 0) <= self._available
-        ]
-        variants.sort(key=lambda each: abs((each.size_bytes or 0) - (best.size_bytes or 0)))
-        return variants[:_MOST_LOOKS] if best.format == "gguf" and len(best.files) == 1 else []
+        return Look(inside.summary, memory, await self.lab.speed.forecast_of(inside.entry, settings))
 
     @work(group="download", exclusive=True)
     async def _download(self, variant: HubVariant) -> None:
-        page = self._page
+        page = self._outlook.page
         if page is None:
             return
         job = self._job_of(variant)
@@ -338,9 +314,9 @@ class HubPageScreen(LabScreen):
     # --- how ----------------------------------------------------------------------------------------------
 
     def _take_jobs(self, records: tuple[JobRecord, ...]) -> None:
-        before = [self._job_of(variant) for variant in (self._page.variants if self._page else ())]
+        before = [self._job_of(variant) for variant in self._outlook.variants]
         self._jobs = records
-        if self._page and before != [self._job_of(variant) for variant in self._page.variants]:
+        if self._outlook.page and before != [self._job_of(variant) for variant in self._outlook.page.variants]:
             self._fill()
             for job in records:
                 if job in before or job.subject != self._repo or job.state != "failed":
@@ -354,25 +330,14 @@ class HubPageScreen(LabScreen):
                 return job
         return None
 
-    def _best(self) -> HubVariant | None:
-        """The largest variant whose file leaves room in memory; the smallest where none does."""
-        variants = [
-            each for each in (self._page.variants if self._page else ()) if each.size_bytes and not each.missing
-        ]
-        fitting = [each for each in variants if verdict_of(each.size_bytes or 0, self._available) == "fits"]
-        quantized = [each for each in fitting if each.quant_type not in ("F32", "F16", "BF16")]
-        return max(quantized or fitting, key=lambda each: each.size_bytes or 0, default=None) or (
-            variants[0] if variants else None
-        )
-
     @property
     def _marked(self) -> HubVariant | None:
         row = next((table.cursor_row for table in self.query(DataTable)), -1)
-        variants = self._page.variants if self._page else ()
+        variants = self._outlook.variants
         return variants[row] if 0 <= row < len(variants) else None
 
     def _fill(self) -> None:
-        page = self._page
+        page = self._outlook.page
         if page is None or not self.has_widgets:
             return
         table = self.query_one(DataTable)
@@ -395,7 +360,7 @@ class HubPageScreen(LabScreen):
             f"{model.repo}  {model_marks(model)}",
             f"{short_count(model.parameter_count)} parameters, {short_count(model.downloads)} downloads,"
             f" changed {short_date(model.last_modified)}, commit {page.commit[:7]} of {page.revision}",
-            self._advice(),
+            self._outlook.advice,
         ]
         if self._problem:
             about.append(self._problem)
@@ -405,52 +370,14 @@ class HubPageScreen(LabScreen):
     def _show_note(self) -> None:
         """What stands in the last column, for the marked row and wherever there is no such column."""
         variant = self._marked
-        look = self._inside.get(variant.name) if variant else None
+        look = self._outlook.looks.get(variant.name) if variant else None
         notes = [self._note(variant) if variant else "", look.summary if look else ""]
         words = "; ".join(note for note in notes if note)
         self.query_one("#note", Static).update(plain_line(f"{variant.name}: {words}" if variant and words else ""))
         self.refresh_bindings()
 
-    def _advice(self) -> str:
-        """What to take, once its header has been read."""
-        page = self._page
-        if page is not None and not page.variants:
-            return "No files that edgetui knows as a model (GGUF, ONNX, safetensors, MLX)."
-        best = self._best()
-        look = self._inside.get(best.name) if best else None
-        if best is None or look is None or look.memory is None or look.speed is None:
-            return ""
-        memory, forecast = look.memory, look.speed.value
-        rate = (
-            f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f} tok/s here"
-            if forecast
-            else "speed unknown: c measures this machine in ten seconds"
-            if look.speed.reason.startswith("this machine is not calibrated")
-            else f"speed unknown: {look.speed.reason}"
-        )
-        size = format_bytes(best.size_bytes or 0)
-        if memory.verdict in ("fits", "tight"):
-            return f"take {best.quant_type or best.name}: {size}, {memory.verdict}, {rate}"
-        return f"{best.quant_type or best.name} needs {format_bytes(memory.parts.total)}, more than is free now"
-
     def _cells(self, variant: HubVariant) -> tuple[str, ...]:
-        return (variant.name, variant.format, variant_size(variant), *self._here(variant), self._note(variant))
-
-    def _here(self, variant: HubVariant) -> tuple[str, str]:
-        """Memory and rate: known after a look inside, else memory guessed from the size and from what is known."""
-        look = self._inside.get(variant.name)
-        if look is not None and look.memory is not None and look.speed is not None:
-            memory, forecast = look.memory, look.speed.value
-            rate = f"~{forecast.decode_low_tps:.0f} to {forecast.decode_high_tps:.0f}" if forecast else MISSING
-            return f"{format_bytes(memory.parts.total)} {memory.verdict}", rate
-        if variant.name == self._looking:
-            return "reading...", MISSING
-        if variant.size_bytes is None or not self._available:
-            return MISSING, MISSING
-        known = next((each.memory.parts for each in self._inside.values() if each.memory), None)
-        beside = known.total - known.weights_mapped - known.weights_copied if known else 0
-        total = variant.size_bytes + beside
-        return f"~{format_bytes(total)} {verdict_of(total, self._available)}", MISSING
+        return (variant.name, variant.format, variant_size(variant), *self._outlook.here(variant), self._note(variant))
 
     def _note(self, variant: HubVariant) -> str:
         if variant.missing:
