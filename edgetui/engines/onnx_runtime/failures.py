@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import traceback
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
+from edgetui.engines.resource_failures import resource_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,20 +49,8 @@ def told(name: str, doing: str) -> Iterator[None]:
 def sentence_of(error: Exception, name: str, doing: str) -> EdgetuiError:
     """The one sentence for an exception of one of the libraries."""
     said, detail = str(error), traceback.format_exc()
-    if isinstance(error, MemoryError) or _MEMORY.search(said):
-        return EdgetuiError(
-            "out_of_memory",
-            f"{doing} {name} needs more memory than is free: close something, or take a smaller model.",
-            detail,
-        )
-    if isinstance(error, FloatingPointError):
-        return EdgetuiError(
-            "bad_file", f"What {name} computes is no number: its weights are damaged, or overflow.", detail
-        )
-    if (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)) or _SPACE.search(said):
-        return EdgetuiError(
-            "no_space", f"{doing} {name} has no room left on the disk: free some space or name another folder.", detail
-        )
+    if short := resource_failure(error, name, doing, detail, memory=_MEMORY, space=_SPACE):
+        return short
     if _ODD_BLOCKS.search(said):
         return EdgetuiError(
             "unsupported",
