@@ -66,7 +66,7 @@ class Conversation(CachedConversation):
 
     def drop_cache(self) -> None:
         """Its arrays are freed; new ones come with the first token."""
-        self._decoder.cut_back(0)
+        self._decoder.begin_anew()
 
     @contextmanager
     def telling(self, doing: str) -> Iterator[None]:

@@ -46,6 +46,10 @@ class Decoder:
         if length and can_trim_prompt_cache(self._cache) and trim_prompt_cache(self._cache, surplus) == surplus:
             self.length = length
             return
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Have an empty cache, whatever a step that failed half-way has put into it."""
         self._cache = self._new_cache(self._model)
         self.length = 0
 

@@ -113,6 +113,9 @@ class Conversation(CachedConversation):
 
     def _compute(self, tokens: Sequence[int]) -> bool:
         """Run tokens through the model; False when that was ended, the cache then as before."""
+        if not self._generator.is_open:
+            # There was no memory for another one when the last was given up; now there may be.
+            self._begin_anew()
         try:
             self._generator.append(tokens)
         except Terminated:

@@ -109,6 +109,11 @@ class Generator:
         # Asked once: after a model's weights have gone through the processor's cache, each call costs some 15 us.
         self._logits_type: tuple[numpy.dtype[Any], type[ctypes.Array[ctypes.c_char]]] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a cache."""
+        return bool(self._handle)
+
     def append(self, tokens: Sequence[int]) -> None:
         """Compute tokens after those that the cache holds.
 

@@ -100,14 +100,23 @@ def measure(order: dict[str, Any]) -> Any:
 
 
 def fail_and_ask_again(order: dict[str, Any]) -> Any:
-    """Ask twice, the first time failing at the answer's first tokens; answers how many tokens each prompt had."""
+    """Ask twice, the first time failing at the answer's first tokens; answers how many tokens each prompt had.
+
+    With `refuse_cache`, there is no memory for another cache after that failure.
+    """
     import time
 
     from edgetui.core.failures import EdgetuiError
     from edgetui.core.run_settings import LoadSettings, SamplingSettings
+    from edgetui.engines.onnx_runtime import conversation
     from edgetui.engines.onnx_runtime.engine import GenaiEngine
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import Generate, Load, PromptReady, Tokens
+
+    make_cache = conversation.Generator
+
+    def refuse(*arguments: Any) -> Any:
+        raise RuntimeError("bad allocation")
 
     engine, prompts, shown = GenaiEngine(), [], 0
     settings = LoadSettings(context_tokens=128, threads=1)
@@ -120,6 +129,8 @@ def fail_and_ask_again(order: dict[str, Any]) -> Any:
         if isinstance(event, Tokens):
             shown += 1
             if len(prompts) == 1:
+                if order["refuse_cache"]:
+                    conversation.Generator = refuse  # type: ignore[assignment, misc]
                 raise EdgetuiError("internal", "nobody listens")
 
     sampling = SamplingSettings(max_tokens=4, ignore_eos=True, temperature=0.0)
@@ -130,6 +141,7 @@ def fail_and_ask_again(order: dict[str, Any]) -> Any:
         except EdgetuiError as error:
             if error.failure.message != "nobody listens":
                 raise
+        conversation.Generator = make_cache
     engine.unload()
     return {"prompt_tokens": prompts, "tokens_shown": shown}
 
