@@ -51,6 +51,7 @@ def bench(
     soak: Annotated[
         str, typer.Option("--soak", help="Decode for so long, such as 5m, and watch the machine.", show_default=False)
     ] = "",
+    sample: Annotated[str, typer.Option("--sample", help="Time of a point of a soak, such as 5s.")] = "1s",
     ab: Annotated[
         bool, typer.Option("--ab", help="Compare two models, or one with --a and --b, by turns.", show_default=False)
     ] = False,
@@ -102,8 +103,9 @@ def bench(
         model = only(models, "--soak" if soak else "--load-time")
         start = matrix.cells()[0]
         if soak:
+            sample_s = bench_options.seconds(sample, "--sample")
             work = bench_modes.soak(
-                model, bench_options.seconds(soak, "--soak"), start, matrix.depth_tokens[0], as_json
+                model, bench_options.seconds(soak, "--soak"), start, matrix.depth_tokens[0], sample_s, as_json
             )
         else:
             work = bench_modes.load_time(model, repetitions, start, as_json)

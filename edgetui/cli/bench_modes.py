@@ -43,13 +43,15 @@ async def follow_study(start: Callable[[Lab], Awaitable[JobRecord]], as_json: bo
 
 
 def soak(
-    model: str, duration_s: float, settings: BenchSettings, depth: int, as_json: bool
+    model: str, duration_s: float, settings: BenchSettings, depth: int, sample_s: float, as_json: bool
 ) -> Coroutine[None, None, int]:
     """`--soak 5m`."""
     from edgetui.core.setting_values import converted
     from edgetui.core.studies import SoakSettings
 
-    wanted = converted({"duration_s": duration_s, "depth_tokens": depth, "settings": settings}, SoakSettings)
+    wanted = converted(
+        {"duration_s": duration_s, "depth_tokens": depth, "sample_s": sample_s, "settings": settings}, SoakSettings
+    )
 
     async def start(lab: Lab) -> JobRecord:
         return await lab.bench.start_soak(await lab.catalog.find(model), wanted)

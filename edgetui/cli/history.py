@@ -169,10 +169,14 @@ def report(
 
 @history.command("studies")
 def studies(
-    number: Annotated[int | None, typer.Argument(help="Draw this one.", show_default=False)] = None,
+    number: Annotated[
+        int | None, typer.Argument(help="Draw this one, and print what repeats it.", show_default=False)
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Forget this one.")] = False,
 ) -> None:
-    """Soaks, A/B comparisons, autotunes, load times and loads of servers, newest first; with a number its chart."""
+    """Soaks, A/Bs, autotunes, load times and loads of servers, newest first; with a number its chart and commands."""
+    from edgetui.core.repeat_commands import as_text
+    from edgetui.core.repeat_studies import study_commands
     from edgetui.core.study_text import energy_lines, study_charts, study_line
 
     async def work(lab: Lab) -> None:
@@ -193,6 +197,8 @@ def studies(
         for told in energy_lines(chosen.result):
             print(f"energy: {told}")
         print(chosen.result.sentence)
+        print()
+        print(as_text(study_commands(chosen.result)), end="")
 
     _run(work)
 

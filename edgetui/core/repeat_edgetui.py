@@ -60,7 +60,7 @@ SAMPLING_OPTIONS = {
 def edgetui_run(facts: RunFacts) -> RepeatCommand | None:
     """`edgetui run`; None for a text that no command can be given."""
     model = facts.name if facts.endpoint is not None else facts.where
-    words = ["edgetui", "run", _no_option(model)]
+    words = ["edgetui", "run", no_option(model)]
     words += _options(facts.load, LoadSettings(), facts.usual_load, LOAD_OPTIONS)
     words += _options(facts.sampling, SamplingSettings(), facts.usual_sampling, SAMPLING_OPTIONS)
     if facts.prompt is not None:
@@ -81,7 +81,7 @@ def edgetui_bench(row: BenchRow) -> RepeatCommand:
     """`edgetui bench` of this one test."""
     from edgetui.core.bench import PHYSICAL_BATCH_TOKENS
 
-    words = ["edgetui", "bench", _no_option(row.model_path or row.model_name)]
+    words = ["edgetui", "bench", no_option(row.model_path or row.model_name)]
     if row.test == "pg":
         words += ["-p", "0", "-n", "0", "-pg", f"{row.prompt_tokens},{row.tokens}"]
     else:
@@ -145,7 +145,8 @@ def _text(value: object) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _no_option(path: str) -> str:
+def no_option(path: str) -> str:
+    """A path that no command takes for an option."""
     return f"./{path}" if path.startswith("-") else path
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgetui.core.bench import BenchRow
     from edgetui.core.repeat_commands import RunFacts
     from edgetui.core.run_settings import LoadSettings, SamplingSettings
+    from edgetui.core.studies import SoakResult
 
 _SAMPLERS = "penalties;top_k;top_p;min_p;temperature"
 """The order of edgetui's own chain."""
@@ -27,6 +28,8 @@ _GGML_TYPES = {
     "q5_1": "GGML_TYPE_Q5_1", "q5_0": "GGML_TYPE_Q5_0", "q4_1": "GGML_TYPE_Q4_1", "q4_0": "GGML_TYPE_Q4_0",
     "iq4_nl": "GGML_TYPE_IQ4_NL",
 }  # fmt: skip
+_COMMA = "llama-bench takes a comma in the path for the end of it: link the file under another name."
+"""It takes a list of models."""
 _ROPE_TYPES = {"none": "NONE", "linear": "LINEAR", "yarn": "YARN"}
 _NUMA_TYPES = {"distribute": "DISTRIBUTE", "isolate": "ISOLATE", "numactl": "NUMACTL"}
 
@@ -67,9 +70,34 @@ def llama_bench(row: BenchRow) -> RepeatCommand:
         words += ["-ngl", str(row.gpu_layers)]
     if row.use_mmap is not None:
         words += ["-lm", "mmap" if row.use_mmap else "none"]
-    # It takes a list of models.
-    note = "llama-bench takes a comma in the path for the end of it: link the file under another name."
-    return RepeatCommand(tool="llama-bench", text=shell_command(words), note=note if "," in row.model_path else "")
+    note = _COMMA if "," in row.model_path else ""
+    return RepeatCommand(tool="llama-bench", text=shell_command(words), note=note)
+
+
+def llama_soak(result: SoakResult) -> RepeatCommand | None:
+    """`llama-bench` with as many chunks as fill the soak's time at its mean rate; None where none was measured."""
+    if not result.samples or result.chunk_tokens <= 0 or result.samples[-1].at_s <= 0:
+        return None
+    settings, path, began, tokens = result.side.settings, result.side.model_path, 0.0, 0.0
+    for sample in result.samples:
+        tokens += sample.tps * (sample.at_s - began)
+        began = sample.at_s
+    chunks = max(1, round(tokens / began * result.duration_s / result.chunk_tokens))
+    words = ["llama-bench", "-m", path, "-p", "0", "-n", str(result.chunk_tokens), "-d", str(result.depth_tokens)]
+    words += ["-r", str(chunks)]
+    if threads := settings.threads or result.threads:
+        words += ["-t", str(threads)]
+    words += ["-b", str(settings.batch_tokens), "-ub", str(settings.physical_batch_tokens)]
+    words += ["-ctk", settings.kv_cache_type, "-ctv", settings.kv_cache_type_v or settings.kv_cache_type]
+    words += ["-fa", settings.flash_attention, "-ngl", str(settings.gpu_layers)]
+    words += ["-lm", "mmap" if settings.use_mmap else "none", "-o", "json"]
+    notes = [
+        "llama-bench takes a count and no duration: so many chunks took as long here. It prints all at the end"
+        " (samples_ts), and does not watch the machine."
+    ]
+    if "," in path:
+        notes.append(_COMMA)
+    return RepeatCommand(tool="llama-bench", text=shell_command(words), note=" ".join(notes))
 
 
 def llama_python(facts: RunFacts) -> RepeatCommand:

@@ -102,6 +102,8 @@ class SoakResult(msgspec.Struct, frozen=True, kw_only=True, tag="soak"):
     threads: int = 0
     backend: str = ""
     engine_version: str = ""
+    sample_s: float = 0
+    """As asked; 0 in results of an edgetui that did not keep it."""
 
 
 # --- two of them, alternately ------------------------------------------------------------------------------
@@ -138,6 +140,8 @@ class AbResult(msgspec.Struct, frozen=True, kw_only=True, tag="ab"):
     sentence: str
     a_energy: EnergyUse = EnergyUse()
     b_energy: EnergyUse = EnergyUse()
+    settings: AbSettings | None = None
+    """As asked; None in results of an edgetui that did not keep them."""
 
 
 def ab_sentence(a: str, b: str, ratio: Ratio | None, blocks: int, seed: int) -> str:
@@ -202,6 +206,8 @@ class TuneResult(msgspec.Struct, frozen=True, kw_only=True, tag="tune"):
     """Name of the saved profile; empty for none."""
     took_s: float
     sentence: str
+    settings: TuneSettings | None = None
+    """As asked; None in results of an edgetui that did not keep them."""
 
 
 # --- load times --------------------------------------------------------------------------------------------

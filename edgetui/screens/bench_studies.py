@@ -95,9 +95,9 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
             self._read()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only some kinds of studies have a command that repeats them."""
+        """Nothing is repeated of an empty list."""
         if action == "repeat":
-            return self._current is not None and bool(study_commands(self._current.result))
+            return self._current is not None
         return True
 
     def action_repeat(self) -> None:

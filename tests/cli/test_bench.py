@@ -83,6 +83,8 @@ async def test_ctrl_c_ends_a_soak_and_shows_what_it_has_measured() -> None:
     assert last.startswith("Cut short after ") and " of 10.0 s: it was cancelled." in last
     _, listed, _ = await edgetui("history", "studies")
     assert " of 10 s  " in listed and "Cut short after " in listed
+    _, shown, _ = await edgetui("history", "studies", listed.split()[0])
+    assert " --soak 10s -t 1\n" in shown and "\n# --- llama-bench\n" in shown
 
 
 async def test_ctrl_c_cancels_the_job() -> None:

@@ -57,8 +57,9 @@ def test_the_time_to_the_first_token_takes_lists_of_settings() -> None:
         (lambda: bench_options.require_single(Matrix(generated_tokens=(1, 2)), "--ab"), "one value for generated"),
         (lambda: bench_options.require_single(Matrix(prompt_tokens=(1, 2)), "--ttft"), "one value for prompt"),
         (lambda: bench_modes.load_time("m", 500, BenchSettings(), False), "value for repetitions"),
-        (lambda: bench_modes.soak("m", 360_000, BenchSettings(), 0, False), "value for duration-s"),
-        (lambda: bench_modes.soak("m", 0.2, BenchSettings(), 0, False), "value for duration-s"),
+        (lambda: bench_modes.soak("m", 360_000, BenchSettings(), 0, 1, False), "value for duration-s"),
+        (lambda: bench_modes.soak("m", 0.2, BenchSettings(), 0, 1, False), "value for duration-s"),
+        (lambda: bench_modes.soak("m", 60, BenchSettings(), 0, 61, False), "value for sample-s"),
         (lambda: bench_options.matrix({"flash_attention": ("maybe",)}), "value for flash-attention"),
     ],
 )

@@ -14,6 +14,7 @@ from edgetui.app import EdgetuiApp
 from edgetui.core.bench import Conditions, Machine
 from edgetui.core.models import ModelEntry
 from edgetui.screens.bench_workloads import SERVER_LOAD, workloads_of
+from edgetui.screens.repeat_dialog import RepeatDialog
 from edgetui.services.lab import Lab
 from edgetui.services.servers import entry_of
 from edgetui.store.history import History
@@ -300,6 +301,12 @@ async def test_a_soak_is_started_from_its_dialog_and_drawn_among_the_studies(lab
         await shown(pilot, lambda: len(app.screen_stack) == 2)
         panel = app.screen.query_one(ChartPanel)
         await shown(pilot, lambda: "decode, tok/s" in panel.text and "seconds" in panel.text)
+        await pilot.press("y")
+        await shown(pilot, lambda: isinstance(app.screen, RepeatDialog))
+        assert isinstance(app.screen, RepeatDialog) and app.screen.chosen.text.endswith(
+            f"{demo_entry.path} --soak 2s --sample 0.1s -t 1"
+        )
+        await pilot.press("escape")
         await pilot.press("x")
         await shown(pilot, lambda: len(app.screen_stack) == 3)
         await pilot.press("y")

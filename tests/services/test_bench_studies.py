@@ -119,7 +119,7 @@ async def test_two_models_by_turns_tell_the_faster_one(
     last = await lab.bench.follow(job.job_id)
     result = await result_of(lab, job)
     assert isinstance(result, AbResult) and isinstance(last, JobSucceeded)
-    assert len(result.a_ns) == len(result.b_ns) == 6 and not result.reloaded
+    assert len(result.a_ns) == len(result.b_ns) == 6 and not result.reloaded and result.settings == settings
     # Three layers of thirty, though without quantized weights: several times faster on any machine.
     assert result.ratio is not None and result.ratio.low <= result.ratio.ratio <= result.ratio.high
     assert result.ratio.ratio > 1 and "3 paired ABBA blocks, seed 0" in result.sentence == last.summary
@@ -168,6 +168,7 @@ async def test_a_soak_is_a_series_on_one_axis(lab: Lab, short_entry: ModelEntry)
     await lab.bench.follow(job.job_id)
     result = await result_of(lab, job)
     assert isinstance(result, SoakResult) and result.threads == 1 and result.chunk_tokens >= 1
+    assert result.sample_s == 0.05
     times = [sample.at_s for sample in result.samples]
     assert len(times) >= 2 and times == sorted(times) and times[-1] >= 1
     assert all(sample.tps > 0 for sample in result.samples) and result.sentence
@@ -219,6 +220,7 @@ async def test_autotune_ends_within_its_budget_with_a_profile_or_the_defaults(
     result = await result_of(lab, job)
     assert isinstance(result, TuneResult) and isinstance(last, JobSucceeded) and result.sentence in last.summary
     assert result.candidates[0].settings == ONE and result.candidates[0].samples_ns
+    assert result.settings == TuneSettings(goal="prefill", budget_s=6, start=ONE)
     profiles = await lab.profiles.all()
     if result.best is None:
         # On a busy machine the budget may end before anything else was tried.

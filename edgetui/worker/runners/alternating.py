@@ -102,6 +102,7 @@ class Alternation:
             sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed) + noise_sentence(conditions),
             a_energy=self._energy(0),
             b_energy=self._energy(1),
+            settings=self._settings,
         )
 
     def ratio(self) -> Ratio | None:

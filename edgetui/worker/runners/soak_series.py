@@ -129,6 +129,7 @@ class SoakSeries:
             threads=self._facts.threads,
             backend=self._facts.backend,
             engine_version=self._facts.engine_version,
+            sample_s=settings.sample_s,
         )
 
     def _energy(self) -> EnergyUse:

@@ -107,6 +107,7 @@ class _Tuning:
             profile=profile,
             took_s=time.perf_counter() - self._began,
             sentence=self._sentence(measured, chosen, final, best, profile) + _noise_of(final),
+            settings=self._settings,
         )
 
     def _search(self) -> list[Candidate]:
