@@ -51,7 +51,9 @@ def bench(
     soak: Annotated[
         str, typer.Option("--soak", help="Decode for so long, such as 5m, and watch the machine.", show_default=False)
     ] = "",
-    sample: Annotated[str, typer.Option("--sample", help="Time of a point of a soak, such as 5s.")] = "1s",
+    sample: Annotated[
+        str, typer.Option("--sample", help="Time of a point of a soak, such as 5s.", show_default="1s")
+    ] = "",
     ab: Annotated[
         bool, typer.Option("--ab", help="Compare two models, or one with --a and --b, by turns.", show_default=False)
     ] = False,
@@ -97,13 +99,15 @@ def bench(
     chosen = [option for option, is_asked in studies.items() if is_asked]
     if len(chosen) > 1:
         raise EdgetuiError("bad_request", "--soak, --ab, --ttft and --load-time are measured one at a time.")
+    if sample and not soak:
+        raise EdgetuiError("bad_request", "--sample belongs to a soak: add --soak with its length, such as --soak 5m.")
     if chosen:
         bench_options.require_single(matrix, chosen[0])
     if soak or load_time:
         model = only(models, "--soak" if soak else "--load-time")
         start = matrix.cells()[0]
         if soak:
-            sample_s = bench_options.seconds(sample, "--sample")
+            sample_s = bench_options.seconds(sample or "1s", "--sample")
             work = bench_modes.soak(
                 model, bench_options.seconds(soak, "--soak"), start, matrix.depth_tokens[0], sample_s, as_json
             )

@@ -139,6 +139,7 @@ async def test_two_settings_by_turns_and_load_times_end_in_a_sentence() -> None:
         (["--soak", "soon"], "--soak takes a duration"),
         (["--soak", "5s", "--ttft"], "one at a time"),
         (["--load-time", MODEL], "takes one model"),
+        (["--sample", "5s"], "belongs to a soak"),
         (["--ttft", "-p", "0"], "longest prompt"),
         (["-t", "1,2", "-b", "0"], "batch-tokens"),
     ],

@@ -62,7 +62,7 @@ class Decoding:
         """Compute the last token with guesses behind it; the model's own choices say how many of those were right.
 
         Each token is drawn from the model's own distribution at its place, so the answer is the one that would have
-        come without guesses.
+        come without guesses, up to the rounding of tokens that are computed together.
         """
         tokens, cache = self._tokens, self._cache
         while True:

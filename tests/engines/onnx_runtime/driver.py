@@ -108,14 +108,14 @@ def fail_and_ask_again(order: dict[str, Any]) -> Any:
 
     from edgetui.core.failures import EdgetuiError
     from edgetui.core.run_settings import LoadSettings, SamplingSettings
-    from edgetui.engines.onnx_runtime import conversation
     from edgetui.engines.onnx_runtime.engine import GenaiEngine
+    from edgetui.engines.onnx_runtime.genai_library import Generator
     from edgetui.engines.stopping import StopFlag
     from edgetui.worker.protocol import Generate, Load, PromptReady, Tokens
 
-    make_cache = conversation.Generator
+    make_cache = Generator.__init__
 
-    def refuse(*arguments: Any) -> Any:
+    def refuse(*arguments: Any) -> None:
         raise RuntimeError("bad allocation")
 
     engine, prompts, shown = GenaiEngine(), [], 0
@@ -130,7 +130,7 @@ def fail_and_ask_again(order: dict[str, Any]) -> Any:
             shown += 1
             if len(prompts) == 1:
                 if order["refuse_cache"]:
-                    conversation.Generator = refuse  # type: ignore[assignment, misc]
+                    Generator.__init__ = refuse  # type: ignore[assignment, method-assign]
                 raise EdgetuiError("internal", "nobody listens")
 
     sampling = SamplingSettings(max_tokens=4, ignore_eos=True, temperature=0.0)
@@ -141,7 +141,7 @@ def fail_and_ask_again(order: dict[str, Any]) -> Any:
         except EdgetuiError as error:
             if error.failure.message != "nobody listens":
                 raise
-        conversation.Generator = make_cache
+        Generator.__init__ = make_cache  # type: ignore[method-assign]
     engine.unload()
     return {"prompt_tokens": prompts, "tokens_shown": shown}
 
