@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edgetui.core.jobs import JobRecord
     from edgetui.core.models import ModelEntry
     from edgetui.screens.hub import HubScreen
+    from edgetui.screens.models import ModelsScreen
     from edgetui.services.lab import Lab
 
 TERMINAL_CHECK_S = 2.0
@@ -161,6 +162,7 @@ class EdgetuiApp(App[None]):
                 seen.add(binding.action)
                 key = self.get_key_display(binding)
                 yield SystemCommand(binding.description, f"Key: {key}", self._run_binding(binding.action, node))
+        yield SystemCommand("Add a server", "One that speaks OpenAI's protocol, by its address", self._add_server)
         yield SystemCommand("Light or dark", "Change between the light and the dark theme", self.action_toggle_dark)
         yield SystemCommand("Theme", "Choose among all themes", self.action_change_theme)
 
@@ -169,6 +171,10 @@ class EdgetuiApp(App[None]):
         dark = self.current_theme.dark
         family = "ansi" if self.current_theme.ansi else "textual"
         self.theme = f"{family}-light" if dark else f"{family}-dark"
+
+    async def _add_server(self) -> None:
+        await self.open_mode("models")
+        cast("ModelsScreen", self._screen_stacks["models"][0]).add_server()
 
     def _run_binding(self, action: str, node: DOMNode) -> Callable[[], object]:
         async def run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -60,7 +61,8 @@ def add(
     if as_json:
         print_json(_as_json(endpoint))
         return
-    print(f"{plain_line(endpoint.name)} added: edgetui server test {plain_line(endpoint.name)} tries it")
+    name = plain_line(endpoint.name)
+    print(f"{name} added: edgetui server test {shlex.quote(name)} tries it")
     if not endpoint.key_variable:
         from edgetui.services.servers import Servers
 

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.models import ModelMarks
 from edgetui.core.plain_text import plain_line
-from edgetui.core.units import format_bytes
+from edgetui.core.units import format_bytes, format_duration
 from edgetui.screens.base import LabScreen
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.widgets.model_details import ModelDetailsPane
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from edgetui.core.models import ModelEntry
+    from edgetui.services.importing import ImportPlan
 
 _FIELDS = (("is_favourite", "Favourite", "true or false"), ("tags", "Tags", ""), ("note", "Note", ""))
 
@@ -32,7 +33,7 @@ class ModelCareScreen(LabScreen):
         Binding("n", "note", "Note", id="models.note"),
         Binding("asterisk", "favourite", "Favourite", key_display="*", show=False, id="models.favourite"),
         Binding("equals_sign", "compare", "Compare", key_display="=", show=False, id="models.compare"),
-        Binding("a", "add", "Add a file", show=False, id="models.add"),
+        Binding("a", "add", "Add a file or server", show=False, id="models.add"),
         Binding("v", "verify", "Verify", show=False, id="models.verify"),
         Binding("x,delete", "delete", "Delete", key_display="x", show=False, id="models.delete"),
         Binding("X", "prune", "Delete superseded", show=False, id="models.prune"),
@@ -57,15 +58,21 @@ class ModelCareScreen(LabScreen):
         """The details again, whatever the pane showed."""
         raise NotImplementedError
 
+    async def list_servers(self) -> None:
+        """Read the servers anew."""
+        raise NotImplementedError
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer only what the marked row allows."""
+        """Offer only what the marked row allows; of a server there are no files."""
         entry = self.marked
-        if action in ("verify", "delete", "copy", "reveal"):
+        if action == "delete":
             return entry is not None
+        if action in ("verify", "copy", "reveal"):
+            return entry is not None and entry.endpoint is None
         if action in ("note", "favourite"):
             return entry is not None and bool(entry.fingerprint)
         if action == "compare":
-            return entry is not None and entry.problem is None and entry.is_read
+            return entry is not None and entry.problem is None and entry.is_read and entry.endpoint is None
         return True
 
     def say(self, text: str) -> None:
@@ -112,13 +119,20 @@ class ModelCareScreen(LabScreen):
 
     @work(group="add", exclusive=True)
     async def action_add(self) -> None:
-        """Ask for a file, say what it is, take it in; esc ends it."""
+        """Ask for a file, say what it is, take it in; esc ends it. A server's address is taken as well."""
+        from edgetui.core.servers import is_address, read_address
         from edgetui.screens.confirm import ConfirmDialog
         from edgetui.screens.name_file import NameFileDialog
 
-        title = "File or folder to add: enter takes it, esc closes"
-        plan = await self.app.push_screen_wait(NameFileDialog("", self.lab.importer.plan, title))
+        async def take(line: str) -> ImportPlan | str:
+            return read_address(line) if is_address(line) else await self.lab.importer.plan(line)
+
+        title = "File, folder, or a server's http:// address: enter takes it, esc closes"
+        plan = await self.app.push_screen_wait(NameFileDialog("", take, title))
         if plan is None:
+            return
+        if isinstance(plan, str):
+            await self._ask_server(plan)
             return
         try:
             question = f"Add {plan.entry.name}?"
@@ -137,6 +151,11 @@ class ModelCareScreen(LabScreen):
             return
         await self.open_model(added)
 
+    @work(group="add", exclusive=True)
+    async def add_server(self) -> None:
+        """Ask for all of a server, as `a` does once it has the address."""
+        await self._ask_server("http://")
+
     def action_verify(self) -> None:
         """Hash the marked model's files; esc ends it."""
         if self.marked is not None:
@@ -152,6 +171,12 @@ class ModelCareScreen(LabScreen):
         if entry is None:
             return
         try:
+            if entry.endpoint is not None:
+                question = plain_line(f"Forget the server {entry.endpoint.name}?")
+                if await self.app.push_screen_wait(ConfirmDialog(question, "A key in the keyring stays there.")):
+                    await self.lab.servers.remove(entry.endpoint.name)
+                    await self.list_servers()
+                return
             removal = await self.lab.library.removal(entry)
             frees = f"Frees {format_bytes(removal.freed_bytes)}."
             if await self.app.push_screen_wait(ConfirmDialog(plain_line(f"Delete {removal.what}?"), frees)):
@@ -195,6 +220,26 @@ class ModelCareScreen(LabScreen):
             )
 
     # --- work ---------------------------------------------------------------------------------------------
+
+    async def _ask_server(self, url: str) -> None:
+        from edgetui.screens.add_server import add_server
+
+        try:
+            added = await add_server(self.app, self.lab.servers, url)
+            if added is None:
+                return
+            await self.list_servers()
+            endpoint, check = added
+            await self.open_model(await self.lab.find_model(endpoint.name))
+        except EdgetuiError as error:
+            self.show_failure(error)
+            return
+        if check is None:
+            self.say(f"{endpoint.name} is added; it did not answer yet")
+        else:
+            first = format_duration(check.finished.ttft_s)
+            told = f"first token after {first}; enter runs it ({check.loaded.description})"
+            self.say(f"{endpoint.name} is added: {told}")
 
     async def _keep_marks(self, entry: ModelEntry, marks: ModelMarks) -> None:
         try:

@@ -44,7 +44,8 @@ class ModelsScreen(ModelFitScreen):
     HELP = (
         "Every model found: the embedded one, GGUF, safetensors, ONNX and MLX models in the models folder and the"
         " Hugging Face cache, and what Ollama, LM Studio, GPT4All, Jan and llama.cpp keep here; new files appear by"
-        " themselves. Only headers are read. ! marks what cannot be used, * a favourite. = on two models compares them."
+        " themselves. Only headers are read. a adds a file, or a server by its http:// address, which then stands here."
+        " ! marks what cannot be used, * a favourite. = on two models compares them."
     )
     AUTO_FOCUS = "DataTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (130, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -80,6 +81,7 @@ class ModelsScreen(ModelFitScreen):
     def __init__(self) -> None:
         super().__init__()
         self._entries: tuple[ModelEntry, ...] = ()
+        self._servers: tuple[ModelEntry, ...] = ()
         self._shown: list[ModelEntry] = []
         self._order = 0
         self._details: ModelDetails | None = None
@@ -126,11 +128,14 @@ class ModelsScreen(ModelFitScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only what makes sense for the marked row; typing a filter takes the letters."""
         if action == "quality":
-            return self.marked is not None and self.marked.problem is None and self.marked.format != "safetensors"
+            is_here = self.marked is not None and self.marked.format not in ("safetensors", "server")
+            return is_here and self.marked is not None and self.marked.problem is None
         if action == "latency":
             return self.marked is not None and self.marked.problem is None and self.marked.format == "onnx"
         if action == "tensors":
             return self.marked is not None and self.marked.is_gguf
+        if action == "open" and "quantize" in parameters and self.marked is not None and self.marked.endpoint:
+            return False
         if action == "open":
             return self.marked is not None and self.marked.problem is None and self.marked.is_read
         return super().check_action(action, parameters)
@@ -248,6 +253,7 @@ class ModelsScreen(ModelFitScreen):
 
     @work(group="scan", exclusive=True)
     async def _rescan(self) -> None:
+        self._servers = tuple(await self.lab.servers.entries())
         await self.lab.catalog.scan()
         self._take(self.lab.catalog.entries)
         problems = self.lab.catalog.folder_problems
@@ -255,7 +261,13 @@ class ModelsScreen(ModelFitScreen):
             more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
             self.show_failure(Failure("no_permission", problems[0] + more))
 
+    async def list_servers(self) -> None:
+        """Read the servers anew."""
+        self._servers = tuple(await self.lab.servers.entries())
+        self._take(self.lab.catalog.entries)
+
     def _take(self, entries: tuple[ModelEntry, ...]) -> None:
+        entries = (*entries, *self._servers)
         if entries != self._entries or not self._shown:
             self._entries = entries
             self._fill()
@@ -341,7 +353,7 @@ class ModelsScreen(ModelFitScreen):
 
     @work(group="details", exclusive=True)
     async def _read_details(self, entry: ModelEntry) -> None:
-        if entry.problem is not None:
+        if entry.problem is not None or entry.endpoint is not None:
             return
         # Before anything is awaited: afterwards the screen may be gone.
         pane = self.query_one(ModelDetailsPane)

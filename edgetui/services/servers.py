@@ -57,8 +57,8 @@ class Servers:
         """All that were added; raises `EdgetuiError("bad_settings")` for a broken file."""
         return await asyncio.to_thread(self._list.read)
 
-    async def add(self, **told: Any) -> ServerEndpoint:
-        """Keep one, by the fields of `ServerEndpoint`; raises `EdgetuiError`: `bad_request`, `exists`."""
+    async def proposed(self, **told: Any) -> ServerEndpoint:
+        """One by the fields of `ServerEndpoint`, not kept yet; raises `EdgetuiError`: `bad_request`, `exists`."""
         try:
             endpoint = msgspec.convert({key: value for key, value in told.items() if value is not None}, ServerEndpoint)
         except msgspec.ValidationError as error:
@@ -74,12 +74,16 @@ class Servers:
         if not endpoint.name.strip() or "/" in endpoint.name or endpoint.name != plain_line(endpoint.name):
             raise EdgetuiError("bad_request", "A server's name is a word of yours without a slash: take another.")
         checked_address(endpoint)
-        endpoints = await self.endpoints()
-        if any(each.name == endpoint.name for each in endpoints):
+        if any(each.name == endpoint.name for each in await self.endpoints()):
             raise EdgetuiError(
                 "exists", f"There is a server {endpoint.name} already: remove it first, or take another name."
             )
-        await asyncio.to_thread(self._list.write, (*endpoints, endpoint))
+        return endpoint
+
+    async def add(self, **told: Any) -> ServerEndpoint:
+        """Keep one; raises as `proposed` does."""
+        endpoint = await self.proposed(**told)
+        await asyncio.to_thread(self._list.write, (*await self.endpoints(), endpoint))
         return endpoint
 
     async def remove(self, name: str) -> ServerEndpoint:

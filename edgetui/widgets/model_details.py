@@ -79,6 +79,12 @@ def _facts(entry: ModelEntry) -> Content:
     lines = [_title(plain_line(entry.name))]
     if entry.problem is not None:
         lines.append(Content.styled(f"! {plain_line(entry.problem)}", "$text-error"))
+    if entry.endpoint is not None:
+        variable = entry.endpoint.key_variable
+        lines.append(_line("server", entry.endpoint.url))
+        lines.append(_line("model", entry.endpoint.model or "its first"))
+        lines.append(_line("key", f"in the variable {variable}" if variable else "in the keyring, or none"))
+        return Content("\n").join(lines)
     lines.append(_line("file", str(entry.path)))
     lines.append(_line("format", FORMAT_TITLES[entry.format]))
     if len(entry.parts) > 1:

@@ -51,7 +51,7 @@ def _cells(entry: ModelEntry, most: int) -> tuple[Text, ...]:
         Text(name),
         Text(plain_line(kind)),
         Text(format_count(entry.parameter_count), justify="right"),
-        Text(format_bytes(entry.size_bytes), justify="right"),
+        Text(MISSING if entry.endpoint is not None else format_bytes(entry.size_bytes), justify="right"),
         Text(f"{bits:.2f}" if bits else MISSING, justify="right"),
         Text(str(entry.context_length or MISSING), justify="right"),
         Text(plain_line(entry.architecture or MISSING)),

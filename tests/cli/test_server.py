@@ -35,6 +35,13 @@ async def test_a_server_is_added_tried_asked_and_forgotten() -> None:
     assert status == 1 and "edgetui server add NAME URL" in err
 
 
+async def test_a_name_with_a_blank_works_and_is_quoted_in_what_is_proposed() -> None:
+    with RawServer({CHAT: [stream("Hi", finish(), usage(5, 1))]}) as server:
+        status, out, _ = await edgetui("server", "add", "a b", server.url)
+        assert status == 0 and "edgetui server test 'a b' tries it" in out
+        assert (await edgetui("run", "a b", "Hi"))[:2] == (0, "Hi\n")
+
+
 async def test_json_on_a_terminal_holds_no_control_character_of_an_answer() -> None:
     with RawServer({CHAT: [stream("a\x9b31mred", finish(), usage(5, 2))]}) as server:
         await edgetui("server", "add", "here", server.url)

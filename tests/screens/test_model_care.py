@@ -23,8 +23,10 @@ from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.model_details import ModelDetailsPane
 from tests.gguf_files import STRING, Key, gguf_bytes, with_keys, write_gguf
 from tests.hub.server import LoopbackHub
+from tests.servers.raw import RawServer, finish, stream, usage
 from tests.waiting import until
 
+CHAT = "/v1/chat/completions"
 DEMO = "SmolLM2-135M-Instruct.Q4_1"
 
 
@@ -184,3 +186,54 @@ async def test_superseded_revisions_are_listed_and_deleted_after_a_yes(hub_lab: 
         await shown(pilot, lambda: not isinstance(app.screen, ConfirmDialog) and len(rows(app)) == 2)
         await pilot.press("X")
         await shown(pilot, lambda: "Nothing in the hub's cache is superseded" in text(app, "#summary"))
+
+
+@pytest.mark.parametrize("by_palette", [False, True])
+async def test_a_server_is_added_by_its_address_after_a_try_and_stands_in_the_list(lab: Lab, by_palette: bool) -> None:
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: rows(app) == [DEMO])
+        with RawServer({CHAT: [stream("OK", finish("length"), usage(5, 1))]}) as server:
+            if by_palette:
+                (command,) = (each for each in app.get_system_commands(app.screen) if each.title == "Add a server")
+                await command.callback()
+                await shown(pilot, lambda: bool(app.screen.query("#model")))
+                app.screen.query_one("#url", Input).value = server.url
+                app.screen.query_one("#name", Input).value = "local"
+            else:
+                await pilot.press("a")
+                await shown(pilot, lambda: isinstance(app.screen, NameFileDialog))
+                app.screen.query_one(Input).value = server.url
+                await pilot.press("enter")
+                await shown(pilot, lambda: bool(app.screen.query("#model")))
+                assert app.screen.query_one("#name", Input).value == "local"
+            await pilot.press("enter")
+            await shown(pilot, lambda: not isinstance(app.screen, FieldsDialog))
+            await shown(pilot, lambda: "local is added: first token" in text(app, "#summary"))
+        assert set(rows(app)) == {"local", DEMO} and server.url in details(app)
+        assert [(each.name, each.url) for each in await lab.servers.endpoints()] == [("local", server.url)]
+        await pilot.press("x")
+        await shown(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        await pilot.press("y")
+        await shown(pilot, lambda: rows(app) == [DEMO])
+        assert await lab.servers.endpoints() == ()
+
+
+async def test_a_server_that_does_not_answer_is_added_by_a_second_enter_only(lab: Lab) -> None:
+    with RawServer({}) as gone:
+        url = gone.url
+    app = EdgetuiApp(lab, mode="models")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: rows(app) == [DEMO])
+        await pilot.press("a")
+        await shown(pilot, lambda: isinstance(app.screen, NameFileDialog))
+        app.screen.query_one(Input).value = url
+        await pilot.press("enter")
+        await shown(pilot, lambda: bool(app.screen.query("#model")))
+        await pilot.press("enter")
+        await shown(pilot, lambda: "Enter adds it all the same" in str(app.screen.query_one("#all-problem").render()))
+        assert await lab.servers.endpoints() == ()
+        await pilot.press("enter")
+        await shown(pilot, lambda: not isinstance(app.screen, FieldsDialog))
+        await shown(pilot, lambda: "did not answer yet" in text(app, "#summary"))
+        assert [each.url for each in await lab.servers.endpoints()] == [url]
