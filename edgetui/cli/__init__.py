@@ -16,6 +16,7 @@ import typer
 
 from edgetui import __version__
 from edgetui.cli.text_arguments import mend_texts, unreadable_in_words
+from edgetui.cli.usage import usage_in_words
 from edgetui.config import default_config_file, load_settings
 from edgetui.core.failures import EdgetuiError
 
@@ -79,12 +80,17 @@ def run_command_line(arguments: Sequence[str]) -> int:
     output, status = sys.stdout, 0
     failed: OSError | None = None
     try:
-        with unreadable_in_words(arguments):
-            app(args=list(arguments))
+        with unreadable_in_words(arguments), usage_in_words():
+            # On its own it would print what was wrong in a form of its own; what it returns then is the status.
+            ended = app(args=list(arguments), prog_name="edgetui", standalone_mode=False)
+        status = ended if isinstance(ended, int) else 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except typer.Abort:
+        # A question that was left, by its end of input.
+        status = 1
     except OSError as error:
         # Writing what was printed names no file.
         if error.filename is not None or error.errno != errno.ENOSPC:

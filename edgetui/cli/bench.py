@@ -82,7 +82,7 @@ def bench(
             "generated_tokens": bench_options.numbers(generate, "-n"),
             "prompt_and_generated": [bench_options.pair(each) for each in both or ()],
             "depth_tokens": bench_options.numbers(depth, "-d"),
-            "threads": bench_options.numbers(threads, "-t"),
+            "threads": bench_options.thread_counts(threads),
             "batch_tokens": bench_options.numbers(batch, "-b"),
             "physical_batch_tokens": bench_options.numbers(ubatch, "-ub"),
             "kv_cache_type": bench_options.words(kv),

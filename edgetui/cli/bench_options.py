@@ -41,6 +41,14 @@ _TESTS_OF_A_STUDY = {
 _WHOLE = ("threads", "batch_tokens", "physical_batch_tokens", "gpu_layers")
 
 
+def thread_counts(text: str) -> tuple[int, ...]:
+    """`1,2` as numbers of threads; raises `EdgetuiError("bad_request")`."""
+    words_ = text.split(",")
+    if not all(word.strip().isdecimal() and len(word) < 10 for word in words_):
+        raise EdgetuiError("bad_request", f"-t takes a number of threads such as 4, or a list 1,2, and not {text!r}.")
+    return tuple(int(word) for word in words_)
+
+
 def numbers(text: str, option: str) -> tuple[int, ...]:
     """`128,512` as numbers; raises `EdgetuiError("bad_request")`."""
     try:

@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
+_IN_WORDS = (
+    (r" \| null", " or nothing"),
+    (r"\bint\b", "a whole number"),
+    (r"\bfloat\b", "a number"),
+    (r"\bbool\b", "true or false"),
+    (" >= ", " of at least "),
+    (" <= ", " of at most "),
+    (" > ", " above "),
+    (", got str", ""),
+)
+"""msgspec's terms in a person's."""
 
 
 def converted(values: Mapping[str, Any], kind: type[_Struct]) -> _Struct:
@@ -23,9 +34,15 @@ def converted(values: Mapping[str, Any], kind: type[_Struct]) -> _Struct:
     except msgspec.ValidationError as error:
         reason, _, where = str(error).replace("`", "").partition(" - at $.")
         name = re.sub(r"\[[^]]*\]", "", where).rpartition(".")[2].replace("_", "-")
-        raise EdgetuiError(
-            "bad_request", f"The value for {name} cannot be used: {reason[:1].lower()}{reason[1:]}."
-        ) from error
+        raise EdgetuiError("bad_request", f"The value for {name} cannot be used: {in_words(reason)}.") from error
+
+
+def in_words(reason: str) -> str:
+    """What msgspec says of a value, in a person's terms."""
+    reason = reason.replace("`", "")
+    for pattern, words in _IN_WORDS:
+        reason = re.sub(pattern, words, reason)
+    return reason[:1].lower() + reason[1:]
 
 
 def checked(settings: _Struct) -> _Struct:

@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.plain_text import plain_line
+from edgetui.core.setting_values import in_words
 from edgetui.screens.steady import SteadySize
 
 if TYPE_CHECKING:
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
     from textual import events
     from textual.app import ComposeResult
     from textual.binding import BindingType
-
-
-_IN_WORDS = (
-    (" | null", " or nothing"),
-    ("int", "a whole number"),
-    ("float", "a number"),
-    ("bool", "true or false"),
-    (" >= ", " of at least "),
-    (" <= ", " of at most "),
-    (" > ", " above "),
-    (", got str", ""),
-)
-"""msgspec's terms in a person's."""
 
 
 class Field(NamedTuple):
@@ -250,10 +238,7 @@ def _reason(struct: type[msgspec.Struct], name: str, error: msgspec.ValidationEr
     choices = get_args(get_type_hints(struct)[name])
     if choices and all(isinstance(choice, str) for choice in choices):
         return f"choose one of {' '.join(choices)}"
-    reason = str(error).split(" - at ")[0].replace("`", "")
-    for plain, words in _IN_WORDS:
-        reason = reason.replace(plain, words)
-    return reason[:1].lower() + reason[1:]
+    return in_words(str(error).split(" - at ")[0])
 
 
 def _as_text(value: object) -> str:
