@@ -164,16 +164,14 @@ def _lines(result: StudyResult) -> list[str]:
             for load in loads
         ]
     if isinstance(result, TuneResult):
-        from edgetui.core.statistics import median
+        from edgetui.core.tune_text import tune_lines
 
-        tokens = result.test.computed_tokens
-        measured = sorted((each for each in result.candidates if each.samples_ns), key=lambda each: -each.rounds)
+        energies = {each.label: each.energy for each in result.candidates}
         lines = [
-            f"{tokens * 1e9 / median(each.samples_ns):9.2f} tok/s  {len(each.samples_ns)} repetitions  {each.label}"
-            + _after(each.energy)
-            for each in measured
+            f"{label}: {told}{_after(energies[label]) if label in energies else ''}"
+            for label, told in tune_lines(result)
         ]
-        lines += [f"        - failed: {each.label}: {each.problem}" for each in result.candidates if each.problem]
+        lines += [f"{each.label}: failed: {each.problem}" for each in result.candidates if each.problem]
         if left := sum(1 for each in result.candidates if not each.samples_ns and not each.problem):
             print(f"edgetui: The budget left {left} further settings untried.", file=sys.stderr)
         return lines

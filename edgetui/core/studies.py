@@ -183,6 +183,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     settings: BenchSettings
     samples_ns: tuple[int, ...] = ()
+    defaults_ns: tuple[int, ...] = ()
+    """Of the defaults, each measured right beside the sample at its place; empty for the defaults themselves."""
     rounds: int = 0
     """Of successive halving, that it was measured in."""
     problem: str = ""
@@ -201,13 +203,15 @@ class TuneResult(msgspec.Struct, frozen=True, kw_only=True, tag="tune"):
     """None where nothing is shown to be faster than the defaults."""
     best_label: str
     final: AbResult | None
-    """The best against the defaults; None where every other candidate failed or was slower from the start."""
+    """The one of `finals` that the sentence is about; None where no other candidate could be compared."""
     profile: str
     """Name of the saved profile; empty for none."""
     took_s: float
     sentence: str
     settings: TuneSettings | None = None
     """As asked; None in results of an edgetui that did not keep them."""
+    finals: tuple[AbResult, ...] = ()
+    """Candidates against the defaults, as `a` and `b`; empty in results of an edgetui that kept one of them."""
 
 
 # --- load times --------------------------------------------------------------------------------------------

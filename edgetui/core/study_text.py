@@ -10,6 +10,7 @@ from edgetui.core.charts import Bar, BarChart, LineChart, Series
 from edgetui.core.plain_text import plain_line
 from edgetui.core.statistics import interval_share, mean
 from edgetui.core.studies import AbResult, LoadTimesResult, SoakResult, TuneResult
+from edgetui.core.tune_text import tune_charts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,13 +57,7 @@ def study_charts(result: StudyResult) -> list[Chart]:
         energies = [(sides[0][0], result.a_energy), (sides[1][0], result.b_energy)]
         return [BarChart(f"A/B {result.test.name}", "tok/s", tuple(bars)), *_energy_chart(energies)]
     if isinstance(result, TuneResult):
-        tokens = result.test.computed_tokens
-        tried = [(each.label, _rates(tokens, each.samples_ns)) for each in result.candidates if each.samples_ns]
-        tried.sort(key=lambda each: mean(each[1]), reverse=True)
-        bars = [_bar(label, rates) for label, rates in tried[:12]]
-        title = f"Settings tried for {result.goal}, {result.test.name}"
-        energy = _energy_chart([(each.label, each.energy) for each in result.candidates])
-        return [BarChart(title, "tok/s", tuple(bars)), *energy] if bars else []
+        return [*tune_charts(result), *_energy_chart([(each.label, each.energy) for each in result.candidates])]
     if isinstance(result, LoadTimesResult):
         parts = (("cold", result.cold), ("warm", result.warm))
         bars = [_bar(name, [load.seconds + load.first_token_s for load in loads]) for name, loads in parts if loads]

@@ -30,6 +30,8 @@ LONG_PREFILLED_TOKENS = 1024
 UBATCHES = (128, 256, 1024)
 """Beside the usual 512, as far as a prompt is long enough to fill them."""
 DEFAULTS = "defaults"
+LEAST_FINALISTS = 2
+"""Beside the defaults: one lucky sample must not decide alone."""
 
 
 def test_for(goal: Goal, depth_tokens: int, *, is_long: bool = False) -> BenchTest:
@@ -120,19 +122,24 @@ def profile_load(
     )
 
 
-def better_half(measured: Sequence[Candidate]) -> list[Candidate]:
-    """The faster half by the median of their times, rounded up; those that failed are out."""
-    alive = sorted((each for each in measured if each.samples_ns and not each.problem), key=_median_ns)
-    return alive[: max(1, (len(alive) + 1) // 2)]
+def gain(candidate: Candidate) -> float:
+    """How many times faster than the defaults right beside it, by the median of the pairs; there must be one."""
+    return median([ours / own for ours, own in zip(candidate.defaults_ns, candidate.samples_ns, strict=True)])
 
 
-def fastest(measured: Sequence[Candidate]) -> Candidate | None:
-    """Of those that came furthest, the one with the least median time; None when all have failed."""
+def ranked(measured: Sequence[Candidate]) -> list[Candidate]:
+    """Those that were measured, the furthest first and of those the fastest; that have failed are out.
+
+    By gain where the defaults were measured beside them, so that a quiet moment favours none; else by time.
+    """
     alive = [each for each in measured if each.samples_ns and not each.problem]
-    if not alive:
-        return None
-    rounds = max(each.rounds for each in alive)
-    return min((each for each in alive if each.rounds == rounds), key=_median_ns)
+    return sorted(alive, key=lambda each: (-each.rounds, -_merit(each)))
+
+
+def better_half(measured: Sequence[Candidate]) -> list[Candidate]:
+    """Of candidates of one round the faster half, rounded up, but at least `LEAST_FINALISTS`, as far as there are."""
+    alive = ranked(measured)
+    return alive[: max(LEAST_FINALISTS, (len(alive) + 1) // 2)]
 
 
 def nothing_else(others: Sequence[Candidate], goal: Goal, budget_s: float, wanted_s: float) -> str:
@@ -147,5 +154,5 @@ def nothing_else(others: Sequence[Candidate], goal: Goal, budget_s: float, wante
     )
 
 
-def _median_ns(candidate: Candidate) -> float:
-    return median(candidate.samples_ns)
+def _merit(candidate: Candidate) -> float:
+    return gain(candidate) if candidate.defaults_ns else 1 / median(candidate.samples_ns)

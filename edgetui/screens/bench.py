@@ -64,6 +64,7 @@ class BenchScreen(BenchRunning, BenchFiles):
     DEFAULT_CSS = """
     BenchScreen #setup { height: auto; max-height: 2; }
     BenchScreen #progress { height: auto; max-height: 3; min-height: 1; color: $text-muted; }
+    BenchScreen #result { display: none; height: auto; max-height: 5; }
     BenchScreen #filter-problem { display: none; height: auto; color: $text-warning; padding: 0 1; }
     BenchScreen #empty { display: none; height: 1fr; padding: 1 2; }
     BenchScreen #history { height: 1fr; layout: horizontal; }
@@ -127,6 +128,7 @@ class BenchScreen(BenchRunning, BenchFiles):
         """Setup, progress, history with details, charts."""
         yield Static(id="setup", markup=False)
         yield Static(id="progress", markup=False)
+        yield Static(id="result", markup=False)
         yield FilterInput(_FILTER)
         yield Static(id="filter-problem", markup=False)
         yield Static(

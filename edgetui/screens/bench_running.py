@@ -26,7 +26,7 @@ _BAR_CELLS = 24
 
 
 class BenchRunning(LabScreen):
-    """Base of the Bench screen, which has a line `#progress`."""
+    """Base of the Bench screen, which has lines `#progress` and, for what came out last, `#result`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,6 +67,7 @@ class BenchRunning(LabScreen):
     async def follow(self, job: JobRecord) -> None:
         """Show how it goes and how it ends."""
         self._job = job
+        self._show_result("")
         self.refresh_bindings()
         try:
             last = await self.lab.bench.follow(job.job_id)
@@ -76,11 +77,13 @@ class BenchRunning(LabScreen):
         else:
             if isinstance(last, JobFailed):
                 kept = "complete rows are kept." if last.failure.message == CANCELLED else last.failure.message
-                self.say(plain_line(f"Stopped: {kept}") if last.failure.kind == "cancelled" else "")
+                self.say("")
+                self._show_result(plain_line(f"Stopped: {kept}") if last.failure.kind == "cancelled" else "")
                 if last.failure.kind != "cancelled":
                     self.show_failure(last.failure)
             else:
-                self.say(plain_line(last.summary))
+                self.say("")
+                self._show_result(plain_line(last.summary))
         finally:
             self._job = None
             self.refresh_bindings()
@@ -99,3 +102,9 @@ class BenchRunning(LabScreen):
         """Show a sentence that is no failure."""
         for line in self.query("#progress").results(Static):
             line.update(text)
+
+    def _show_result(self, text: str) -> None:
+        """What the last measurement came to, which stays until the next one starts, whatever else is said."""
+        for line in self.query("#result").results(Static):
+            line.update(text)
+            line.display = bool(text)

@@ -107,7 +107,6 @@ class Profiles:
                 saved_at=time.time(),
             )
         )
-        await self._require_readable(model, profile.name)
         await asyncio.to_thread(self._store.put, model, await self.machine(), profile, profile.saved_at)
         return profile
 
@@ -125,7 +124,6 @@ class Profiles:
         )
         if renamed.name != name and any(other.name == renamed.name for other in await self.of(model)):
             raise EdgetuiError("bad_request", f"There is a profile {renamed.name!r} already: take another name.")
-        await self._require_readable(model, renamed.name)
         await asyncio.to_thread(self._store.rename, model, await self.machine(), name, renamed)
         return renamed
 
@@ -145,15 +143,6 @@ class Profiles:
 
     async def _unreadable(self, model: str | None) -> list[UnreadableProfile]:
         return await asyncio.to_thread(self._store.unreadable, await self.machine(), model)
-
-    async def _require_readable(self, model: str, name: str) -> None:
-        """What cannot be read here may be of use to another edgetui: nothing is written over it."""
-        if any(each.name == name for each in await self._unreadable(model)):
-            raise EdgetuiError(
-                "exists",
-                f"A profile {name!r} that cannot be read here is kept already: take another name, or delete it with"
-                " `edgetui profile delete`.",
-            )
 
 
 def _checked(profile: Profile) -> Profile:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.core.profiles import Profile
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class SavedProfiles:
         return float(rows[0]["used_at"]) if rows else 0.0
 
     def put(self, model: str, machine: str, profile: Profile, used_at: float) -> None:
-        """Save it, in place of one with the same name."""
+        """Save it, in place of one with the same name; raises `exists` where that cannot be read."""
+        self._require_readable(model, machine, profile.name)
         self._database.write(
             "INSERT OR REPLACE INTO profiles (model, machine, name, used_at, profile) VALUES (?, ?, ?, ?, ?)",
             (model, machine, profile.name, used_at, msgspec.json.encode(profile).decode()),
@@ -92,11 +94,21 @@ class SavedProfiles:
         )
 
     def rename(self, model: str, machine: str, name: str, profile: Profile) -> None:
-        """Put a profile, under whatever name it has now, where `name` stood."""
+        """Put a profile, under whatever name it has now, where `name` stood; raises `exists` as `put` does."""
+        self._require_readable(model, machine, profile.name)
         with self._database.transaction() as connection:
             connection.execute(
                 "UPDATE profiles SET name = ?, profile = ? WHERE model = ? AND machine = ? AND name = ?",
                 (profile.name, msgspec.json.encode(profile).decode(), model, machine, name),
+            )
+
+    def _require_readable(self, model: str, machine: str, name: str) -> None:
+        """What cannot be read here may be of use to another edgetui: nothing is written over it."""
+        if any(each.name == name for each in self.unreadable(machine, model)):
+            raise EdgetuiError(
+                "exists",
+                f"A profile {name!r} that cannot be read here is kept already: take another name, or delete it with"
+                " `edgetui profile delete`.",
             )
 
 

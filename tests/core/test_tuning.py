@@ -9,7 +9,16 @@ from edgetui.core import tuning
 from edgetui.core.bench import BenchSettings
 from edgetui.core.models import ModelFormat
 from edgetui.core.studies import Candidate, Goal
-from edgetui.core.tuning import DEFAULTS, better_half, candidates, fastest, nothing_else, profile_load, thread_counts
+from edgetui.core.tuning import (
+    DEFAULTS,
+    better_half,
+    candidates,
+    gain,
+    nothing_else,
+    profile_load,
+    ranked,
+    thread_counts,
+)
 
 
 def tried(goal: Goal, model_format: ModelFormat = "gguf", *, gpu: bool = False, kv: bool = False) -> list[Candidate]:
@@ -94,29 +103,41 @@ def test_an_engine_is_asked_for_what_it_has(model_format: ModelFormat, varied: s
     assert found == varied
 
 
-def candidate(label: str, *ms: int, rounds: int = 1, problem: str = "") -> Candidate:
-    samples = tuple(each * 1_000_000 for each in ms)
-    return Candidate(label=label, settings=BenchSettings(), samples_ns=samples, rounds=rounds, problem=problem)
+def candidate(label: str, *ms: int, beside: tuple[int, ...] = (), rounds: int = 1, problem: str = "") -> Candidate:
+    own, defaults = (tuple(each * 1_000_000 for each in some) for some in (ms, beside))
+    return Candidate(
+        label=label, settings=BenchSettings(), samples_ns=own, defaults_ns=defaults, rounds=rounds, problem=problem
+    )
 
 
-def test_the_faster_half_goes_on_by_median_without_those_that_failed() -> None:
+def test_a_quiet_moment_that_the_defaults_had_too_favours_none() -> None:
+    lucky = candidate("lucky", 2, beside=(1,))
+    steady = candidate("steady", 50, beside=(100,))
+    assert gain(lucky) == 0.5 and gain(steady) == 2
+    assert [each.label for each in ranked([lucky, steady])] == ["steady", "lucky"]
+
+
+def test_the_faster_half_goes_on_without_those_that_failed_and_never_one_alone() -> None:
     measured = [
-        candidate("slow", 9, 9, 1),
-        candidate("a", 2, 50, 2),
-        candidate("b", 3),
-        candidate("x", 1, problem="no"),
+        candidate("slow", 9, 9, 1, beside=(5, 5, 5)),
+        candidate("a", 2, 50, 2, beside=(5, 5, 5)),
+        candidate("b", 3, beside=(5,)),
+        candidate("x", 1, beside=(5,), problem="no"),
     ]
     assert [each.label for each in better_half(measured)] == ["a", "b"]
+    assert [each.label for each in better_half(measured[:2])] == ["a", "slow"]
     assert [each.label for each in better_half(measured[:1])] == ["slow"]
     assert better_half(measured[3:]) == []
+    many = [candidate(str(ms), ms, beside=(5,)) for ms in (9, 8, 7, 6, 5)]
+    assert [each.label for each in better_half(many)] == ["5", "6", "7"]
 
 
-def test_the_fastest_is_of_those_that_came_furthest() -> None:
-    lucky = candidate("lucky once", 1)
-    assert fastest([lucky, candidate("a", 4, 5, rounds=2), candidate("b", 3, 4, rounds=2)]) == candidate(
-        "b", 3, 4, rounds=2
-    )
-    assert fastest([candidate("x", 1, problem="no")]) is None
+def test_those_that_came_furthest_come_first() -> None:
+    lucky = candidate("lucky once", 1, beside=(9,))
+    further = [candidate("a", 4, 5, beside=(9, 9), rounds=2), candidate("b", 3, 4, beside=(9, 9), rounds=2)]
+    assert [each.label for each in ranked([lucky, *further])] == ["b", "a", "lucky once"]
+    # Without defaults to hold them against, their own times count.
+    assert [each.label for each in ranked([candidate("long", 9), candidate("short", 3)])] == ["short", "long"]
 
 
 def test_why_nothing_else_was_tried_is_told() -> None:

@@ -1,6 +1,7 @@
-"""The job that looks for the fastest settings: short tests, the better half again and longer, then an A/B.
+"""The job that looks for the fastest settings: short tests, the better half again and longer, then finals as A/B.
 
-Only what the A/B shows to be faster than the defaults is recommended and saved.
+Each candidate is measured beside the defaults in every round, so that a quiet moment of the machine favours none. Only
+what a final shows to be faster than the defaults is recommended and saved.
 """
 
 from __future__ import annotations
@@ -15,41 +16,46 @@ from edgetui.core.bench_noise import noise_sentence
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.profiles import Profile
 from edgetui.core.run_settings import SamplingSettings
+from edgetui.core.statistics import median
 from edgetui.core.studies import AbSettings, BenchSide, Candidate, TuneResult
+from edgetui.core.tune_verdict import telling, verdict, winner
 from edgetui.core.tuning import (
     DEFAULTS,
+    LEAST_FINALISTS,
     better_half,
     candidates,
-    fastest,
     nothing_else,
     profile_load,
+    ranked,
     test_for,
 )
 from edgetui.engines import host
 from edgetui.engines.reporting import Outcome
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.profiles import SavedProfiles
-from edgetui.worker.measuring_process import MeasuringProcess
 from edgetui.worker.runners.alternating import Alternation
+from edgetui.worker.runners.held_sides import HeldSides
 from edgetui.worker.runners.kept_study import energy_use, keep_study
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edgetui.core.bench import BenchSettings, BenchTest
     from edgetui.core.studies import AbResult
     from edgetui.worker.requests import TuneRequest
     from edgetui.worker.runners import RunningJob
 
 SEARCH_SHARE = 0.5
-"""Of the budget; the A/B has the rest."""
+"""Of the budget; the finals have the rest."""
 FIRST_ROUND_SHARE = 0.3
 """Of the budget: candidates that the first round does not reach in this time are not tried."""
 ENOUGH_CANDIDATES = 8
 """For a look at each setting by itself."""
 UNTIL_PERCENT = 1.0
-"""How narrow the A/B's interval gets where the budget allows it."""
-
-WIDE = 1.05
-"""A gain of so much that the A/B could not exclude is worth another look."""
+"""How narrow a final's interval gets where the budget allows it."""
+BESIDE_COST = 1.5
+"""Times what the defaults took by themselves (loaded, warmed up, measured): a candidate with the defaults beside it."""
+_DEFAULTS, _OTHER = 0, 1
 
 
 def run(request: TuneRequest, job: RunningJob) -> Outcome:
@@ -67,11 +73,15 @@ class _Tuning:
         self._toolchains = Path(job.folder.order().toolchains)
         self._test = test_for(request.settings.goal, request.settings.depth_tokens)
         self._began = time.perf_counter()
-        self._process = MeasuringProcess(request.side.model_format, self._toolchains)
+        self._sides = HeldSides(request.side.model_format, self._toolchains)
         self._meters = EnergyRecorder()
         self._rest_w: float | None = None
         self._spans: dict[tuple[str, BenchTest], list[tuple[float, float]]] = {}
         """Of each candidate's repetitions in a test."""
+        self._backend: dict[str, str] = {}
+        """Of each candidate by its label."""
+        self._start = Candidate(label=DEFAULTS, settings=request.settings.start)
+        """The defaults with all that was measured of them in the search."""
         self._is_accelerated = False
         self._first_round_s = 0.0
         """What a first round of some candidates would take, by the time that the defaults took."""
@@ -85,17 +95,21 @@ class _Tuning:
         try:
             measured = self._search()
         finally:
-            self._process.end()
-        chosen = fastest(measured)
+            self._sides.end()
         start = measured[0]
-        if start.problem and chosen is None:
+        if start.problem and not ranked(measured):
             raise EdgetuiError("unsupported", f"Nothing could be measured, not even the defaults: {start.problem}")
-        final = None
-        if chosen is not None and chosen.label != DEFAULTS and not start.problem:
-            final = self._compare(chosen)
-        is_better = final is not None and final.ratio is not None and final.ratio.is_shown and final.ratio.ratio > 1
-        best = chosen if is_better else None
-        profile = self._save(best, final) if best is not None and self._request.profile_model else ""
+        finals = [] if start.problem else self._finals(measured)
+        final, won = telling(finals), winner(finals)
+        best = next((each for each in measured if won is not None and each.label == won.a.label), None)
+        profile, saved = "", ""
+        if best is not None and self._request.profile_model:
+            try:
+                profile = self._save(best, won)
+                saved = f"; saved as the profile {profile!r}"
+            except EdgetuiError as error:
+                # What was measured for minutes is worth keeping without its profile.
+                saved = f"; not saved as a profile ({error})"
         return TuneResult(
             side=self._request.side,
             goal=self._settings.goal,
@@ -106,13 +120,14 @@ class _Tuning:
             final=final,
             profile=profile,
             took_s=time.perf_counter() - self._began,
-            sentence=self._sentence(measured, chosen, final, best, profile) + _noise_of(final),
+            sentence=self._sentence(measured, finals, saved),
             settings=self._settings,
+            finals=tuple(finals),
         )
 
     def _search(self) -> list[Candidate]:
         """Every candidate with what was measured of it, the defaults first."""
-        start = self._measure_defaults()
+        self._start = self._measure_defaults()
         every = candidates(
             self._settings.start,
             self._test,
@@ -122,8 +137,9 @@ class _Tuning:
             has_accelerator=self._is_accelerated,
             allow_kv_types=self._settings.allow_kv_types,
         )
-        self._first_round_s = (time.perf_counter() - self._began) * min(len(every), ENOUGH_CANDIDATES)
-        measured = {DEFAULTS: start}
+        some = min(len(every) - 1, ENOUGH_CANDIDATES)
+        self._first_round_s = (time.perf_counter() - self._began) * (1 + some * BESIDE_COST)
+        measured = {}
         for candidate in every[1:]:
             measured[candidate.label] = candidate if self._is_over(FIRST_ROUND_SHARE) else self._measure(candidate, 1)
         alive, repetitions = better_half(list(measured.values())), 2
@@ -135,61 +151,110 @@ class _Tuning:
             # A round that the budget cut short leaves the order of those that it reached.
             furthest = max(each.rounds for each in measured.values())
             reached = [measured[each.label] for each in alive if measured[each.label].rounds == furthest]
-            if len(reached) < len(alive):
+            if len(reached) < len(alive) or len(alive) <= LEAST_FINALISTS:
                 break
             alive, repetitions = better_half(reached), repetitions * 2
-        return list(measured.values())
+        return [self._start, *measured.values()]
 
     def _measure_defaults(self) -> Candidate:
         """By the long test of a prefill where the budget has time for it, which takes a first look at the speed."""
         defaults = Candidate(label=DEFAULTS, settings=self._settings.start)
-        short = self._measure(defaults, 1)
+        short = self._measure_alone(defaults)
         long_test = test_for(self._settings.goal, self._settings.depth_tokens, is_long=True)
         if long_test == self._test or not short.samples_ns:
             return short
-        # Each candidate computes the test twice: to warm up, and to be measured.
-        each_s = 2 * short.samples_ns[0] / 1e9 * long_test.prompt_tokens / self._test.prompt_tokens
+        # Each candidate computes the test twice, to warm up and to be measured, and the defaults do once beside it.
+        each_s = 3 * short.samples_ns[0] / 1e9 * long_test.prompt_tokens / self._test.prompt_tokens
         if ENOUGH_CANDIDATES * each_s > FIRST_ROUND_SHARE * self._settings.budget_s:
             return short
         short_test, self._test = self._test, long_test
-        found = self._measure(defaults, 1)
+        found = self._measure_alone(defaults)
         if found.problem:
             # Such as a model whose context is shorter.
             self._test = short_test
             return short
         return found
 
-    def _measure(self, candidate: Candidate, repetitions: int) -> Candidate:
-        """The candidate after another round."""
-        samples = list(candidate.samples_ns)
-        spans = self._spans.setdefault((candidate.label, self._test), [])
+    def _measure_alone(self, candidate: Candidate) -> Candidate:
+        """The defaults after a first look."""
         try:
-            if not self._process.is_alive:
-                self._process.end()
-                self._process = MeasuringProcess(self._request.side.model_format, self._toolchains)
-            side = msgspec.structs.replace(self._request.side, settings=candidate.settings)
-            facts = self._process.open(side, self._test)
-            self._is_accelerated = self._is_accelerated or str(facts["backend"]).upper() != "CPU"
-            for _ in range(repetitions):
-                samples.append(self._process.run())
-                ended = self._meters.sample()
-                spans.append((ended - samples[-1] / 1e9, ended))
-                tps = self._test.computed_tokens * 1e9 / samples[-1]
-                self._say(f"{candidate.label}: {tps:.2f} tok/s")
+            took_ns = self._take(_DEFAULTS, candidate)
         except EdgetuiError as error:
             return msgspec.structs.replace(candidate, problem=str(error))
+        return self._with(candidate, [took_ns])
+
+    def _measure(self, candidate: Candidate, repetitions: int) -> Candidate:
+        """The candidate after another round, with the defaults right beside each repetition, in turns first."""
+        own, beside = list(candidate.samples_ns), list(candidate.defaults_ns)
+        try:
+            # Loaded before either is measured: a load between two of a pair would set them apart.
+            self._ready(_OTHER, candidate)
+            for _ in range(repetitions):
+                if self._start.problem:
+                    own.append(self._take(_OTHER, candidate))
+                    continue
+                took: dict[int, int] = {}
+                for place in (_DEFAULTS, _OTHER) if len(own) % 2 else (_OTHER, _DEFAULTS):
+                    took[place] = self._take(place, self._start if place == _DEFAULTS else candidate)
+                own.append(took[_OTHER])
+                beside.append(took[_DEFAULTS])
+        except EdgetuiError as error:
+            return msgspec.structs.replace(candidate, problem=str(error))
+        if beside:
+            taken = beside[len(candidate.defaults_ns) :]
+            self._start = self._with(self._start, [*self._start.samples_ns, *taken])
+        return self._with(candidate, own, beside)
+
+    def _ready(self, place: int, candidate: Candidate) -> None:
+        side = msgspec.structs.replace(self._request.side, settings=candidate.settings)
+        self._backend[candidate.label] = str(self._sides.ready(place, side, self._test)["backend"])
+        self._is_accelerated = self._is_accelerated or self._backend[candidate.label].upper() != "CPU"
+
+    def _take(self, place: int, candidate: Candidate) -> int:
+        """Nanoseconds of a repetition."""
+        self._ready(place, candidate)
+        took_ns = self._sides.run(place)
+        ended = self._meters.sample()
+        self._spans.setdefault((candidate.label, self._test), []).append((ended - took_ns / 1e9, ended))
+        self._say(f"{candidate.label}: {self._test.computed_tokens * 1e9 / took_ns:.2f} tok/s")
+        return took_ns
+
+    def _with(self, candidate: Candidate, samples: list[int], beside: Sequence[int] = ()) -> Candidate:
+        spans = self._spans[candidate.label, self._test]
         tokens = self._test.computed_tokens * len(spans)
         return msgspec.structs.replace(
             candidate,
             samples_ns=tuple(samples),
+            defaults_ns=tuple(beside),
             rounds=candidate.rounds + 1,
-            energy=energy_use(self._meters, spans, tokens, self._rest_w, str(facts["backend"])),
+            energy=energy_use(self._meters, spans, tokens, self._rest_w, self._backend[candidate.label]),
         )
 
-    def _compare(self, chosen: Candidate) -> AbResult:
+    def _finals(self, measured: list[Candidate]) -> list[AbResult]:
+        """The best of the search against the defaults, one after another while the budget lasts.
+
+        Two of them share what is left; further ones have their turn only while nothing is shown to be faster.
+        One that fails has its problem told in `measured`.
+        """
+        finals: list[AbResult] = []
+        waiting = ranked(measured[1:])
+        for number, candidate in enumerate(waiting):
+            left_s = self._settings.budget_s - (time.perf_counter() - self._began)
+            # Two blocks, and to warm up both sides before.
+            least_s = 5 * (median(candidate.samples_ns) + median(self._start.samples_ns)) / 1e9
+            if finals and (left_s < least_s or (len(finals) >= LEAST_FINALISTS and winner(finals) is not None)):
+                break
+            has_next = not finals and number + 1 < len(waiting) and left_s / 2 >= least_s
+            try:
+                finals.append(self._compare(candidate, max(1.0, left_s / 2 if has_next else left_s)))
+            except EdgetuiError as error:
+                place = next(place for place, each in enumerate(measured) if each.label == candidate.label)
+                measured[place] = msgspec.structs.replace(candidate, problem=str(error))
+        return finals
+
+    def _compare(self, chosen: Candidate, budget_s: float) -> AbResult:
         side = self._request.side
-        left_s = max(1.0, self._settings.budget_s - (time.perf_counter() - self._began))
-        settings = AbSettings(test=self._test, blocks=4, until_percent=UNTIL_PERCENT, budget_s=left_s)
+        settings = AbSettings(test=self._test, blocks=4, until_percent=UNTIL_PERCENT, budget_s=budget_s)
 
         def named(settings: BenchSettings, label: str) -> BenchSide:
             return msgspec.structs.replace(side, settings=settings, label=label)
@@ -228,38 +293,17 @@ class _Tuning:
         SavedProfiles(self._job.database).put(self._request.profile_model, self._request.profile_machine, profile, now)
         return name
 
-    def _sentence(
-        self,
-        measured: list[Candidate],
-        chosen: Candidate | None,
-        final: AbResult | None,
-        best: Candidate | None,
-        profile: str,
-    ) -> str:
-        tried = sum(1 for each in measured if each.samples_ns)
+    def _sentence(self, measured: list[Candidate], finals: list[AbResult], saved: str) -> str:
         goal = self._settings.goal
-        ratio = final.ratio if final is not None else None
-        interval = f"{ratio.ratio:.3f}x (95 % interval {ratio.low:.3f} to {ratio.high:.3f})" if ratio else ""
-        if best is not None:
-            saved = f"; saved as the profile {profile!r}" if profile else ""
-            return f"{best.label} is the fastest of {tried} settings for {goal}: {interval} of the defaults{saved}."
-        if measured[0].problem and chosen is not None:
+        others = ranked(measured[1:])
+        if measured[0].problem:
             return (
-                f"The defaults cannot be measured ({measured[0].problem}); of {tried} settings {chosen.label} is the"
-                f" fastest for {goal}, with nothing to compare it with."
+                f"The defaults cannot be measured ({measured[0].problem}); of {len(others)} settings {others[0].label}"
+                f" is the fastest for {goal}, with nothing to compare it with."
             )
-        if tried < 2:
+        if telling(finals) is None:
             return nothing_else(measured[1:], goal, self._settings.budget_s, self._first_round_s / FIRST_ROUND_SHARE)
-        if final is None or chosen is None:
-            return f"The defaults are best for {goal}: none of {tried - 1} other settings was faster."
-        if ratio is not None and ratio.high > WIDE:
-            return (
-                f"Undecided for {goal}, so the defaults stay: {chosen.label} may be faster, {interval}; a longer budget"
-                " or a quieter machine would narrow that."
-            )
-        return (
-            f"The defaults are best for {goal}: {chosen.label} came closest and is not shown to be faster, {interval}."
-        )
+        return verdict(goal, measured, finals, saved=saved)
 
     def _is_over(self, share: float) -> bool:
         return time.perf_counter() - self._began >= share * self._settings.budget_s
