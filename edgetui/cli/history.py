@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from edgetui.cli.follow import print_json
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.units import counted
 
@@ -25,6 +26,7 @@ _CHART_ROWS = 16
 _WORDS_HELP = "Words that rows must hold: tg engine:onnx threads:2 source:llama-bench '>2026-11-01' not:noisy:yes."
 
 history = typer.Typer(no_args_is_help=True, help="Rows measured here or imported: list, compare, follow, exchange.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Words = Annotated[list[str] | None, typer.Argument(help=_WORDS_HELP, show_default=False)]
 Sort = Annotated[
     str,
@@ -35,9 +37,7 @@ Sort = Annotated[
 
 
 @history.command("list")
-def list_rows(
-    words: Words = None, sort: Sort = "", as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def list_rows(words: Words = None, sort: Sort = "", as_json: AsJson = False) -> None:
     """Rows, newest first; ! marks a noisy machine, v a row slower than those before it."""
 
     async def work(lab: Lab) -> None:
@@ -62,6 +62,7 @@ def list_rows(
 def show(
     row: Annotated[int, typer.Argument(help="The row's number in `edgetui history list`.")],
     commands: Annotated[bool, typer.Option("--commands", help="Print only what repeats it.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """All that is kept of one row: samples, settings, conditions, environment, and how to repeat it."""
     from edgetui.core.bench_details import facts
@@ -69,6 +70,12 @@ def show(
 
     async def work(lab: Lab) -> None:
         (record,) = await lab.bench_history.rows([row])
+        if as_json:
+            from edgetui.cli.history_json import row_with_commands
+
+            told = row_with_commands(record)
+            print_json(told["commands"] if commands else told)
+            return
         if not commands:
             for label, text in facts(record):
                 print(f"{label:<11} {text}")
@@ -79,7 +86,10 @@ def show(
 
 
 @history.command("compare")
-def compare_rows(rows: Annotated[list[int], typer.Argument(help="Numbers of two or more rows of one test.")]) -> None:
+def compare_rows(
+    rows: Annotated[list[int], typer.Argument(help="Numbers of two or more rows of one test.")],
+    as_json: AsJson = False,
+) -> None:
     """Rows side by side: bars with their intervals, and each held against the first."""
     from edgetui.core.bench_charts import compared
     from edgetui.core.bench_noise import noise_of
@@ -88,6 +98,11 @@ def compare_rows(rows: Annotated[list[int], typer.Argument(help="Numbers of two 
     async def work(lab: Lab) -> None:
         records = await lab.bench_history.rows(rows)
         told = compare_all(records)
+        if as_json:
+            from edgetui.cli.history_json import comparison_values
+
+            print_json(comparison_values(records, told))
+            return
         _print_chart(compared(records))
         for comparison in told:
             print(f"Row {comparison.first.record_id} against row {comparison.second.record_id}: {comparison.sentence}")
@@ -102,6 +117,7 @@ def compare_rows(rows: Annotated[list[int], typer.Argument(help="Numbers of two 
 def trend(
     row: Annotated[int, typer.Argument(help="Number of any row of it.")],
     over: Annotated[str, typer.Option("--over", help="date or version (of the engine).")] = "date",
+    as_json: AsJson = False,
 ) -> None:
     """One measurement over time: the same model, test, settings and machine; says whether the newest is slower."""
     from edgetui.core import bench_charts
@@ -111,8 +127,13 @@ def trend(
         if over not in ("date", "version"):
             raise EdgetuiError("bad_request", "A trend goes over date or version.")
         records = await lab.bench_history.trend(row)
-        _print_chart(bench_charts.trend(records, "version" if over == "version" else "date"))
         judged = judge(records)
+        if as_json:
+            from edgetui.cli.history_json import trend_values
+
+            print_json(trend_values(records, judged))
+            return
+        _print_chart(bench_charts.trend(records, "version" if over == "version" else "date"))
         print("This is the only row of its kind." if judged is None else judged.sentence)
 
     _run(work)
@@ -173,6 +194,7 @@ def studies(
         int | None, typer.Argument(help="Draw this one, and print what repeats it.", show_default=False)
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Forget this one.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Soaks, A/Bs, autotunes, load times and loads of servers, newest first; with a number its chart and commands."""
     from edgetui.core.repeat_commands import as_text
@@ -182,6 +204,11 @@ def studies(
     async def work(lab: Lab) -> None:
         found = await lab.bench.studies()
         if number is None:
+            if as_json:
+                from edgetui.cli.history_json import study_values
+
+                print_json([study_values(study) for study in found])
+                return
             for study in found:
                 print(f"{study.study_id:>4}  {study_line(study)}")
             return
@@ -190,7 +217,12 @@ def studies(
             raise EdgetuiError("not_found", f"There is no study {number}: edgetui history studies lists them.")
         if remove:
             await lab.bench.remove_studies([number])
-            print(f"Forgot study {number}.")
+            print_json({"removed": number}) if as_json else print(f"Forgot study {number}.")
+            return
+        if as_json:
+            from edgetui.cli.history_json import study_values
+
+            print_json(study_values(chosen, with_commands=True))
             return
         for chart in study_charts(chosen.result):
             _print_chart(chart)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +12,9 @@ import pytest
 from edgetui.core.bench import Machine
 from edgetui.services.lab import Lab
 from edgetui.store.history import History
+from edgetui.store.studies import Studies
 from tests.cli.command import edgetui
+from tests.core.test_charts import soak_result
 from tests.services.test_bench import record
 
 RECORDED = Path(__file__).parent.parent / "recorded" / "llama_bench"
@@ -37,6 +40,33 @@ async def test_rows_are_listed_shown_compared_and_followed() -> None:
     assert status == 0 and "settings" in out and "edgetui bench" in out and "llama-bench" in out
     status, _, err = await edgetui("history", "show", "9")
     assert status == 1 and "There is no row 9" in err
+
+
+@pytest.mark.usefixtures("rows")
+async def test_what_is_printed_comes_as_json_too(lab: Lab) -> None:
+    async def told(*arguments: str) -> Any:
+        status, out, _ = await edgetui("history", *arguments, "--json")
+        assert status == 0
+        return json.loads(out)
+
+    shown = await told("show", "3")
+    assert shown["id"] == 3 and shown["samples_ns"] == [1_004_000_000, 1_006_000_000, 1_002_000_000]
+    assert "edgetui bench" in str(shown["commands"])
+    assert await told("show", "3", "--commands") == shown["commands"]
+    compared = await told("compare", "1", "4")
+    assert [row["id"] for row in compared["rows"]] == [1, 4]
+    (comparison,) = compared["comparisons"]
+    assert comparison["ratio"]["ratio"] == pytest.approx(0.8, abs=0.001) and "1.25x" in comparison["sentence"]
+    trend = await told("trend", "2")
+    assert [row["id"] for row in trend["rows"]] == [1, 2, 3, 4]
+    assert trend["judged"]["verdict"] == "slower" and trend["judged"]["before"] == [1, 2, 3]
+    assert await told("studies") == []
+    Studies(lab.database).add(soak_result(), Machine(cpu="c"), None, 1_790_000_000.0)
+    (study,) = await told("studies")
+    assert study["kind"].startswith("soak") and study["models"] == ["m"] and study["result"]["sentence"] == "It fell."
+    one = await told("studies", str(study["study_id"]))
+    assert one["result"] == study["result"] and one["commands"][0]["text"]
+    assert await told("studies", str(study["study_id"]), "--remove") == {"removed": study["study_id"]}
 
 
 @pytest.mark.usefixtures("rows")
