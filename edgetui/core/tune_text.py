@@ -63,7 +63,7 @@ def tune_lines(result: TuneResult) -> list[tuple[str, str]]:
             rates = f"{other:.2f} against {defaults:.2f} tok/s, {len(each.a_ns)} repetitions"
             lines.append((each.a.label, f"final {told}, {rates}"))
     for dropped in left_out(result.candidates, finals):
-        lines.append((dropped.label, f"search {gain(dropped):.3f}x the defaults beside it, {_rounds(dropped)}"))
+        lines.append((dropped.label, f"search {gain(dropped):.3f}x the defaults beside it {_rounds(dropped)}"))
     named = {label for label, _ in lines}
     for rest in result.candidates:
         if rest.samples_ns and rest.label not in named and not rest.problem:

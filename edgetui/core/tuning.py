@@ -16,7 +16,7 @@ from edgetui.core.studies import Candidate
 from edgetui.core.units import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edgetui.core.bench import BenchSettings
     from edgetui.core.models import ModelFormat
@@ -134,6 +134,15 @@ def ranked(measured: Sequence[Candidate]) -> list[Candidate]:
     """
     alive = [each for each in measured if each.samples_ns and not each.problem]
     return sorted(alive, key=lambda each: (-each.rounds, -_merit(each)))
+
+
+def finalists(measured: Sequence[Candidate], alive: Collection[str]) -> list[Candidate]:
+    """Whom to compare with the defaults, in turn: those still alive (labels) by gain, then the others as `ranked`.
+
+    Of those alive, a round that the budget let only some of them have puts none ahead.
+    """
+    found = ranked(measured)
+    return sorted(found, key=lambda each: (0, -_merit(each)) if each.label in alive else (1, 0.0))
 
 
 def better_half(measured: Sequence[Candidate]) -> list[Candidate]:

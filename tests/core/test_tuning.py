@@ -13,6 +13,7 @@ from edgetui.core.tuning import (
     DEFAULTS,
     better_half,
     candidates,
+    finalists,
     gain,
     nothing_else,
     profile_load,
@@ -138,6 +139,14 @@ def test_those_that_came_furthest_come_first() -> None:
     assert [each.label for each in ranked([lucky, *further])] == ["b", "a", "lucky once"]
     # Without defaults to hold them against, their own times count.
     assert [each.label for each in ranked([candidate("long", 9), candidate("short", 3)])] == ["short", "long"]
+
+
+def test_a_round_that_was_cut_short_puts_no_finalist_ahead() -> None:
+    reached = candidate("reached", 4, 5, beside=(5, 5), rounds=2)
+    waiting = candidate("waiting", 1, beside=(4,))
+    dropped = candidate("dropped", 1, beside=(9,))
+    found = finalists([dropped, reached, waiting], {"reached", "waiting"})
+    assert [each.label for each in found] == ["waiting", "reached", "dropped"]
 
 
 def test_why_nothing_else_was_tried_is_told() -> None:

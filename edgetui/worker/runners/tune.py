@@ -24,6 +24,7 @@ from edgetui.core.tuning import (
     LEAST_FINALISTS,
     better_half,
     candidates,
+    finalists,
     nothing_else,
     profile_load,
     ranked,
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 SEARCH_SHARE = 0.5
 """Of the budget; the finals have the rest."""
 FIRST_ROUND_SHARE = 0.3
-"""Of the budget: candidates that the first round does not reach in this time are not tried."""
+"""Of the budget: candidates that the first round does not reach in this time are not tried, but for the likeliest two,
+which have until `SEARCH_SHARE`."""
 ENOUGH_CANDIDATES = 8
 """For a look at each setting by itself."""
 UNTIL_PERCENT = 1.0
@@ -82,6 +84,8 @@ class _Tuning:
         """Of each candidate by its label."""
         self._start = Candidate(label=DEFAULTS, settings=request.settings.start)
         """The defaults with all that was measured of them in the search."""
+        self._alive: frozenset[str] = frozenset()
+        """Labels of the candidates that the search left."""
         self._is_accelerated = False
         self._first_round_s = 0.0
         """What a first round of some candidates would take, by the time that the defaults took."""
@@ -140,20 +144,24 @@ class _Tuning:
         some = min(len(every) - 1, ENOUGH_CANDIDATES)
         self._first_round_s = (time.perf_counter() - self._began) * (1 + some * BESIDE_COST)
         measured = {}
-        for candidate in every[1:]:
-            measured[candidate.label] = candidate if self._is_over(FIRST_ROUND_SHARE) else self._measure(candidate, 1)
+        for number, candidate in enumerate(every[1:]):
+            # A busy moment at the beginning must not leave the rest of the budget unused.
+            share = SEARCH_SHARE if number < LEAST_FINALISTS else FIRST_ROUND_SHARE
+            measured[candidate.label] = candidate if self._is_over(share) else self._measure(candidate, 1)
         alive, repetitions = better_half(list(measured.values())), 2
-        while len(alive) > 1 and not self._is_over(SEARCH_SHARE):
+        # The last two are told apart by finals, which are the better measure.
+        while len(alive) > LEAST_FINALISTS and not self._is_over(SEARCH_SHARE):
             for candidate in alive:
                 if self._is_over(SEARCH_SHARE):
                     break
                 measured[candidate.label] = self._measure(candidate, repetitions)
-            # A round that the budget cut short leaves the order of those that it reached.
+            # A round that the budget cut short drops nobody.
             furthest = max(each.rounds for each in measured.values())
             reached = [measured[each.label] for each in alive if measured[each.label].rounds == furthest]
-            if len(reached) < len(alive) or len(alive) <= LEAST_FINALISTS:
+            if len(reached) < len(alive):
                 break
             alive, repetitions = better_half(reached), repetitions * 2
+        self._alive = frozenset(each.label for each in alive)
         return [self._start, *measured.values()]
 
     def _measure_defaults(self) -> Candidate:
@@ -237,7 +245,7 @@ class _Tuning:
         One that fails has its problem told in `measured`.
         """
         finals: list[AbResult] = []
-        waiting = ranked(measured[1:])
+        waiting = finalists(measured[1:], self._alive)
         for number, candidate in enumerate(waiting):
             left_s = self._settings.budget_s - (time.perf_counter() - self._began)
             # Two blocks, and to warm up both sides before.
