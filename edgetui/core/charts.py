@@ -113,7 +113,7 @@ def x_ticks(chart: LineChart, axis: Axis, most: int) -> list[tuple[float, str]]:
         step = max(1, math.ceil(len(chart.x_names) / max(1, most)))
         return [(float(number), name) for number, name in enumerate(chart.x_names) if number % step == 0]
     values = sorted({x for series in chart.series for x, _ in series.points if x > 0 or not chart.x_is_log})
-    if chart.x_kind == "number" and len(values) <= most:
+    if chart.x_kind == "number" and len(values) <= most and all(map(_is_short, values)):
         # What was measured says more than round values between.
         return [(value, tick_text(value)) for value in values]
     if chart.x_kind == "number":
@@ -122,6 +122,11 @@ def x_ticks(chart: LineChart, axis: Axis, most: int) -> list[tuple[float, str]]:
     count = min(most, len(values))
     chosen = [values[round(number * (len(values) - 1) / max(1, count - 1))] for number in range(count)]
     return [(value, time.strftime(form, time.localtime(value))) for value in chosen]
+
+
+def _is_short(value: float) -> bool:
+    """Whole, or of no more than three digits."""
+    return value.is_integer() or float(f"{value:.3g}") == value
 
 
 def axes(chart: LineChart, width: float, height: float) -> tuple[Axis, Axis] | None:

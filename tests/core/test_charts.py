@@ -11,7 +11,7 @@ from edgetui.core import chart_text
 from edgetui.core.bench_charts import curve, curves, soak
 from edgetui.core.chart_svg import as_svg
 from edgetui.core.chart_text import chart_lines
-from edgetui.core.charts import Axis, Bar, BarChart, Chart, LineChart, Series
+from edgetui.core.charts import Axis, Bar, BarChart, Chart, LineChart, Series, axes, x_ticks
 from edgetui.core.studies import BenchSide, Knee, SoakResult, SoakSample
 from tests.core.test_bench_trend import row
 
@@ -65,6 +65,16 @@ def test_every_value_lies_on_an_axis_with_ticks(values: list[float]) -> None:
     axis = Axis(values, 100.0)
     assert all(0 <= axis.place(value) <= 100 for value in values)
     assert 1 <= len(axis.ticks(6)) <= 6
+
+
+def test_times_of_a_soak_stand_at_round_ticks_and_measured_lengths_at_themselves() -> None:
+    measured = LineChart("t", "seconds", "y", (Series("a", ((1.01709, 1.0), (6.4451, 2.0), (12.6751, 3.0))),))
+    found = axes(measured, 60, 10)
+    assert found is not None
+    assert all(len(word) <= 4 for _, word in x_ticks(measured, found[0], 6)) and x_ticks(measured, found[0], 6)
+    lengths = LineChart("t", "tokens", "y", (Series("a", ((16.0, 1.0), (1031.0, 2.0))),))
+    found = axes(lengths, 60, 10)
+    assert found is not None and [word for _, word in x_ticks(lengths, found[0], 6)] == ["16", "1031"]
 
 
 def test_nothing_to_draw_is_said() -> None:
