@@ -29,6 +29,13 @@ def models_of(result: StudyResult) -> tuple[str, ...]:
     return (result.model,)
 
 
+def subjects_of(result: StudyResult) -> tuple[str, ...]:
+    """What a person calls what it is about: models, or a server, which may call its model by a path of its own."""
+    if isinstance(result, SoakResult | AbResult | TuneResult | LoadTimesResult):
+        return models_of(result)
+    return (result.endpoint.name,)
+
+
 def kind_of(result: StudyResult) -> str:
     """What it is called."""
     if isinstance(result, SoakResult):
@@ -43,7 +50,9 @@ def kind_of(result: StudyResult) -> str:
 def study_line(study: Study) -> str:
     """When, what and what came out, on one line."""
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(study.measured_at))
-    return plain_line(f"{at}  {kind_of(study.result)}  {' | '.join(models_of(study.result))}: {study.result.sentence}")
+    return plain_line(
+        f"{at}  {kind_of(study.result)}  {' | '.join(subjects_of(study.result))}: {study.result.sentence}"
+    )
 
 
 def study_charts(result: StudyResult) -> list[Chart]:
@@ -102,7 +111,7 @@ def _server_charts(result: ServerLoadResult) -> list[Chart]:
     rates = (Series("all together", together), Series("each", each))
     times = (Series("p50", first), Series("p95", last))
     return [
-        LineChart(f"{result.model} on a server: rate", x_label, "tok/s", rates),
+        LineChart(f"{result.endpoint.name}: rate", x_label, "tok/s", rates),
         LineChart("time to the first token", x_label, "ms", times),
     ]
 

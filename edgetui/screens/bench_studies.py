@@ -17,7 +17,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.repeat_studies import study_commands
 from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.server_load_text import load_asked, load_lines, load_problems, load_subject
-from edgetui.core.study_text import energy_lines, kind_of, models_of, study_charts, study_line
+from edgetui.core.study_text import energy_lines, kind_of, study_charts, study_line, subjects_of
 from edgetui.screens.steady import SteadySize
 from edgetui.widgets.chart_panel import ChartPanel
 
@@ -106,7 +106,7 @@ class StudiesScreen(SteadySize, ModalScreen[None]):
 
         if self._current is not None:
             result = self._current.result
-            what = f"{kind_of(result)} of {' | '.join(models_of(result))}"
+            what = f"{kind_of(result)} of {' | '.join(subjects_of(result))}"
             self.app.push_screen(RepeatDialog(what, study_commands(result)))
 
     @property

@@ -7,12 +7,15 @@ import shlex
 import msgspec
 import pytest
 
+from edgetui.core.bench import Machine
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.repeat_studies import study_commands
 from edgetui.core.server_load import Percentiles, ServerBenchSettings, ServerLoadResult, ServerLoadRow, levels_of
 from edgetui.core.server_load_form import ServerLoadForm
 from edgetui.core.server_load_text import load_lines, load_problems, load_subject
 from edgetui.core.servers import ServerEndpoint
+from edgetui.core.studies import Study
+from edgetui.core.study_text import study_charts, study_line
 
 GOOD = ServerLoadRow(
     concurrency=16, requests=64, failed=0, problem="", prompt_tokens=123456, generated_tokens=65536,
@@ -42,6 +45,13 @@ def test_the_table_is_whole_in_any_width() -> None:
 def test_what_failed_is_told_with_its_level() -> None:
     assert load_problems(LOAD) == ["8 of 8 failed with 32 at once: lab (x) cannot be reached."]
     assert load_subject(LOAD) == "lab: llama.cpp b7, m"
+
+
+def test_a_study_bears_the_name_that_the_person_gave_the_server() -> None:
+    load = msgspec.structs.replace(LOAD, model="/models/m.gguf", sentence="It held.")
+    study = Study(study_id=1, job_id=None, measured_at=0.0, machine=Machine(), result=load)
+    assert study_line(study).endswith("load test  lab: It held.")
+    assert study_charts(load)[0].title == "lab: rate"
 
 
 @pytest.mark.parametrize(("name", "model"), [("lab", ""), ("my lab", "org/m:7b"), ("-lab", "")])
