@@ -110,6 +110,8 @@ class BenchScreen(BenchRunning, BenchFiles):
             threads=load.threads,
             kv_cache_type=load.kv_cache_type,
         )
+        self._has_looked_back = False
+        """For the model that was measured last."""
         self._forms: dict[str, msgspec.Struct] = {}
         """Of the other workloads, as they were filled in last."""
         self._records: list[BenchRecord] = []
@@ -381,6 +383,21 @@ class BenchScreen(BenchRunning, BenchFiles):
         known = {record.record_id for record in self._records}
         self._marked = [mark for mark in self._marked if mark in known]
         self._fill()
+        if self._entry is None and not self._has_looked_back:
+            self._has_looked_back = True
+            await self._take_last_measured()
+
+    async def _take_last_measured(self) -> None:
+        """Begin with the model that was measured here last; one that is gone is none to begin with."""
+        path = next((record.row.model_path for record in self._records if not record.row.source), "")
+        if not path:
+            return
+        try:
+            entry = await self.lab.catalog.find(path)
+        except EdgetuiError:
+            return
+        if self._entry is None and self.has_widgets and entry.problem is None:
+            await self.open_model(entry)
 
     def _on_new_rows(self, _none: None) -> None:
         self._read_history()

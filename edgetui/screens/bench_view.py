@@ -10,6 +10,7 @@ from edgetui.core.bench_noise import noise_of
 from edgetui.core.bench_trend import judge, trend_of
 from edgetui.core.server_load_form import ServerLoadForm
 from edgetui.core.server_load_text import load_asked
+from edgetui.core.units import counted
 from edgetui.services.bench_history import compare_all
 
 if TYPE_CHECKING:
@@ -37,11 +38,25 @@ def setup(form: msgspec.Struct) -> str:
         return f"{form.concurrency} at once  {load_asked(form)}"
     assert isinstance(form, BenchSettings), "nothing else is measured without being chosen"
     threads = str(form.threads) if form.threads else "one a core"
-    return (
-        f"pp {form.prompt_tokens}  tg {form.generated_tokens}  {form.repetitions} repetitions  threads {threads}"
+    repetitions = f"{counted(form.repetitions, 'repetition')}{' or more' if form.until_percent else ''}"
+    told = [
+        f"pp {form.prompt_tokens}  tg {form.generated_tokens}  {repetitions}  threads {threads}"
         f"  batch {form.batch_tokens}  KV {form.kv_cache_type}"
-        + (f"  depth {form.depth_tokens}" if form.depth_tokens else "")
-    )
+    ]
+    # Of the rest what is not as usual.
+    usual = BenchSettings()
+    told += [
+        words
+        for name, words in (
+            ("depth_tokens", f"depth {form.depth_tokens}"),
+            ("until_percent", f"until {form.until_percent:g} %"),
+            ("budget_s", f"budget {form.budget_s:g} s"),
+            ("flash_attention", f"flash attention {form.flash_attention}"),
+            ("gpu_layers", f"GPU layers {form.gpu_layers}"),
+        )
+        if getattr(form, name) != getattr(usual, name)
+    ]
+    return "  ".join(told)
 
 
 def followed(current: BenchRecord, same_test: Sequence[BenchRecord], over: bench_charts.Over) -> Shown:

@@ -11,8 +11,9 @@ from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
-from edgetui.core.bench import Conditions, Machine
+from edgetui.core.bench import BenchSettings, Conditions, Machine
 from edgetui.core.models import ModelEntry
+from edgetui.screens.bench_view import setup
 from edgetui.screens.bench_workloads import SERVER_LOAD, workloads_of
 from edgetui.screens.repeat_dialog import RepeatDialog
 from edgetui.services.lab import Lab
@@ -70,6 +71,31 @@ async def test_a_model_is_measured_by_keys_alone(lab: Lab, demo_entry: ModelEntr
         await pilot.press("enter")
         await shown(pilot, lambda: not app.screen.query_one("#result").display)
         await shown(pilot, lambda: "tok/s" in line(app, "#result"))
+
+
+async def test_the_model_that_was_measured_here_last_is_chosen_at_first(lab: Lab, demo_entry: ModelEntry) -> None:
+    measured = msgspec.structs.replace(record("demo", [10, 11]).row, model_path=str(demo_entry.path))
+    History(lab.database).add(measured, Machine(), None)
+    History(lab.database).add(msgspec.structs.replace(measured, model_path="/m", source="llama-bench"), Machine(), None)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: demo_entry.name in line(app, "#setup"))
+
+
+async def test_a_last_model_that_is_gone_is_not_chosen(lab: Lab) -> None:
+    keep(lab, "gone", [10, 11])
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 1)
+        await app.workers.wait_for_complete()
+        assert "no model chosen" in line(app, "#setup") and not app.screen.query_one(FailureBar).message
+
+
+def test_the_summary_tells_what_is_not_as_usual() -> None:
+    assert "until" not in setup(BenchSettings()) and "GPU layers" not in setup(BenchSettings())
+    told = setup(BenchSettings(repetitions=2, until_percent=1.5, budget_s=30, gpu_layers=0, flash_attention="on"))
+    for words in ("2 repetitions or more", "until 1.5 %", "budget 30 s", "GPU layers 0", "flash attention on"):
+        assert words in told
 
 
 async def test_a_wrong_setting_is_named_beside_its_field(lab: Lab) -> None:
