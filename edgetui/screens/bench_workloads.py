@@ -179,7 +179,7 @@ async def ask(
         await settle(msgspec.structs.replace(before, **values))
 
     fields = [Field(workload.form, name, label, note, getattr(before, name)) for name, label, note in workload.lines]
-    title = f"{workload.name} of {model}" if model else "What to measure"
+    title = f"Measure {model} ({workload.name})" if model else "What to measure"
     await screen.app.push_screen_wait(FieldsDialog(title, fields, settle=take))
 
 
