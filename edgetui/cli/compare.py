@@ -138,12 +138,14 @@ async def _compare(
 
 async def _add_columns(lab: Lab, names: Sequence[str], settings: Sequence[SettingWord]) -> None:
     from edgetui.core.setting_words import with_settings
+    from edgetui.services.hardware.thread_limits import require_threads
 
     for index, name in enumerate(names):
         entry = await lab.find_model(name)
         mine = [word for word in settings if word.column is None]
         mine += [word for word in settings if word.column == index]
         load, sampling = with_settings(lab.settings.load, lab.settings.sampling, mine)
+        require_threads(load.threads, load.threads_prefill)
         lab.side_by_side.add(entry, load, sampling)
 
 

@@ -14,6 +14,7 @@ from edgetui.core.run_settings import KV_CACHE_TYPES
 from edgetui.core.server_load_form import ServerLoadForm
 from edgetui.screens.fields_dialog import Field, FieldError, FieldsDialog
 from edgetui.services.bench import side_of
+from edgetui.services.hardware.thread_limits import require_threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -176,6 +177,13 @@ async def ask(
     """Have the workload's settings filled in until `settle` takes them; what it refuses is said in the dialog."""
 
     async def take(values: dict[str, Any]) -> None:
+        for name in ("threads", "threads_a", "threads_b"):
+            # A matrix has a list of them, which is looked at when its cells are.
+            if isinstance(count := values.get(name), int):
+                try:
+                    require_threads(count)
+                except EdgetuiError as error:
+                    raise FieldError(name, error.failure) from error
         await settle(msgspec.structs.replace(before, **values))
 
     fields = [Field(workload.form, name, label, note, getattr(before, name)) for name, label, note in workload.lines]

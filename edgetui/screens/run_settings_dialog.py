@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from textual.binding import Binding
 
+from edgetui.core.failures import EdgetuiError
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.run_fields import RunSettings, run_fields, run_settings_of
+from edgetui.services.hardware.thread_limits import require_threads
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -58,6 +60,12 @@ class RunSettingsDialog(FieldsDialog):
         if values is not None and values.get("grammar") and values.get("json_schema"):
             self.say_problem("json_schema", "An answer follows a grammar or a JSON schema, not both: take one out.")
             return None
+        for name in ("threads", "threads_prefill"):
+            try:
+                require_threads((values or {}).get(name) or 0)
+            except EdgetuiError as error:
+                self.say_problem(name, str(error))
+                return None
         return values
 
     def action_profiles(self) -> None:

@@ -14,6 +14,7 @@ from edgetui.core.setting_values import checked
 from edgetui.core.statistics import ratio_of_means
 from edgetui.core.studies import BenchSide
 from edgetui.formats.model_folder import GENAI_CONFIG
+from edgetui.services.hardware.thread_limits import require_threads
 from edgetui.services.profiles import Profiles, model_key
 from edgetui.services.signals import Signal
 from edgetui.store.history import History
@@ -141,6 +142,7 @@ class Bench:
                 " build one with onnx-build.",
             )
         require_applied(entry.name, entry.format, checked(settings))
+        require_threads(settings.threads)
         tests_of(settings)
 
     async def follow(self, job_id: str) -> JobSucceeded | JobFailed:

@@ -8,6 +8,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from edgetui.core.engines import ENGINE_OF
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.model_text import why_no_chat
@@ -44,6 +46,8 @@ RECORD_VARIABLE = "EDGETUI_RECORD"
 """Names a file that gets every `Finished` event as a line of JSON: a benchmark reads there what the app measured."""
 SAVE_PATIENCE_S = 20.0
 """Writing a KV cache of a few GB to an SD card takes longer, and nobody waits for that when they leave."""
+_TAKES_THREADS = ("gguf", "onnx")
+"""Formats whose engine is told how many threads to take."""
 _NOTHING_LOADED = "No model is loaded: pick one first."
 
 _Answer = TypeVar("_Answer", Tokenized, Inspected, Embedded)
@@ -83,6 +87,7 @@ class Inference:
             raise EdgetuiError("bad_file", entry.problem)
         if not entry.can_run:
             raise EdgetuiError("unsupported", why_no_chat(entry))
+        remarks = _thread_remarks(entry, settings)
         await self.unload()
         command = Load(
             path=str(entry.path) if entry.endpoint is None else "",
@@ -100,6 +105,7 @@ class Inference:
                     if isinstance(event, LoadProgress):
                         on_progress(event.fraction)
                     elif isinstance(event, Loaded):
+                        event = msgspec.structs.replace(event, remarks=(*remarks, *event.remarks))
                         self.entry, self.loaded = entry, event
                         self._keeps_prompt_cache = settings.prompt_cache and "prompt_cache" in event.abilities
                         return event
@@ -227,6 +233,17 @@ class Inference:
         self._keeps_prompt_cache = False
         self._process = None
         self.entry = self.loaded = None
+
+
+def _thread_remarks(entry: ModelEntry, settings: LoadSettings) -> tuple[str, ...]:
+    """What speaks against the threads that were asked for; raises `EdgetuiError` where they are far too many."""
+    prefill = settings.threads_prefill if entry.is_gguf else 0
+    if entry.format not in _TAKES_THREADS or not (settings.threads or prefill):
+        return ()
+    from edgetui.services.hardware.thread_limits import require_threads, thread_remarks
+
+    require_threads(settings.threads, prefill)
+    return thread_remarks(settings.threads, prefill)
 
 
 async def _free(worker: SessionWorker) -> None:

@@ -35,6 +35,7 @@ async def test_a_measurement_is_a_markdown_table_and_stays_in_the_history() -> N
     [
         ([], 2, "Name a model"),
         ([MODEL, "-r", "0"], 2, "repetitions"),
+        ([MODEL, "-t", "1,999"], 2, "far too many"),
         ([MODEL, "--kv", "q9"], 2, "kv-cache-type"),
         ([MODEL, "-p", "0", "-n", "0"], 2, "nothing to measure"),
         ([MODEL, "nonsense"], 1, "nonsense"),

@@ -46,6 +46,7 @@ async def test_two_settings_of_one_model_are_compared_and_the_row_is_shown_again
         ([MODEL, MODEL, "x", "--set", "threads"], "threads=1"),
         ([MODEL, MODEL, "x", "--set", "speed=9"], "no setting 'speed'"),
         ([MODEL, MODEL, "x", "--set", "threads=many"], "threads cannot be used"),
+        ([MODEL, MODEL, "x", "--set", "2:threads=999"], "far too many"),
         ([MODEL, "none-such", "x"], "none-such"),
         (["--show", "9"], "no comparison 9"),
         (["--prefer", "9"], "3:1"),

@@ -260,6 +260,13 @@ async def test_a_setting_out_of_bounds_is_explained_beside_its_field(app: Edgetu
         assert "at least 0" in str(app.screen.query_one("#threads-problem", Static).render())
         assert "iq4_nl" in str(app.screen.query_one("#kv_cache_type-problem", Static).render())
         assert not app.screen.query_one("#min_p-problem", Static).display
+        for name, value in {"kv_cache_type": "f16", "temperature": "1", "top_p": "1", "seed": ""}.items():
+            app.screen.query_one(f"#{name}", Input).value = value
+        app.screen.query_one("#threads", Input).value = "999"
+        await pilot.press("enter")
+        problem = app.screen.query_one("#threads-problem", Static)
+        await person.sees(lambda: "999 threads are far too many for " in str(problem.render()))
+        assert isinstance(app.screen, FieldsDialog) and problem.display
         assert app.focused is app.screen.query_one("#threads", Input)
         await pilot.press("escape")
         await person.sees(lambda: isinstance(app.screen, RunScreen))
