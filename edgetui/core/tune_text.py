@@ -39,14 +39,14 @@ def tune_charts(result: TuneResult) -> list[Chart]:
         charts.append(BarChart(f"Finals for {result.goal}, {result.test.name}", "times the defaults", tuple(bars)))
     dropped = left_out(result.candidates, finals)[:_MOST_BARS]
     if dropped:
-        searched = tuple(Bar(each.label, gain(each), note=f" {_rounds(each)}") for each in dropped)
-        charts.append(BarChart("Dropped out in the search", "times the defaults beside it", searched))
+        searched = tuple(Bar(each.label, gain(each), note=f" (out after {_rounds(each)})") for each in dropped)
+        charts.append(BarChart("Dropped out in the search", "times the defaults beside it, in the search", searched))
     if charts:
         return charts
     # Of an edgetui that did not measure the defaults beside each, or where the defaults could not be measured.
     tokens = result.test.computed_tokens
     tried = [each for each in result.candidates if each.samples_ns]
-    rates = [Bar(each.label, tokens * 1e9 / median(each.samples_ns), note=f" {_rounds(each)}") for each in tried]
+    rates = [Bar(each.label, tokens * 1e9 / median(each.samples_ns), note=f" ({_rounds(each)})") for each in tried]
     rates.sort(key=lambda bar: bar.value, reverse=True)
     title = f"Settings tried for {result.goal}, {result.test.name}"
     return [BarChart(title, "tok/s", tuple(rates[:_MOST_BARS]))] if rates else []
@@ -63,7 +63,7 @@ def tune_lines(result: TuneResult) -> list[tuple[str, str]]:
             rates = f"{other:.2f} against {defaults:.2f} tok/s, {len(each.a_ns)} repetitions"
             lines.append((each.a.label, f"final {told}, {rates}"))
     for dropped in left_out(result.candidates, finals):
-        lines.append((dropped.label, f"search {gain(dropped):.3f}x the defaults beside it {_rounds(dropped)}"))
+        lines.append((dropped.label, f"search {gain(dropped):.3f}x the defaults beside it ({_rounds(dropped)})"))
     named = {label for label, _ in lines}
     for rest in result.candidates:
         if rest.samples_ns and rest.label not in named and not rest.problem:
@@ -73,4 +73,4 @@ def tune_lines(result: TuneResult) -> list[tuple[str, str]]:
 
 
 def _rounds(candidate: Candidate) -> str:
-    return f"({candidate.rounds} round{'' if candidate.rounds == 1 else 's'})"
+    return f"{candidate.rounds} round{'' if candidate.rounds == 1 else 's'}"

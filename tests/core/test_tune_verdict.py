@@ -103,7 +103,7 @@ def test_the_chart_has_the_figures_of_the_sentence_and_the_dropped_apart() -> No
     assert [bar.label for bar in finals.bars] == ["defaults", "flash attention off"]
     assert slower.ratio is not None and finals.bars[1].value == slower.ratio.ratio
     assert f"{finals.bars[1].value:.3f}x" in result.sentence and result.sentence.startswith("The defaults are best")
-    assert [(bar.label, bar.note) for bar in dropped.bars] == [("threads 1", " (1 round)")]
+    assert [(bar.label, bar.note) for bar in dropped.bars] == [("threads 1", " (out after 1 round)")]
     assert "Dropped out" in dropped.title
     told = dict(tune_lines(result))
     assert told["flash attention off"].startswith(f"final {slower.ratio.ratio:.3f}x the defaults")
