@@ -8,10 +8,16 @@ from edgetui.core.repeat_commands import facts_of
 from edgetui.core.run_settings import ChatMessage
 
 if TYPE_CHECKING:
-    from edgetui.core.conversations import Conversation
+    from edgetui.core.conversations import Answer, Conversation
     from edgetui.core.models import ModelEntry
     from edgetui.core.repeat_commands import RunFacts
     from edgetui.core.run_settings import LoadSettings, SamplingSettings
+
+
+def last_answer(conversation: Conversation) -> Answer | None:
+    """The last answer on the present path, which need not be of the model that was asked last."""
+    place = _place_of_last_answer(conversation)
+    return None if place is None else conversation.path[place].answer
 
 
 def last_answer_facts(
@@ -24,10 +30,9 @@ def last_answer_facts(
 ) -> RunFacts | None:
     """Facts of the last answer on the present path, by the model `entry`; None before there is one.
 
-    `threads` is what the engine took, where the settings leave that to it.
+    `threads` is what the engine takes, for an answer that was kept without what it took.
     """
-    path = conversation.path
-    place = next((number for number in range(len(path) - 1, -1, -1) if path[number].answer is not None), None)
+    path, place = conversation.path, _place_of_last_answer(conversation)
     if place is None:
         return None
     answer, before = path[place].answer, path[:place]
@@ -44,9 +49,14 @@ def last_answer_facts(
         prompt="".join(turn.content for turn in before) if raw else None,
         seed=answer.seed,
         context_tokens=answer.context_tokens or 0,
-        threads=threads,
+        threads=answer.threads or threads,
         engine_version=answer.engine_version,
         usual_load=usual_load,
         usual_sampling=usual_sampling,
         usual_system=usual_system,
     )
+
+
+def _place_of_last_answer(conversation: Conversation) -> int | None:
+    path = conversation.path
+    return next((number for number in range(len(path) - 1, -1, -1) if path[number].answer is not None), None)

@@ -125,12 +125,15 @@ class RepeatDialog(SteadySize, ModalScreen[None]):
 async def show_last_answer(screen: LabScreen, chat: Chat) -> None:
     """The dialog for the last answer of a chat; whatever hinders it is said on the screen."""
     from edgetui.core.repeat_commands import run_commands
-    from edgetui.core.repeat_conversation import last_answer_facts
+    from edgetui.core.repeat_conversation import last_answer, last_answer_facts
 
     settings, conversation, entry, loaded = screen.lab.settings, chat.conversation, chat.entry, chat.loaded
+    answer = last_answer(conversation)
+    if answer is None:
+        return
     try:
-        if entry is None or entry.name != conversation.model_name:
-            entry, loaded = await screen.lab.find_model(conversation.model_name), None
+        if entry is None or entry.name != answer.model_name:
+            entry, loaded = await screen.lab.find_model(answer.model_name), None
     except EdgetuiError as error:
         screen.show_failure(error)
         return

@@ -176,6 +176,7 @@ class Chat:
             said_at=time.time(),
             answer=base,
         )
+        asked = self.conversation
         self.conversation = msgspec.structs.replace(
             self.conversation,
             model=model_key(self.entry),
@@ -207,9 +208,11 @@ class Chat:
         finally:
             known = figures.ended(joules_per_token=self.joules_per_token(), reason=reason, failure=failure)
             whole = msgspec.structs.replace(answer, content=text, answer=known)
-            self._end(writing, question, whole, leaf_before, finished)
+            self._end(writing, question, whole, asked, leaf_before, finished)
 
-    def _end(self, writing: _Writing, question: Turn, answer: Turn, leaf_before: int, finished: bool) -> None:
+    def _end(
+        self, writing: _Writing, question: Turn, answer: Turn, asked: Conversation, leaf_before: int, finished: bool
+    ) -> None:
         """Keep what came of a turn, or nothing of it."""
         if answer.content or finished:
             self.conversation = self.conversation.with_turns(answer)
@@ -218,7 +221,14 @@ class Chat:
         gone = [answer.number]
         if len(self.conversation.alternatives(answer.number)) == 1:
             gone.append(question.number)
-        self.conversation = msgspec.structs.replace(self.conversation.without(*gone), leaf=leaf_before)
+        # The model that answered last is still the one before.
+        self.conversation = msgspec.structs.replace(
+            self.conversation.without(*gone),
+            leaf=leaf_before,
+            model=asked.model,
+            model_name=asked.model_name,
+            engine=asked.engine,
+        )
         writing.take_back(self.conversation, gone)
 
     def _generate(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +18,7 @@ from edgetui.screens.repeat_dialog import RepeatDialog
 from edgetui.screens.run import RunScreen
 from edgetui.screens.side_by_side import SideBySideScreen
 from edgetui.store.history import History
+from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.prompt_input import PromptInput
 from edgetui.widgets.run_figures import RunFiguresPanel
 from edgetui.widgets.transcript import Transcript
@@ -83,9 +86,30 @@ async def test_the_last_answer_in_run_is_repeated_with_what_it_was_made_with(lab
         assert "-c 512" in dialog.chosen.text and "-n 4" in dialog.chosen.text and "--seed " in dialog.chosen.text
         await pilot.press("right", "right")
         assert dialog.chosen.language == "python" and '"What\'s rain?"' in dialog.chosen.text
+        await pilot.press("escape")
+
+        # Another model is asked and dies before it answers: the last answer is still the one before.
+        other = msgspec.structs.replace(demo_entry, name="lab")
+        await screen.open_model(other)
+        await until(lambda: lab.inference.entry == other and not screen.session.busy, pilot.pause)
+        pid = lab.inference.worker_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        screen.query_one(PromptInput).insert("And snow?")
+        await pilot.press("enter")
+        await until(lambda: transcript.text_of("user")[-1:] == ["And snow?"], pilot.pause)
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: "SIGKILL" in screen.query_one(FailureBar).message, pilot.pause)
+        await until(lambda: not screen.session.busy, pilot.pause)
+        await pilot.press("ctrl+e")
+        await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
+        dialog = app.screen
+        assert isinstance(dialog, RepeatDialog)
+        title = str(dialog.query_one(".dialog-title", Static).content)
+        assert f"the last answer of {demo_entry.name} " in title and "rain" in dialog.chosen.text
         await pilot.press("escape", "ctrl+k")
         await until(lambda: isinstance(app.screen, ModelPicker), pilot.pause)
         await pilot.press("escape")
         await until(lambda: isinstance(app.screen, SideBySideScreen), pilot.pause)
         (column,) = lab.side_by_side.columns
-        assert column.entry == demo_entry and column.load.context_tokens == 512
+        assert column.entry == other and column.load.context_tokens == 512
