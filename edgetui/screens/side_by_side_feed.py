@@ -44,6 +44,7 @@ class _Stream:
         self.tokens = 0
         self.percent = -1
         self.shown_ns = 0
+        self.has_ended = False
 
 
 class ColumnsFeed:
@@ -160,7 +161,8 @@ class ColumnsFeed:
             self._show_text(place)
             stream = self._streams[place]
             late = stream.rate.token_count and stream.rate.last_ns - stream.shown_ns >= _RATE_EVERY_NS
-            if late or (place == index and first):
+            # One that has ended shows the figures of its end, also when its last tokens never made a frame.
+            if not stream.has_ended and (late or (place == index and first)):
                 stream.shown_ns = stream.rate.last_ns
                 self._show_rate(place)
 
@@ -186,6 +188,7 @@ class ColumnsFeed:
 
     def _end(self, index: int, answer: ComparedAnswer) -> None:
         widget = self._columns[index]
+        self._streams[index].has_ended = True
         self._show_text(index)
         widget.transcript.finish_block()
         if answer.failure:

@@ -11,21 +11,27 @@ import pytest
 from textual.widgets import OptionList, Static
 
 from edgetui.app import EdgetuiApp
-from edgetui.core.run_settings import SamplingSettings
+from edgetui.core.repeat_commands import facts_of
+from edgetui.core.run_settings import LoadSettings, SamplingSettings
+from edgetui.core.side_by_side import AnswerFigures, ComparedAnswer
 from edgetui.screens.comparisons_dialog import ComparisonsDialog
 from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.repeat_dialog import RepeatDialog
 from edgetui.screens.side_by_side import SideBySideScreen, open_side_by_side
+from edgetui.screens.side_by_side_feed import ColumnsFeed
+from edgetui.services.side_by_side import ColumnEvent
 from edgetui.widgets.compare_column import ColumnFigures, CompareColumn
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.prompt_input import PromptInput
+from edgetui.worker.protocol import Tokens
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from textual.pilot import Pilot
 
     from edgetui.core.models import ModelEntry
-    from edgetui.core.run_settings import LoadSettings
     from edgetui.services.lab import Lab
 
 
@@ -172,3 +178,29 @@ async def test_a_column_that_dies_says_so_in_its_place_and_a_stop_ends_the_rest(
         await person.sees("stopped", 1)
         assert person.figures(1).is_shared and "beside others" in person.columns[1].panel.text
         assert "kv cache type q8_0" in person.columns[1].heading
+
+
+async def test_a_column_that_has_ended_says_so_while_the_next_one_decodes(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry, [app.lab.settings.load] * 2)
+        # The next column's first token comes less than a frame after the end of the first column's.
+        feed = ColumnsFeed(app, app.lab.side_by_side)
+        feed.show(person.columns)
+
+        async def answers(_text: str, _interval_s: float) -> AsyncGenerator[ColumnEvent, None]:
+            slow = (1_000_000, 900_000_000)
+            yield ColumnEvent(0, Tokens(turn=1, text="Rain", times_ns=slow[:1], context_used=1))
+            yield ColumnEvent(0, Tokens(turn=1, text=" falls", times_ns=slow[1:], context_used=2))
+            figures = AnswerFigures(reason="end", prompt_tokens=1, prefill_tokens=1, generated_tokens=2, seed=1)
+            facts = facts_of(demo_entry, LoadSettings(), SamplingSettings())
+            yield ColumnEvent(0, ComparedAnswer(facts=facts, label="first", figures=figures))
+            yield ColumnEvent(1, Tokens(turn=1, text="Snow", times_ns=slow[:1], context_used=1))
+
+        service = app.lab.side_by_side
+        service.ask = answers  # type: ignore[method-assign,assignment]
+        await feed.ask("What is rain?", lambda _text: None, lambda: None)
+        assert (person.figures(0).state, person.figures(1).state) == ("done", "decoding")
+        assert person.figures(0).tokens == 2
