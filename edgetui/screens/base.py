@@ -79,9 +79,9 @@ class LabScreen(SteadySize, Screen[None]):
         for bar in self.query(FailureBar):
             bar.show(failure)
 
-    def clear_failure(self) -> bool:
-        """Dismiss the sentence; says whether there was one."""
-        return any([bar.hide() for bar in self.query(FailureBar)])
+    def clear_failure(self, only: Failure | None = None) -> bool:
+        """Dismiss the sentence, or only that of `only`; says whether there was one."""
+        return any([bar.hide() for bar in self.query(FailureBar) if only is None or bar.failure == only])
 
     def action_back(self) -> None:
         """Dismiss a failure, else go to the mode shown before."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
     from edgetui.core.run_figures import RunFigures
 
+_BUSY = Failure("busy", "The model is still at work: esc stops it.")
 _NO_TOKENS = (
     "The tokens of this answer are not in memory, only its words: answer anew with ctrl+r, then look at those tokens."
 )
@@ -63,7 +64,8 @@ class RunScreen(LabScreen):
         Binding("escape", "stop", "Stop", priority=True, id="run.stop"),
         # Said again: a key bound here hides what the base class binds to it.
         Binding("escape", "back", "Back", show=False, id="back"),
-        Binding("enter", "write", "Write", show=False),
+        Binding("enter", "write", "Write"),
+        Binding("i", "write", "Write", show=False),
         Binding("ctrl+o", "choose_model", "Model", priority=True, id="run.model"),
         Binding("ctrl+s", "settings", "Settings", priority=True, id="run.settings"),
         Binding("ctrl+n", "new_conversation", "New", priority=True, id="run.new"),
@@ -102,7 +104,13 @@ class RunScreen(LabScreen):
         self._prompt = PromptInput()
         self._feed = FiguresFeed(self._panel, self.lab, self._chat)
         self.session = RunSession(
-            self, self._chat, self._transcript, self._feed, self._prompt, on_change=self.show_model
+            self,
+            self._chat,
+            self._transcript,
+            self._feed,
+            self._prompt,
+            on_change=self.show_model,
+            on_idle=self.show_idle,
         )
         self._dialogs = RunDialogs(self, self._chat)
         self._meter = RunMeter(self.lab.hardware)
@@ -379,6 +387,11 @@ class RunScreen(LabScreen):
         self._model_line.update(Content(model_line(self._chat, self._feed.state)))
         self._transcript.set_hint(hint_of(self._chat))
 
+    def show_idle(self) -> None:
+        """What was under way has ended, and nothing says any more that it goes on."""
+        self.clear_failure(_BUSY)
+        self.show_model()
+
     def _edit_no_more(self) -> None:
         self._editing = 0
         self.query_one("#sign", Static).update(">")
@@ -386,7 +399,7 @@ class RunScreen(LabScreen):
     def _say_busy(self) -> bool:
         """Say that the model is at work, if it is."""
         if self.session.busy:
-            self.show_failure(Failure("busy", "The model is still at work: esc stops it."))
+            self.show_failure(_BUSY)
         return self.session.busy
 
     def _has_model(self) -> bool:

@@ -47,14 +47,16 @@ class RunSession:
         feed: FiguresFeed,
         prompt: PromptInput,
         on_change: Callable[[], None],
+        on_idle: Callable[[], None],
     ) -> None:
-        """`on_change` is called when the model or the conversation is another than before."""
+        """`on_change` is called when the model or the conversation is another than before, `on_idle` after all work."""
         self._screen = screen
         self._chat = chat
         self._transcript = transcript
         self._feed = feed
         self._prompt = prompt
         self._on_change = on_change
+        self._on_idle = on_idle
         self.cursor = AnswerCursor(chat, transcript, feed)
         self._work: Worker[None] | None = None
         self._turn_over = asyncio.Lock()
@@ -129,7 +131,7 @@ class RunSession:
                         self._screen.show_failure(error)
                 finally:
                     self._feed.set_state("ready" if self._chat.loaded is not None else "not loaded")
-                    self._on_change()
+                    self._on_idle()
                     self._screen.call_later(self._screen.refresh_bindings)
 
         self._work = self._screen.run_worker(in_turn(), group="model", exclusive=True)

@@ -18,6 +18,8 @@ class FailureBar(Widget):
         super().__init__()
         self.display = False
         self._text = Content("")
+        self.failure: Failure | None = None
+        """The last that was shown."""
 
     @property
     def message(self) -> str:
@@ -28,6 +30,7 @@ class FailureBar(Widget):
         """Show a failure in place of the one before."""
         # The sentence may quote names of files and models: no control character reaches the terminal.
         sentence = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in failure.message)
+        self.failure = failure
         self._text = Content(f"Error: {sentence}  (esc closes this)")
         self.display = True
         self.refresh(layout=True)

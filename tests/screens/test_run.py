@@ -454,3 +454,28 @@ async def test_a_turn_that_comes_to_nothing_gives_the_figures_of_the_last_answer
         shown = person.figures
         assert shown.kept is not None and shown.kept.place == "1 of 1"
         assert (shown.tokens, shown.ttft_s, shown.itl_p50_s) == (measured.tokens, measured.ttft_s, measured.itl_p50_s)
+
+
+async def test_a_stop_takes_back_that_the_model_is_at_work_and_the_footer_says_how_to_write_again(
+    app: EdgetuiApp, demo_entry: ModelEntry
+) -> None:
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry)
+        await person.says("Tell me about rain.")
+        await person.sees(lambda: person.answers and person.answers[0])
+        await person.says("Too soon")
+        await person.sees(lambda: "still at work" in person.failure)
+        await pilot.press("escape")
+        await person.sees(lambda: not person.screen.session.busy)
+        await person.sees(lambda: not person.failure)
+
+        def offered() -> list[tuple[str, str]]:
+            found = person.screen.active_bindings.values()
+            return [(each.binding.key, each.binding.description) for each in found if each.binding.show]
+
+        assert ("enter", "Write") not in offered()
+        await pilot.press("escape")
+        assert not person.prompt.has_focus and ("enter", "Write") in offered()
+        await pilot.press("i")
+        assert person.prompt.has_focus and person.prompt.text == "Too soon"
