@@ -10,6 +10,9 @@ import sys
 def main() -> None:
     """Run edgetui with this process's arguments and exit with its status."""
     _mend_streams()
+    from edgetui.asyncio_log import keep_asyncio_in_log
+
+    keep_asyncio_in_log()
     arguments = sys.argv[1:]
     from edgetui.core.failures import EdgetuiError
 

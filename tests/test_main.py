@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,3 +37,18 @@ def test_fault_of_its_own_is_one_sentence_and_a_log(
         assert "boom" in log.read_text()
     else:
         assert said == "" and not log.exists()
+
+
+def test_what_asyncio_says_of_its_own_is_in_the_log_and_not_on_the_terminal(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose_a_child(_arguments: list[str]) -> int:
+        logging.getLogger("asyncio").warning("Unknown child process pid %d", 4242)
+        return 0
+
+    monkeypatch.setattr(edgetui.cli, "run_command_line", lose_a_child)
+    monkeypatch.setattr(sys, "argv", ["edgetui", "models"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == ""
+    assert "asyncio: Unknown child process pid 4242" in (home / "state" / "logs" / "app.log").read_text()

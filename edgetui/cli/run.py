@@ -129,6 +129,8 @@ def run(
             asyncio.run(use_profile(Lab(), model, profile))
         raise typer.Exit(open_app(model))
     text, schema = _prompt(prompt, task)
+    if not (text if raw else text.strip()):
+        raise EdgetuiError("bad_request", "The prompt is empty: say something to the model.")
     question = Question(text=text, raw=raw, schema=schema, inspect=inspect)
     if print_command:
         from edgetui.cli.print_command import print_commands

@@ -47,8 +47,9 @@ async def test_the_prompt_can_come_from_a_pipe() -> None:
         (["run", "SmolLM2-135M-Instruct.Q4_2", "x"], 1, MODEL),
         (["run", MODEL, "x", "--temperature", "-1"], 2, "temperature"),
         (["run", MODEL, "x", "--kv", "q9"], 2, "--kv cannot be used"),
+        (["run", MODEL, "x", "-t", "999"], 2, "far too many"),
         (["run", MODEL, "x", "--context", "16000000"], 1, "smaller context"),
-        (["run", MODEL, ""], 0, ""),
+        (["run", MODEL, " "], 2, "prompt is empty"),
         (["run", MODEL, "", "--raw"], 2, "prompt is empty"),
     ],
 )
