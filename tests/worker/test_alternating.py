@@ -14,7 +14,7 @@ from edgetui.core.studies import AbSettings, BenchSide
 from edgetui.meters.conditions import MachineWatch
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.worker.measuring_process import MeasuringProcess
-from edgetui.worker.runners import alternating
+from edgetui.worker.runners import alternating, held_sides
 
 
 def side_of(path: Path, label: str) -> BenchSide:
@@ -33,7 +33,7 @@ def test_an_interval_that_is_narrow_by_chance_ends_nothing(tmp_path: Path, monke
         def run(self) -> int:
             return 1_000_000
 
-    monkeypatch.setattr(alternating, "MeasuringProcess", Steady)
+    monkeypatch.setattr(held_sides, "MeasuringProcess", Steady)
     settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2, until_percent=1)
     a, b = (side_of(tmp_path / "model.gguf", label) for label in "ab")
     result = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder()).run(lambda done, note: None)
@@ -57,7 +57,7 @@ def test_a_verdict_says_that_the_machine_was_noisy(tmp_path: Path, monkeypatch: 
 
         share = 0.43
 
-    monkeypatch.setattr(alternating, "MeasuringProcess", FasterB)
+    monkeypatch.setattr(held_sides, "MeasuringProcess", FasterB)
     monkeypatch.setattr(alternating, "MachineWatch", BusyMachine)
     a, b = (side_of(tmp_path / "model.gguf", label) for label in "ab")
     settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2)
@@ -85,7 +85,7 @@ def test_a_process_that_takes_a_killed_ones_place_ends_too(
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
 
-    monkeypatch.setattr(alternating, "MeasuringProcess", SecondIsKilled)
+    monkeypatch.setattr(held_sides, "MeasuringProcess", SecondIsKilled)
     a, b = (side_of(demo_model, label) for label in "ab")
     settings = AbSettings(test=BenchTest(generated_tokens=1), blocks=2)
     result = alternating.Alternation(a, b, settings, tmp_path, EnergyRecorder()).run(lambda done, note: None)

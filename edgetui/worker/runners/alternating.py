@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetui.core.bench_noise import noise_sentence
-from edgetui.core.failures import EdgetuiError
 from edgetui.core.statistics import bootstrap_ratio
 from edgetui.core.studies import AbResult, ab_sentence
 from edgetui.engines import host
 from edgetui.meters.conditions import MachineWatch
-from edgetui.worker.measuring_process import MeasuringProcess
+from edgetui.worker.runners.held_sides import Facts, HeldSides
 from edgetui.worker.runners.kept_study import energy_use
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ LEAST_FOR_AN_INTERVAL = 8
 """Blocks before a narrow interval ends a comparison: of fewer it is often narrow by chance, and equal sides that were
 left at such a moment (from 3 blocks on) were told apart in up to 12 of 100 simulated comparisons, where 5 are promised.
 """
-Facts = dict[str, str | int | float | bool | None]
 
 
 class Alternation:
@@ -48,16 +46,12 @@ class Alternation:
         """`meters` are followed by the caller while it runs; `rest_w` is what they told before there was work."""
         self._sides = (a, b)
         self._settings = settings
-        self._toolchains = toolchains
         self._meters = meters
         self._rest_w = rest_w
         self._spans: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
-        self._processes: list[MeasuringProcess] = []
-        self._open: set[int] = set()
+        self._held = HeldSides(toolchains)
         self.facts: dict[int, Facts] = {}
         """Of both sides, once each was loaded."""
-        self.reloads = False
-        """Whether memory holds one side at a time."""
         self.samples: tuple[list[int], list[int]] = ([], [])
 
     def run(self, say: Callable[[int, str], None]) -> AbResult:
@@ -67,20 +61,18 @@ class Alternation:
         """
         a, b = self._sides
         with ExitStack() as stack:
-            stack.callback(self._end)
-            for side in (0, 1):
-                self._processes.append(self._start(side))
+            stack.callback(self._held.end)
             say(0, "loading both sides and warming up")
             self._ready(0)
             self._ready(1)
-            watch = MachineWatch(lambda: host.cpu_seconds_of_others([process.pid for process in self._processes]))
+            watch = MachineWatch(lambda: host.cpu_seconds_of_others(self._held.pids))
             watch.begin()
             began = time.perf_counter()
             done = 0
             while not self._is_enough(done, time.perf_counter() - began):
                 for side in _BLOCK:
                     self._ready(side)
-                    took_ns = self._processes[side].run()
+                    took_ns = self._held.run(side)
                     ended = self._meters.sample()
                     self._spans[side].append((ended - took_ns / 1e9, ended))
                     self.samples[side].append(took_ns)
@@ -97,7 +89,7 @@ class Alternation:
             b_ns=tuple(self.samples[1]),
             ratio=ratio,
             seed=self._settings.seed,
-            reloaded=self.reloads,
+            reloaded=self._held.reloads,
             conditions=conditions,
             sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed) + noise_sentence(conditions),
             a_energy=self._energy(0),
@@ -119,39 +111,7 @@ class Alternation:
         return energy_use(self._meters, spans, tokens, self._rest_w, str(self.facts[side]["backend"]))
 
     def _ready(self, side: int) -> None:
-        """Have a side's model loaded and warm, without the other one's where memory does not hold both."""
-        if side in self._open:
-            return
-        if self.reloads:
-            self._close_other(side)
-        try:
-            self.facts[side] = self._processes[side].open(self._sides[side], self._settings.test)
-        except EdgetuiError as error:
-            if error.failure.kind != "out_of_memory" or not self._close_other(side):
-                raise
-            self.reloads = True
-            if not self._processes[side].is_alive:
-                self._processes[side].end()
-                self._processes[side] = self._start(side)
-            self.facts[side] = self._processes[side].open(self._sides[side], self._settings.test)
-        self._open.add(side)
-
-    def _start(self, side: int) -> MeasuringProcess:
-        return MeasuringProcess(self._sides[side].model_format, self._toolchains)
-
-    def _end(self) -> None:
-        # Those of now: one that was killed has been replaced.
-        for process in self._processes:
-            process.end()
-
-    def _close_other(self, side: int) -> bool:
-        """Free the other side's model; says whether there was one."""
-        other = 1 - side
-        if other not in self._open:
-            return False
-        self._processes[other].close()
-        self._open.discard(other)
-        return True
+        self.facts[side] = self._held.ready(side, self._sides[side], self._settings.test)
 
     def _is_enough(self, done: int, elapsed_s: float) -> bool:
         settings = self._settings

@@ -75,7 +75,7 @@ class _Tuning:
         self._toolchains = Path(job.folder.order().toolchains)
         self._test = test_for(request.settings.goal, request.settings.depth_tokens)
         self._began = time.perf_counter()
-        self._sides = HeldSides(request.side.model_format, self._toolchains)
+        self._sides = HeldSides(self._toolchains)
         self._meters = EnergyRecorder()
         self._rest_w: float | None = None
         self._spans: dict[tuple[str, BenchTest], list[tuple[float, float]]] = {}
