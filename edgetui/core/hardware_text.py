@@ -15,7 +15,7 @@ from edgetui.core.machine_text import (
     vulkan_text,
 )
 from edgetui.core.power_text import power_facts
-from edgetui.core.units import MISSING, format_bytes
+from edgetui.core.units import MISSING, counted, format_bytes
 
 if TYPE_CHECKING:
     from edgetui.core.hardware import (
@@ -277,4 +277,4 @@ def _without_repeats(names: list[str]) -> str:
 def _counted(count: int | None, noun: str) -> str:
     if count is None:
         return f"{MISSING} {noun}s"
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return counted(count, noun)

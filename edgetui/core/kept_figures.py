@@ -9,7 +9,7 @@ from edgetui.core.power_text import format_joules_per_token
 from edgetui.core.reading import known, unknown
 from edgetui.core.run_figures import KeptWith, RunFigures
 from edgetui.core.run_settings import Adapter, LoadSettings, SamplingSettings
-from edgetui.core.units import format_bytes, format_duration, format_rate
+from edgetui.core.units import counted, format_bytes, format_duration, format_rate
 
 if TYPE_CHECKING:
     from edgetui.core.conversations import Answer
@@ -72,7 +72,7 @@ def engine_text(answer: Answer) -> str:
     """`llama.cpp 0.3.16, CPU, 2 threads`, as far as it is known."""
     parts = [f"{answer.engine} {answer.engine_version}".strip(), answer.backend]
     if answer.threads:
-        parts.append(f"{answer.threads} thread{'s' if answer.threads > 1 else ''}")
+        parts.append(counted(answer.threads, "thread"))
     return ", ".join(part for part in parts if part)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetui.core.plain_text import plain_line
-from edgetui.core.units import format_duration
+from edgetui.core.units import counted, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,7 @@ def load_subject(result: ServerLoadResult) -> str:
 
 def load_asked(settings: ServerBenchSettings | ServerLoadForm) -> str:
     """What each level asks."""
-    questions = f"{settings.requests} question{'' if settings.requests == 1 else 's'} each"
+    questions = f"{counted(settings.requests, 'question')} each"
     return f"{questions} of about {settings.prompt_tokens} tokens, answers of up to {settings.generated_tokens}"
 
 

@@ -8,6 +8,7 @@ from edgetui.core.charts import Bar, BarChart
 from edgetui.core.statistics import median
 from edgetui.core.tune_verdict import left_out
 from edgetui.core.tuning import DEFAULTS, gain
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from edgetui.core.charts import Chart
@@ -73,4 +74,4 @@ def tune_lines(result: TuneResult) -> list[tuple[str, str]]:
 
 
 def _rounds(candidate: Candidate) -> str:
-    return f"{candidate.rounds} round{'' if candidate.rounds == 1 else 's'}"
+    return counted(candidate.rounds, "round")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core.hardware import PowerSample, unknown
+from edgetui.core.ticking import every
 from edgetui.meters.nvidia import NvidiaGpus
 from edgetui.meters.power import PowerMeters
 from edgetui.meters.raspberry_firmware import ASK_AGAIN_S, RaspberryFirmware
@@ -88,19 +89,8 @@ class EnergyRecorder:
         if not self.meter:
             yield
             return
-        ended = threading.Event()
-
-        def follow() -> None:
-            while not ended.wait(INTERVAL_S):
-                self.sample()
-
-        thread = threading.Thread(target=follow, name="energy", daemon=True)
-        thread.start()
-        try:
+        with every(INTERVAL_S, self.sample, "energy"):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def power_at_rest(self) -> float | None:
         """Wait a moment, and give the watts of it; None at once where there is no meter. For before the work."""

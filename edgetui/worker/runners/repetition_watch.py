@@ -5,11 +5,11 @@ Of a short repetition nothing is told, so that nothing wakes beside the usual te
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edgetui.core.ticking import every
 from edgetui.core.units import format_duration
 
 if TYPE_CHECKING:
@@ -49,19 +49,8 @@ class RepetitionWatch:
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Look again and again inside."""
-        ended = threading.Event()
-
-        def look() -> None:
-            while not ended.wait(LOOK_S):
-                self.look(time.monotonic())
-
-        thread = threading.Thread(target=look, name="progress", daemon=True)
-        thread.start()
-        try:
+        with every(LOOK_S, lambda: self.look(time.monotonic()), "progress"):
             yield
-        finally:
-            ended.set()
-            thread.join()
 
     def look(self, now: float) -> None:
         """Look once."""

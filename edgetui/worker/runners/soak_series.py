@@ -13,7 +13,7 @@ import msgspec
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.soak import cut_sentence, find_knee, soak_sentence
 from edgetui.core.studies import SoakResult
-from edgetui.core.units import format_duration
+from edgetui.core.units import counted, format_duration
 from edgetui.store.studies import Studies
 from edgetui.worker.runners.bench import CPU
 from edgetui.worker.runners.kept_study import energy_use
@@ -93,7 +93,7 @@ class SoakSeries:
         self._job.study(result)
         count = len(result.samples)
         lasted = format_duration(result.samples[-1].at_s)
-        return f"What was measured in {lasted} is kept ({count} sample{'' if count == 1 else 's'})."
+        return f"What was measured in {lasted} is kept ({counted(count, 'sample')})."
 
     def finish(self) -> SoakResult:
         """Keep all of it; from here on the job can no longer be cancelled."""
