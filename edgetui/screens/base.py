@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.screens.modes import LAB_MODES
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.key_bar import KeyBar
 from edgetui.widgets.nav_bar import NavBar, NavItem
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edgetui.services.lab import Lab
 
 
-class LabScreen(SteadySize, Screen[None]):
+class LabScreen(Steady, Screen[None]):
     """Base of the modes' screens: subclasses set `MODE` and `HELP` and implement `compose_body`.
 
     Keep CSS in `DEFAULT_CSS` of the screen or widget that needs it: it is then only read when first shown.

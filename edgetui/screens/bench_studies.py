@@ -18,7 +18,7 @@ from edgetui.core.repeat_studies import study_commands
 from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.server_load_text import load_asked, load_lines, load_problems, load_subject
 from edgetui.core.study_text import energy_lines, kind_of, study_charts, study_line, subjects_of
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.widgets.chart_panel import ChartPanel
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _KEYS = "Studies: up down choose, pgup pgdn scroll, y repeats, x deletes, esc cl
 _NONE = "No soak, A/B comparison, autotune, load time or load test has been measured: close this and press w."
 
 
-class StudiesScreen(SteadySize, ModalScreen[None]):
+class StudiesScreen(Steady, ModalScreen[None]):
     """The newest first; what is under the cursor is drawn below."""
 
     DEFAULT_CSS = """

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgetui.core.boards import BoardProfile
 
 
-class BoardPicker(SteadySize, ModalScreen["BoardProfile | bool | None"]):
+class BoardPicker(Steady, ModalScreen["BoardProfile | bool | None"]):
     """`push_screen_wait(BoardPicker(profiles))` gives a profile, True for this machine, None for no choice."""
 
     DEFAULT_CSS = """

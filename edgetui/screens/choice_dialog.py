@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textual.binding import BindingType
 
 
-class ChoiceDialog(SteadySize, ModalScreen["int | None"]):
+class ChoiceDialog(Steady, ModalScreen["int | None"]):
     """`push_screen_wait(ChoiceDialog(title, [(name, what it is), ...]))` gives the place of one, None for no choice."""
 
     DEFAULT_CSS = """

@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.core.side_by_side import as_builtins, as_markdown, commands_of
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _KEYS = "up down  pgup pgdn scroll  o export  ctrl+e repeat  x delete  esc close"
 
 
-class ComparisonsDialog(SteadySize, ModalScreen[None]):
+class ComparisonsDialog(Steady, ModalScreen[None]):
     """A list above, the marked one below."""
 
     DEFAULT_CSS = """

@@ -11,14 +11,14 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from edgetui.core.plain_text import plain_text
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.binding import BindingType
 
 
-class ConfirmDialog(SteadySize, ModalScreen[bool]):
+class ConfirmDialog(Steady, ModalScreen[bool]):
     """`await app.push_screen_wait(ConfirmDialog("Remove it?"))`; enter and esc mean no."""
 
     DEFAULT_CSS = """

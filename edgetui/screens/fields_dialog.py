@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.plain_text import plain_line
 from edgetui.core.setting_values import in_words
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +69,7 @@ class _FieldInput(Input):
         await super()._on_key(event)
 
 
-class FieldsDialog(SteadySize, ModalScreen["dict[str, Any] | None"]):
+class FieldsDialog(Steady, ModalScreen["dict[str, Any] | None"]):
     """`await app.push_screen_wait(FieldsDialog(title, fields))` gives checked values by name, None when cancelled.
 
     `settle` does what is to be done with them before the dialog closes; where it raises `EdgetuiError` the sentence

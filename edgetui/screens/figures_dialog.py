@@ -13,7 +13,7 @@ from textual.widgets import Static
 from edgetui.core.plain_text import plain_line
 from edgetui.core.run_figures import figure_rows
 from edgetui.core.units import format_rate
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edgetui.core.run_figures import RunFigures
 
 
-class FiguresDialog(SteadySize, ModalScreen[None]):
+class FiguresDialog(Steady, ModalScreen[None]):
     """The figures as they were when it was opened."""
 
     DEFAULT_CSS = """

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
 
-class HelpScreen(SteadySize, ModalScreen[None]):
+class HelpScreen(Steady, ModalScreen[None]):
     """The keys of a screen, of the widget that has the focus, and of the whole app."""
 
     DEFAULT_CSS = """

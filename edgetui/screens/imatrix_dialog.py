@@ -17,7 +17,7 @@ from edgetui.core.plain_text import plain_line
 from edgetui.core.units import counted
 from edgetui.screens.fields_dialog import Field, FieldsDialog
 from edgetui.screens.name_file import NameFileDialog
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.services.imatrices import CHUNKS, TOPICS
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ImatrixForm(msgspec.Struct, frozen=True, kw_only=True):
     chunks: Annotated[int, Meta(ge=0, le=1_000_000)] = CHUNKS
 
 
-class ImatrixDialog(SteadySize, ModalScreen["ImatrixChoice | None"]):
+class ImatrixDialog(Steady, ModalScreen["ImatrixChoice | None"]):
     """`push_screen_wait(ImatrixDialog(known, taken))` gives a choice, None when it was left."""
 
     DEFAULT_CSS = """

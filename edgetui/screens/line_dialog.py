@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LineDialog(SteadySize, ModalScreen["T | None"], Generic[T]):
+class LineDialog(Steady, ModalScreen["T | None"], Generic[T]):
     """`push_screen_wait` gives what `take` made of the line, None when it was left.
 
     `take` raises `EdgetuiError` for a line that cannot be used; what was typed then stays, to be mended.

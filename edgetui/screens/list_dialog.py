@@ -8,10 +8,10 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import OptionList
 
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 
 
-class ListDialog(SteadySize, ModalScreen[ScreenResultType]):
+class ListDialog(Steady, ModalScreen[ScreenResultType]):
     """Subclasses compose one `Input` and one `OptionList` in a container `.dialog`, and take the marked row."""
 
     DEFAULT_CSS = """

@@ -122,6 +122,7 @@ class ModelsScreen(ModelFitScreen):
     async def open_model(self, entry: ModelEntry) -> None:
         """Mark a model's row."""
         self._mark(entry.name)
+        self._show_marked()
 
     # --- keys ---------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from edgetui.core.plain_text import plain_line
 from edgetui.core.profiles import ProfileLabel
 from edgetui.screens.confirm import ConfirmDialog
 from edgetui.screens.fields_dialog import Field, FieldError, FieldsDialog
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.services.profiles import model_key
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class ProfilesDialog(SteadySize, ModalScreen["Profile | None"]):
+class ProfilesDialog(Steady, ModalScreen["Profile | None"]):
     """`push_screen_wait(ProfilesDialog(...))` gives the profile that was taken or kept, None for none."""
 
     DEFAULT_CSS = """

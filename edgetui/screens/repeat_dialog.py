@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.services.new_file import write_new
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _KEYS = "left right choose   y copy   o export   up down scroll   esc close"
 
 
-class RepeatDialog(SteadySize, ModalScreen[None]):
+class RepeatDialog(Steady, ModalScreen[None]):
     """`app.push_screen(RepeatDialog("of what", commands))`; there is at least one command."""
 
     DEFAULT_CSS = """

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from edgetui.core.failures import EdgetuiError, Failure
 from edgetui.core.inspection_text import summary
 from edgetui.core.plain_text import plain_line
-from edgetui.screens.steady import SteadySize
+from edgetui.screens.steady import Steady
 from edgetui.widgets.key_bar import KeyBar
 from edgetui.widgets.token_flow import TokenFlow
 from edgetui.widgets.token_panel import TokenPanel
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edgetui.screens.base import LabScreen
 
 
-class TokenInspector(SteadySize, ModalScreen[None]):
+class TokenInspector(Steady, ModalScreen[None]):
     """Pushed over Run with the tokens of the last answer, at least one."""
 
     HELP = (
