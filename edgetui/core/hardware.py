@@ -333,21 +333,26 @@ class PowerMode(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
 
 
-class HardwareSample(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine at one instant."""
+class WorkSample(msgspec.Struct, frozen=True, kw_only=True):
+    """What work does to a machine, at one instant."""
 
     taken_at: float
     """Unix time in seconds."""
     cpu_load: Reading[float]
     """All CPUs together, 0 to 1."""
     cores: Reading[tuple[CoreSample, ...]]
+    temperatures: Reading[tuple[TemperatureSample, ...]]
+    accelerators: tuple[AcceleratorSample, ...]
+    power: Reading[tuple[PowerSample, ...]]
+
+
+class HardwareSample(WorkSample, frozen=True, kw_only=True):
+    """A machine at one instant."""
+
     load_averages: Reading[tuple[float, float, float]]
     """Over 1, 5 and 15 minutes."""
     memory: MemorySample
     disks: Reading[tuple[DiskSample, ...]]
-    temperatures: Reading[tuple[TemperatureSample, ...]]
-    accelerators: tuple[AcceleratorSample, ...]
-    power: Reading[tuple[PowerSample, ...]]
     power_mode: Reading[PowerMode]
     batteries: Reading[tuple[BatterySample, ...]]
     fans: Reading[tuple[FanSample, ...]]

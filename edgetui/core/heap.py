@@ -1,7 +1,8 @@
-"""How the C library keeps this process's memory."""
+"""How the C library and Python keep this process's memory."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from contextlib import suppress
 
@@ -23,3 +24,15 @@ def give_memory_back() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
         library.mallopt(_M_ARENA_MAX, 1)
+
+
+def settle_objects() -> None:
+    """Collect garbage now, and leave what stays out of later collections.
+
+    Looking through all that an app has imported and shown takes a core for longer than a frame, and Python would do it
+    whenever the number of objects has grown enough: while a prompt is computed, as likely as not.
+    """
+    # What a former call left out may have become garbage since.
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()

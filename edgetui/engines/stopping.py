@@ -23,11 +23,14 @@ class StopFlag:
         self._text = ctypes.create_string_buffer(2)
         self._lock = threading.Lock()
         self._tells: list[Callable[[], None]] = []
+        self.is_set = False
+        """Whether stopping was asked for; for reading only."""
 
     def set(self) -> None:
         """Ask whatever polls this flag to stop, and tell what is to be told."""
         with self._lock:
             self._text[0] = b"x"
+            self.is_set = True
             for tell in self._tells:
                 tell()
 
@@ -46,11 +49,6 @@ class StopFlag:
         finally:
             with self._lock:
                 self._tells.remove(tell)
-
-    @property
-    def is_set(self) -> bool:
-        """Whether stopping was asked for."""
-        return self._text[0] != b"\0"
 
     @property
     def native_callback(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
@@ -18,6 +17,7 @@ from edgetui.screens.run_session import RunSession
 from edgetui.services.chat import Chat
 from edgetui.services.hardware.run_meter import RunMeter
 from edgetui.services.profiles import model_key
+from edgetui.widgets.plain_box import Row
 from edgetui.widgets.prompt_input import PromptInput
 from edgetui.widgets.run_figures import RunFiguresPanel
 from edgetui.widgets.transcript import Transcript
@@ -122,10 +122,10 @@ class RunScreen(LabScreen):
     def compose_body(self) -> ComposeResult:
         """Model line, transcript and figures, prompt."""
         yield self._model_line
-        with Horizontal(id="middle"):
+        with Row(id="middle"):
             yield self._transcript
             yield self._panel
-        with Horizontal(id="prompt"):
+        with Row(id="prompt"):
             yield Static(">", id="sign", markup=False)
             yield self._prompt
 
@@ -356,7 +356,7 @@ class RunScreen(LabScreen):
     def write(self, text: str, instead_of: int = 0) -> None:
         """Have a text stand in the prompt, to be changed and sent; instead of an earlier message when one is named."""
         self._editing = instead_of
-        self.query_one("#sign", Static).update("e" if instead_of else ">")
+        self.query_one("#sign", Static).update("e" if instead_of else ">", layout=False)
         self._prompt.text = ""
         self._prompt.restore(text)
         self._prompt.focus()
@@ -384,7 +384,7 @@ class RunScreen(LabScreen):
 
     def show_model(self) -> None:
         """Say what is loaded and how, and what to do in an empty conversation."""
-        self._model_line.update(Content(model_line(self._chat, self._feed.state)))
+        self._model_line.update(Content(model_line(self._chat, self._feed.state)), layout=False)
         self._transcript.set_hint(hint_of(self._chat))
 
     def show_idle(self) -> None:
@@ -394,7 +394,7 @@ class RunScreen(LabScreen):
 
     def _edit_no_more(self) -> None:
         self._editing = 0
-        self.query_one("#sign", Static).update(">")
+        self.query_one("#sign", Static).update(">", layout=False)
 
     def _say_busy(self) -> bool:
         """Say that the model is at work, if it is."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgetui.core.conversations import CUT_OFF, UNREADABLE
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.heap import settle_objects
 from edgetui.screens.answer_cursor import AnswerCursor
 from edgetui.worker.protocol import Finished, PrefillProgress, PromptReady, Tokens
 
@@ -151,8 +152,9 @@ class RunSession:
         self._feed.set_state("loading")
         self._on_change()
         loaded = await self._chat.load(show_progress)
-        # Now, and not when a prompt is sent, which has the cores compute.
-        self._transcript.prepare()
+        # Now, and not while a prompt is computed, which takes every core.
+        await self._transcript.prepare()
+        settle_objects()
         for remark in loaded.remarks:
             self._transcript.add_block("note", remark)
         if self._chat.entry is not None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from rich.segment import Segment
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.renderables.digits import DIGITS, DIGITS3X3_BOLD
 from textual.strip import Strip
-from textual.widget import Widget
 
 from edgetui.core.run_figures import RunFigures, figure_rows, fitted
 from edgetui.core.units import MISSING, format_bytes, format_duration, format_rate
 from edgetui.widgets.bars import chart_rows, default_glyphs
+from edgetui.widgets.plain_box import Unscrolled
 
 if TYPE_CHECKING:
     from textual import events
@@ -35,7 +35,7 @@ class _Row(NamedTuple):
     """Component class, empty for plain."""
 
 
-class RunFiguresPanel(Widget):
+class RunFiguresPanel(Unscrolled):
     """A line-API widget: on an update only the rows that differ are repainted."""
 
     DEFAULT_CSS = """
@@ -54,6 +54,8 @@ class RunFiguresPanel(Widget):
         super().__init__(id=id)
         self._figures = RunFigures()
         self._rows: list[_Row] = []
+        self._rows_size = Size(0, 0)
+        """What the rows were laid out for."""
         self._glyphs = default_glyphs()
 
     @property
@@ -69,6 +71,7 @@ class RunFiguresPanel(Widget):
     def update(self, figures: RunFigures) -> None:
         """Show new figures."""
         self._figures = figures
+        self._fit()
         before, self._rows = self._rows, self._layout()
         if len(before) != len(self._rows):
             self.refresh()
@@ -79,17 +82,23 @@ class RunFiguresPanel(Widget):
                 self.refresh(Region(0, y, cells if old.style == new.style else self.size.width, 1))
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Another shape for another size."""
-        self._rows = self._layout()
-        self.refresh()
+        """Another shape for another size; Textual paints it whole by itself."""
+        self._fit()
 
     def render_line(self, y: int) -> Strip:
         """One row."""
+        self._fit()
         width = self.size.width
         row = self._rows[y] if y < len(self._rows) else _Row("")
         style = self.get_component_rich_style(row.style) if row.style else self.rich_style
         # One segment a row: each costs its style's control sequence.
         return Strip([Segment(row.text.ljust(width), style)]).adjust_cell_length(width, style)
+
+    def _fit(self) -> None:
+        """Lay out for the present size; painting a new one comes before Textual tells of it."""
+        if self._rows_size != self.size:
+            self._rows_size = self.size
+            self._rows = self._layout()
 
     def _layout(self) -> list[_Row]:
         width, height = self.size

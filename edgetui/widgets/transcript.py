@@ -106,7 +106,8 @@ class Transcript(ScrollView, can_focus=True):
         self._lines.add(kind, plain_text(text))
         if kind == "user":
             self._following, self._marked = True, None
-        self.prepare()
+        if not self._parser_wanted and self.is_attached:
+            self.run_worker(self.prepare(), group="parser", exit_on_error=False)
         self._grow()
         self._lines.forget_far(self._top, self._rows)
 
@@ -188,8 +189,7 @@ class Transcript(ScrollView, can_focus=True):
         super().notify_style_update()
 
     def on_resize(self, _event: events.Resize) -> None:
-        """Lay out anew and keep what the person looks at."""
-        self._painted.clear()
+        """Lay out anew and keep what the person looks at; Textual has painted all rows as they were before."""
         width = max(4, self.size.width - 1)
         if width != self._lines.look.width:
             self._hint.rewrap(width)
@@ -197,7 +197,7 @@ class Transcript(ScrollView, can_focus=True):
         elif self._following:
             self._go_to_end()
         self._lay_out_view()
-        self.refresh()
+        self._repaint()
 
     def watch_scroll_y(self, _old_value: float, new_value: float) -> None:
         """Follow again once the end of the text is in view."""
@@ -307,11 +307,11 @@ class Transcript(ScrollView, can_focus=True):
 
     # --- work beside ----------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    async def prepare(self) -> None:
         """Have the parser of Markdown imported before text comes: it takes a core for longer than a frame."""
-        if not self._parser_wanted and self.is_attached:
+        if not self._parser_wanted:
             self._parser_wanted = True
-            self.run_worker(load_parser, thread=True, group="parser", exit_on_error=False)
+            await asyncio.to_thread(load_parser)
 
     def _want_colours(self, block: Block, unit: Unit) -> None:
         """Have complete code coloured in a thread; until then it is there in one ink."""

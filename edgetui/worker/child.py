@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.heap import settle_objects
 from edgetui.engines.stopping import StopFlag
 from edgetui.worker import wire
 from edgetui.worker.process_end import die_with_parent
@@ -107,7 +108,9 @@ class SessionChild:
         if isinstance(command, Failure):
             raise EdgetuiError.of(command)
         if isinstance(command, Load):
-            self._emit(self._engine.load(command, lambda fraction: self._emit(LoadProgress(fraction=fraction)), stop))
+            loaded = self._engine.load(command, lambda fraction: self._emit(LoadProgress(fraction=fraction)), stop)
+            settle_objects()
+            self._emit(loaded)
         elif isinstance(command, Generate):
             self._emit(self._engine.generate(command, arrived_ns, self._emit, stop))
         elif isinstance(command, Unload):

@@ -65,3 +65,12 @@ async def test_a_rail_that_tells_power_alone_is_summed_over_time(tmp_path: Path)
     second = await board.meter.look()
     assert second.joules.value == pytest.approx(first.watts.value * 10)
     assert second.gpu_load is not None
+
+
+async def test_what_a_look_at_work_finds_is_what_a_whole_sample_finds(tmp_path: Path) -> None:
+    root = unfold("intel-hybrid-laptop", tmp_path)
+    work = await HardwareMonitor(root).work_sample()
+    whole = await HardwareMonitor(root).sample()
+    for name in ("cores", "temperatures", "accelerators"):
+        assert getattr(work, name) == getattr(whole, name)
+    assert work.temperatures.value

@@ -51,11 +51,11 @@ class Decoding:
         return self._by_proposals(proposer, draft_tokens)
 
     def _one_by_one(self) -> str:
-        tokens, decode, stop = self._tokens, self._cache.decode, self._stop
+        tokens, decode_one, stop, take = self._tokens, self._cache.decode_one, self._stop, self._take
         while True:
-            if not decode(tokens[-1:]) or stop.is_set:
+            if not decode_one(tokens[-1]) or stop.is_set:
                 return "stopped"
-            if reason := self._take(-1):
+            if reason := take(-1):
                 return reason
 
     def _by_proposals(self, proposer: Proposer, draft_tokens: int) -> str:

@@ -27,6 +27,9 @@ class KvCache:
         self._array = (lib.llama_token * size)()
         self._outputs = (ctypes.c_int8 * size)(*([1] * size))
         self._batch = lib.llama_batch_get_one(self._array, 1)
+        self._one_array = (lib.llama_token * 1)()
+        self._one = lib.llama_batch_get_one(self._one_array, 1)
+        self._llama_decode = lib.llama_decode
         self._window = int(lib.llama_model_n_swa(model.model))
         self.tokens: list[int] = []
         """All that is computed, in order."""
@@ -45,6 +48,19 @@ class KvCache:
             self._lib.llama_synchronize(self._model.context)
             self.tokens += tokens
             return True
+        return self._undone(status)
+
+    def decode_one(self, token: int) -> bool:
+        """As `decode` of a single token, for the loop that counts: reading its logits waits for them."""
+        self._one_array[0] = token
+        status = self._llama_decode(self._model.context, self._one)
+        if status == 0:
+            self.tokens.append(token)
+            return True
+        return self._undone(status)
+
+    def _undone(self, status: int) -> bool:
+        """Take back what a decode that failed has left; False where it was only stopped."""
         self._lib.llama_memory_seq_rm(self._model.memory, 0, len(self.tokens), -1)
         if status == _ABORTED:
             return False

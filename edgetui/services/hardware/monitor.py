@@ -20,6 +20,7 @@ from edgetui.core.hardware import (
     MemorySample,
     Reading,
     SystemInfo,
+    WorkSample,
     known,
     unknown,
 )
@@ -90,6 +91,10 @@ class HardwareMonitor:
         """
         return await asyncio.to_thread(self._sample)
 
+    async def work_sample(self) -> WorkSample:
+        """As `sample`, of what work does to the machine alone: a fraction of the cost while every core is at work."""
+        return await asyncio.to_thread(self._sample_work)
+
     async def private_words(self) -> tuple[str, ...]:
         """What a report for others must not hold: names, addresses, serial numbers of this machine."""
         return await asyncio.to_thread(private_words, self._source)
@@ -108,6 +113,13 @@ class HardwareMonitor:
             sample = self._probe_now()
             self._last = (now, sample)
             return sample
+
+    def _sample_work(self) -> WorkSample:
+        with self._lock:
+            now = self._clock()
+            if self._last is not None and now - self._last[0] < _SHORTEST_INTERVAL_S:
+                return self._last[1]
+            return self._probe_now() if self._needs_psutil else self._probe_work()
 
     def _probe_machine(self) -> MachineInfo:
         if self._needs_psutil:
@@ -134,22 +146,14 @@ class HardwareMonitor:
 
             return portable.hardware_sample(self._models_folder)
         ask, source = self._limit.ask, self._source
-        loads: Reading[Any] = ask("load", lambda: known(self._cpu_load.sample()))
-        cpu_load, cores = loads.value or (unknown(loads.reason), unknown(loads.reason))
+        work = self._probe_work()
         memory: Reading[MemorySample] = ask("memory", lambda: known(self._memory.sample()))
-        accelerators = self._sample_accelerators()
-        gpu_meters = attempt(lambda: known(self._accelerators.meters(accelerators))).value or ()
         return HardwareSample(
-            taken_at=time.time(),
-            cpu_load=cpu_load,
-            cores=cores,
+            **msgspec.structs.asdict(work),
             load_averages=ask("averages", lambda: load_averages(source)),
             memory=memory.value or all_missing(MemorySample, memory.reason),
             # These have a limit for each mounted filesystem.
             disks=self._disks.sample(),
-            temperatures=ask("temperatures", self._temperatures.sample),
-            accelerators=accelerators,
-            power=ask("power", lambda: self._power.sample(gpu_meters), COMMAND_PROBE_LIMIT_S),
             power_mode=ask("power mode", self._power_modes.sample, COMMAND_PROBE_LIMIT_S),
             batteries=ask("batteries", self._batteries.sample),
             fans=ask("fans", self._fans.sample),
@@ -157,6 +161,21 @@ class HardwareMonitor:
             governors=ask("governors", self._governors.sample),
             zram=ask("zram", self._zram.sample),
             models_disk=self._disks.models_disk(),
+        )
+
+    def _probe_work(self) -> WorkSample:
+        ask = self._limit.ask
+        loads: Reading[Any] = ask("load", lambda: known(self._cpu_load.sample()))
+        cpu_load, cores = loads.value or (unknown(loads.reason), unknown(loads.reason))
+        accelerators = self._sample_accelerators()
+        gpu_meters = attempt(lambda: known(self._accelerators.meters(accelerators))).value or ()
+        return WorkSample(
+            taken_at=time.time(),
+            cpu_load=cpu_load,
+            cores=cores,
+            temperatures=ask("temperatures", self._temperatures.sample),
+            accelerators=accelerators,
+            power=ask("power", lambda: self._power.sample(gpu_meters), COMMAND_PROBE_LIMIT_S),
         )
 
     def _sample_accelerators(self) -> tuple[AcceleratorSample, ...]:

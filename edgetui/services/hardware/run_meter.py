@@ -12,12 +12,12 @@ from edgetui.meters.recorder import choose
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edgetui.core.hardware import HardwareSample, PowerSample
+    from edgetui.core.hardware import PowerSample, WorkSample
     from edgetui.services.hardware.monitor import HardwareMonitor
 
 
 class RunMeter:
-    """Watches through the monitor; a look costs about a millisecond of a processor."""
+    """Watches through the monitor; a look costs a fraction of what a whole sample does."""
 
     def __init__(self, hardware: HardwareMonitor, clock: Callable[[], float] = time.monotonic) -> None:
         self._hardware = hardware
@@ -29,7 +29,7 @@ class RunMeter:
 
     async def look(self) -> MachineNow:
         """The machine now. Never raises."""
-        sample = await self._hardware.sample()
+        sample = await self._hardware.work_sample()
         watts, joules = self._power(sample)
         loads = [item.utilisation for item in sample.accelerators]
         return MachineNow(
@@ -41,7 +41,7 @@ class RunMeter:
             joules=joules,
         )
 
-    def _power(self, sample: HardwareSample) -> tuple[Reading[float], Reading[float]]:
+    def _power(self, sample: WorkSample) -> tuple[Reading[float], Reading[float]]:
         """Watts of the meters that tell what the work takes, and joules since the first look."""
         found = choose(sample.power.value or ())
         if not found:
@@ -77,7 +77,7 @@ def _sum_of(meters: list[PowerSample], figure: str) -> Reading[float]:
     return known(total)
 
 
-def _hottest(sample: HardwareSample) -> Reading[float]:
+def _hottest(sample: WorkSample) -> Reading[float]:
     sensors = sample.temperatures.value
     if not sensors:
         return unknown(sample.temperatures.reason or "no sensor was found")
@@ -85,7 +85,7 @@ def _hottest(sample: HardwareSample) -> Reading[float]:
     return known(max(values)) if values else unknown(sensors[0].celsius.reason)
 
 
-def _mean_clock(sample: HardwareSample) -> Reading[float]:
+def _mean_clock(sample: WorkSample) -> Reading[float]:
     cores = sample.cores.value
     if not cores:
         return unknown(sample.cores.reason or "no processor was found")
