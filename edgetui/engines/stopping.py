@@ -29,8 +29,9 @@ class StopFlag:
     def set(self) -> None:
         """Ask whatever polls this flag to stop, and tell what is to be told."""
         with self._lock:
-            self._text[0] = b"x"
+            # First, so that whoever sees that native code was aborted sees why.
             self.is_set = True
+            self._text[0] = b"x"
             for tell in self._tells:
                 tell()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Static
 
@@ -15,6 +14,7 @@ from edgetui.core.side_by_side import LEAST_COLUMNS, MOST_COLUMNS, column_traits
 from edgetui.screens.base import LabScreen
 from edgetui.screens.side_by_side_feed import ColumnsFeed
 from edgetui.widgets.compare_column import CompareColumn
+from edgetui.widgets.plain_box import Row
 from edgetui.widgets.prompt_input import PromptInput
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class SideBySideScreen(LabScreen):
     def compose_body(self) -> ComposeResult:
         """How it is measured, the columns, the prompt."""
         yield self._how
-        yield Horizontal(id="columns")
-        with Horizontal(id="prompt"):
+        yield Row(id="columns")
+        with Row(id="prompt"):
             yield Static(">", markup=False)
             yield self._prompt
 

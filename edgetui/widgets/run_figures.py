@@ -87,18 +87,19 @@ class RunFiguresPanel(Unscrolled):
 
     def render_line(self, y: int) -> Strip:
         """One row."""
-        self._fit()
-        width = self.size.width
+        width = self._fit().width
         row = self._rows[y] if y < len(self._rows) else _Row("")
         style = self.get_component_rich_style(row.style) if row.style else self.rich_style
         # One segment a row: each costs its style's control sequence.
         return Strip([Segment(row.text.ljust(width), style)]).adjust_cell_length(width, style)
 
-    def _fit(self) -> None:
-        """Lay out for the present size; painting a new one comes before Textual tells of it."""
-        if self._rows_size != self.size:
-            self._rows_size = self.size
+    def _fit(self) -> Size:
+        """Lay out for the present size, which it gives; painting a new one comes before Textual tells of it."""
+        size = self.size
+        if self._rows_size != size:
+            self._rows_size = size
             self._rows = self._layout()
+        return size
 
     def _layout(self) -> list[_Row]:
         width, height = self.size

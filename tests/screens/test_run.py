@@ -88,6 +88,11 @@ class Person:
         await self.screen.open_model(entry)
         await self.sees(lambda: self.figures.state == "ready")
 
+    async def has_an_answer_begun(self, entry: ModelEntry) -> None:
+        await self.opens(entry)
+        await self.says("Tell me about rain.")
+        await self.sees(lambda: self.answers and self.answers[0])
+
 
 async def test_an_answer_streams_in_with_its_figures(app: EdgetuiApp, demo_entry: ModelEntry) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
@@ -118,9 +123,7 @@ async def test_escape_stops_the_answer_and_the_next_turn_reuses_the_cache(
 ) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(pilot)
-        await person.opens(demo_entry)
-        await person.says("Tell me about rain.")
-        await person.sees(lambda: person.answers and person.answers[0])
+        await person.has_an_answer_begun(demo_entry)
         await pilot.press("escape")
         await person.sees(lambda: person.figures.state == "ready")
         first = person.figures
@@ -141,9 +144,7 @@ async def test_a_killed_worker_costs_one_sentence_and_the_next_prompt_works(
 ) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(pilot)
-        await person.opens(demo_entry)
-        await person.says("Tell me about rain.")
-        await person.sees(lambda: person.answers and person.answers[0])
+        await person.has_an_answer_begun(demo_entry)
         pid = app.lab.inference.worker_pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -461,9 +462,7 @@ async def test_a_stop_takes_back_that_the_model_is_at_work_and_the_footer_says_h
 ) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         person = Person(pilot)
-        await person.opens(demo_entry)
-        await person.says("Tell me about rain.")
-        await person.sees(lambda: person.answers and person.answers[0])
+        await person.has_an_answer_begun(demo_entry)
         await person.says("Too soon")
         await person.sees(lambda: "still at work" in person.failure)
         await pilot.press("escape")

@@ -108,18 +108,20 @@ class HardwareMonitor:
     def _sample(self) -> HardwareSample:
         with self._lock:
             now = self._clock()
-            if self._last is not None and now - self._last[0] < _SHORTEST_INTERVAL_S:
-                return self._last[1]
-            sample = self._probe_now()
-            self._last = (now, sample)
+            if (sample := self._recent(now)) is None:
+                sample = self._probe_now()
+                self._last = (now, sample)
             return sample
 
     def _sample_work(self) -> WorkSample:
         with self._lock:
-            now = self._clock()
-            if self._last is not None and now - self._last[0] < _SHORTEST_INTERVAL_S:
-                return self._last[1]
+            if (sample := self._recent(self._clock())) is not None:
+                return sample
             return self._probe_now() if self._needs_psutil else self._probe_work()
+
+    def _recent(self, now: float) -> HardwareSample | None:
+        """The last whole sample, where it is too young for another."""
+        return self._last[1] if self._last is not None and now - self._last[0] < _SHORTEST_INTERVAL_S else None
 
     def _probe_machine(self) -> MachineInfo:
         if self._needs_psutil:
