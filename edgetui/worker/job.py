@@ -127,10 +127,12 @@ class JobProcess:
             self._calls.put(None)
 
     def row(self, row: BenchRow | QualityRow) -> None:
-        """Write a measured row."""
+        """Write a measured row, and before it the progress that led to it."""
         at = time.time()
         event = JobBenchRow(at=at, row=row) if isinstance(row, BenchRow) else JobQualityRow(at=at, row=row)
         with self._lock:
+            # The last repetition of a test is told however soon the next one comes.
+            self._write_progress(now=True)
             self._journal.append(event)
 
     def study(self, result: StudyResult) -> None:
