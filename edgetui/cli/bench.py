@@ -47,7 +47,10 @@ def bench(
     kv_v: Annotated[str, typer.Option("-ctv", "--kv-v", help="Type of the V cache.", show_default="as K")] = "",
     flash_attention: Annotated[str, typer.Option("-fa", "--flash-attn", help="on, off or auto.")] = "auto",
     gpu_layers: Annotated[str, typer.Option("-ngl", "--gpu-layers", help="-1: all.")] = "-1",
-    mmap: Annotated[str, typer.Option("-mmp", "--mmap", help="Map the file: on or off.")] = "on",
+    mmap: Annotated[str, typer.Option("-mmp", "--mmap", help="Map the file: on, off, or auto as a chat does.")] = "on",
+    huge_pages: Annotated[
+        str, typer.Option("--huge-pages", help="Huge pages for what is not mapped: on or off.")
+    ] = "off",
     soak: Annotated[
         str, typer.Option("--soak", help="Decode for so long, such as 5m, and watch the machine.", show_default=False)
     ] = "",
@@ -89,7 +92,8 @@ def bench(
             "kv_cache_type_v": bench_options.words(kv_v) if kv_v else (None,),
             "flash_attention": bench_options.switches(flash_attention),
             "gpu_layers": bench_options.numbers(gpu_layers, "-ngl"),
-            "use_mmap": bench_options.on_or_off(mmap, "-mmp"),
+            "use_mmap": bench_options.mapping(mmap, "-mmp"),
+            "huge_pages": bench_options.on_or_off(huge_pages, "--huge-pages"),
             "repetitions": repetitions,
             "until_percent": bench_options.percent(until) if until else 0,
             "budget_s": bench_options.seconds(budget, "--budget") if budget else 0,

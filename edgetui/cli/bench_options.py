@@ -77,6 +77,14 @@ def on_or_off(text: str, option: str) -> tuple[bool, ...]:
     return tuple(word == "on" for word in found)
 
 
+def mapping(text: str, option: str) -> tuple[bool | None, ...]:
+    """`on`, `off` or `auto`, which is None; raises `EdgetuiError("bad_request")`."""
+    found = switches(text)
+    if not set(found) <= {"on", "off", "auto"}:
+        raise EdgetuiError("bad_request", f"{option} takes on, off or auto, or a list of them, and not {text!r}.")
+    return tuple(None if word == "auto" else word == "on" for word in found)
+
+
 def pair(text: str) -> tuple[int, int]:
     """`512,128`: prompt and generated tokens."""
     found = numbers(text, "-pg")
@@ -137,7 +145,9 @@ def side_settings(words_: str, start: BenchSettings) -> BenchSettings:
         if field in _WHOLE:
             changes[field] = numbers(value, field.replace("_", " "))[0]
         elif field == "use_mmap":
-            changes[field] = on_or_off(value, "mmap")[0]
+            changes[field] = mapping(value, "mmap")[0]
+        elif field == "huge_pages":
+            changes[field] = on_or_off(value, "huge-pages")[0]
         else:
             changes[field] = switches(value)[0] if field == "flash_attention" else value
     return converted({**msgspec.structs.asdict(start), **changes}, BenchSettings)

@@ -43,7 +43,13 @@ Kv = Annotated[str | None, typer.Option("--kv", help="KV-cache type, such as f16
 KvV = Annotated[str | None, typer.Option("--kv-v", help="Type of the V cache where it differs.")]
 GpuLayers = Annotated[int | None, typer.Option(help="Layers for an accelerator; -1 all, 0 none.")]
 FlashAttention = Annotated[str | None, typer.Option(help="auto, on or off.")]
-Mmap = Annotated[bool | None, typer.Option("--mmap/--no-mmap", help="Map the file, or read it.")]
+Mmap = Annotated[
+    bool | None,
+    typer.Option("--mmap/--no-mmap", help="Map the file, or read it.", show_default="by the memory that is free"),
+]
+HugePages = Annotated[
+    bool | None, typer.Option("--huge-pages/--no-huge-pages", help="Ask for huge pages for what is not mapped.")
+]
 Mlock = Annotated[bool | None, typer.Option("--mlock/--no-mlock", help="Never page the weights out.")]
 Numa = Annotated[str | None, typer.Option(help="off, distribute, isolate or numactl.")]
 RopeScaling = Annotated[str | None, typer.Option(help="model, none, linear or yarn.")]

@@ -97,7 +97,10 @@ class BenchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flash_attention: Literal["auto", "on", "off"] = "auto"
     gpu_layers: Annotated[int, Meta(ge=-1, le=10_000)] = -1
     """llama-bench's -ngl; -1 gives all layers to an accelerator where there is one."""
-    use_mmap: bool = True
+    use_mmap: bool | None = True
+    """Map the file, as llama-bench does; None decides as a chat does (`LoadSettings.use_mmap`)."""
+    huge_pages: bool = False
+    """Ask for huge pages for weights that are not mapped, as a chat does and llama-bench does not."""
     tests: tuple[BenchTest, ...] = ()
     """Further tests, in this order, after those of `prompt_tokens` and `generated_tokens`."""
     until_percent: Annotated[float, Meta(ge=0, le=100)] = 0
@@ -202,6 +205,8 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     """What another program says besides, by its own names."""
     use_mmap: bool | None = None
     """None where it is not known."""
+    huge_pages: bool | None = None
+    """As above."""
     stopped_by: StoppedBy = ""
     """Why there is no further repetition; empty where it is not known."""
 
@@ -364,6 +369,7 @@ def _traits(record: BenchRecord) -> tuple[str, ...]:
         f"flash attention {row.flash_attention or _NOT_TOLD}",
         f"GPU layers {layers}",
         {None: f"mmap {_NOT_TOLD}", True: "mmap", False: "no mmap"}[row.use_mmap],
+        "huge pages" if row.huge_pages else "",
         f"{row.engine} {row.engine_version}",
         row.backend or f"backend {_NOT_TOLD}",
         f"by {row.source or 'edgetui'}",

@@ -103,6 +103,8 @@ def settings_text(row: BenchRow) -> str:
         told.append("GPU layers " + ("all" if row.gpu_layers < 0 else str(row.gpu_layers)))
     if row.use_mmap is not None:
         told.append("mmap" if row.use_mmap else "no mmap")
+    if row.huge_pages:
+        told.append("huge pages")
     return ", ".join(told)
 
 

@@ -44,7 +44,7 @@ def set_up(row: BenchRow) -> tuple[object, ...]:
     others = ((name, value) for name, value in row.other_settings.items() if value != _default(name))
     return (
         *(row.kv_cache_type, row.kv_cache_type_v or row.kv_cache_type, row.batch_tokens, row.physical_batch_tokens),
-        *(row.flash_attention, row.gpu_layers, row.use_mmap, row.backend, tuple(sorted(others))),
+        *(row.flash_attention, row.gpu_layers, row.use_mmap, bool(row.huge_pages), row.backend, tuple(sorted(others))),
     )
 
 
@@ -60,6 +60,7 @@ def _agree(first: BenchRow, second: BenchRow) -> bool:
         and _alike(first.backend, second.backend)
         and (first.gpu_layers is None or second.gpu_layers is None or first.gpu_layers == second.gpu_layers)
         and (first.use_mmap is None or second.use_mmap is None or first.use_mmap == second.use_mmap)
+        and (first.huge_pages is None or second.huge_pages is None or first.huge_pages == second.huge_pages)
         and all(_alike(a[name], b[name]) for name in a.keys() & b.keys())
     )
 

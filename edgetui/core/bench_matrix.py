@@ -41,7 +41,8 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kv_cache_type_v: tuple[KvCacheType | None, ...] = (None,)
     flash_attention: tuple[Literal["auto", "on", "off"], ...] = ("auto",)
     gpu_layers: tuple[int, ...] = (-1,)
-    use_mmap: tuple[bool, ...] = (True,)
+    use_mmap: tuple[bool | None, ...] = (True,)
+    huge_pages: tuple[bool, ...] = (False,)
     repetitions: Annotated[int, Meta(ge=1, le=1000)] = 5
     until_percent: Annotated[float, Meta(ge=0, le=100)] = 0
     budget_s: Annotated[float, Meta(ge=0, le=86_400)] = 0
@@ -87,7 +88,7 @@ class Matrix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 VARIED = (
     "threads", "batch_tokens", "physical_batch_tokens", "kv_cache_type", "kv_cache_type_v", "flash_attention",
-    "gpu_layers", "use_mmap",
+    "gpu_layers", "use_mmap", "huge_pages",
 )  # fmt: skip
 """Settings of a load that a matrix combines; fields of `Matrix` and `BenchSettings` alike."""
 
@@ -156,6 +157,8 @@ def told_setting(field: str, value: object) -> str:
         return "threads as physical cores"
     if field == "gpu_layers" and value == -1:
         return "GPU layers all"
+    if field == "use_mmap" and value is None:
+        return "mmap by the memory"
     if isinstance(value, bool):
         return f"{words} {'on' if value else 'off'}"
     return f"{words} {'as K' if value is None else value}"

@@ -54,6 +54,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     resident_bytes: int | None = None
     """Of the worker at the end of the answer; None for a server's."""
     kv_cache_bytes: int | None = None
+    use_mmap: bool | None = None
+    """What became of the setting; None where it is not known."""
+    huge_page_bytes: int = 0
+    """Weights that lay in huge pages."""
     joules_per_token: float | None = None
 
     @property

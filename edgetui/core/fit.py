@@ -76,6 +76,8 @@ class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
     """Of the model's files, mapped; the system may drop them under pressure and must read them again."""
     weights_copied: int
     """Kept a second time, rearranged for this processor."""
+    weights_read: int = 0
+    """In memory of the process's own instead of mapped; adapters always."""
     kv_cache: int
     compute: int
     """Intermediate results of one batch."""
@@ -87,7 +89,12 @@ class MemoryParts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def total(self) -> int:
         """Resident at the peak."""
-        return self.weights_mapped + self.weights_copied + self.kv_cache + self.compute + self.output + self.runtime
+        return self.weights + self.kv_cache + self.compute + self.output + self.runtime
+
+    @property
+    def weights(self) -> int:
+        """Wherever they lie."""
+        return self.weights_mapped + self.weights_read + self.weights_copied
 
 
 class FitChange(msgspec.Struct, frozen=True):

@@ -14,10 +14,18 @@ def fit_facts(fit: MemoryFit) -> list[tuple[str, str]]:
     """Verdict, total and parts; `~` marks what is predicted."""
     parts = fit.parts
     room = f"{format_bytes(fit.available_bytes)} available now"
-    copied = f" + ~{format_bytes(parts.weights_copied)} rearranged for this CPU" if parts.weights_copied else ""
+    weights = [
+        f"~{format_bytes(size)}{where}"
+        for size, where in (
+            (parts.weights_mapped, ""),
+            (parts.weights_read, " in own memory"),
+            (parts.weights_copied, " rearranged for this CPU"),
+        )
+        if size
+    ]
     facts = [
         ("FIT", f"{fit.verdict}: ~{format_bytes(parts.total)} predicted, {room}"),
-        ("weights", f"~{format_bytes(parts.weights_mapped)}{copied}"),
+        ("weights", " + ".join(weights)),
         ("KV cache", f"~{format_bytes(parts.kv_cache)} for {fit.context_tokens} tokens in {fit.kv_cache_type.upper()}"),
         ("buffers", f"~{format_bytes(parts.compute + parts.output)}"),
         ("process", f"~{format_bytes(parts.runtime)} with vocabulary"),

@@ -98,6 +98,6 @@ class Outlook:
         if variant.size_bytes is None or not self.available_bytes:
             return MISSING, MISSING
         known = next((each.memory.parts for each in self.looks.values() if each.memory), None)
-        beside = known.total - known.weights_mapped - known.weights_copied if known else 0
+        beside = known.total - known.weights if known else 0
         total = variant.size_bytes + beside
         return f"~{format_bytes(total)} {verdict_of(total, self.available_bytes)}", MISSING

@@ -73,6 +73,10 @@ def engine_text(answer: Answer) -> str:
     parts = [f"{answer.engine} {answer.engine_version}".strip(), answer.backend]
     if answer.threads:
         parts.append(counted(answer.threads, "thread"))
+    if answer.huge_page_bytes:
+        parts.append(f"{format_bytes(answer.huge_page_bytes)} in huge pages")
+    elif answer.use_mmap is not None:
+        parts.append("file mapped" if answer.use_mmap else "file read into memory")
     return ", ".join(part for part in parts if part)
 
 

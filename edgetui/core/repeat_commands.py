@@ -61,6 +61,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine really took; 0 where it is not known."""
     threads: int = 0
     """As above."""
+    in_huge_pages: bool = False
+    """Whether weights lay in huge pages."""
     engine_version: str = ""
     """Of a server: which program it is, and its version."""
     usual_load: LoadSettings = LoadSettings()
@@ -100,13 +102,17 @@ def facts_of(
     context_tokens: int = 0,
     threads: int = 0,
     engine_version: str = "",
+    use_mmap: bool | None = None,
+    in_huge_pages: bool = False,
     usual_load: LoadSettings | None = None,
     usual_sampling: SamplingSettings | None = None,
     usual_system: str = "",
 ) -> RunFacts:
-    """Facts of a run of a model; `seed` is the one that was drawn, `context_tokens` and `threads` what was loaded."""
+    """Facts of a run of a model; `seed` is the one that was drawn, what follows it is of the load."""
     if seed is not None:
         sampling = msgspec.structs.replace(sampling, seed=seed)
+    if use_mmap is not None:
+        load = msgspec.structs.replace(load, use_mmap=use_mmap)
     return RunFacts(
         name=entry.name,
         path="" if entry.endpoint is not None else _absolute(entry.path),
@@ -120,6 +126,7 @@ def facts_of(
         prompt=prompt,
         context_tokens=context_tokens or load.context_tokens or min(entry.context_length or 8192, 8192),
         threads=threads or load.threads,
+        in_huge_pages=in_huge_pages,
         engine_version=engine_version,
         usual_load=usual_load or LoadSettings(),
         usual_sampling=usual_sampling or SamplingSettings(),

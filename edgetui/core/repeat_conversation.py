@@ -51,6 +51,8 @@ def last_answer_facts(
         context_tokens=answer.context_tokens or 0,
         threads=answer.threads or threads,
         engine_version=answer.engine_version,
+        use_mmap=answer.use_mmap,
+        in_huge_pages=answer.huge_page_bytes > 0,
         usual_load=usual_load,
         usual_sampling=usual_sampling,
         usual_system=usual_system,

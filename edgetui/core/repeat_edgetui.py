@@ -26,6 +26,7 @@ LOAD_OPTIONS = {
     "gpu_layers": "--gpu-layers",
     "flash_attention": "--flash-attention",
     "use_mmap": "--mmap",
+    "huge_pages": "--huge-pages",
     "use_mlock": "--mlock",
     "numa": "--numa",
     "rope_scaling": "--rope-scaling",
@@ -102,6 +103,8 @@ def edgetui_bench(row: BenchRow) -> RepeatCommand:
             words += ["--gpu-layers", str(row.gpu_layers)]
         if row.use_mmap is False:
             words += ["--mmap", "off"]
+        if row.huge_pages:
+            words += ["--huge-pages", "on"]
     return RepeatCommand(tool="edgetui", text=shell_command(words))
 
 

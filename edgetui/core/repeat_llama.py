@@ -45,6 +45,7 @@ def llama_run(facts: RunFacts) -> RepeatCommand | None:
         words += ["-sys", facts.system]
     if not all(fits_argument(word) for word in words) or "\0" in facts.question:
         return None
+    words = _in_huge_pages(words, facts.in_huge_pages)
     if fits_argument(facts.question):
         command = shell_command([*words, "-p", facts.question])
     else:
@@ -71,6 +72,7 @@ def llama_bench(row: BenchRow) -> RepeatCommand:
     if row.use_mmap is not None:
         words += ["-lm", "mmap" if row.use_mmap else "none"]
     note = _COMMA if "," in row.model_path else ""
+    words = _in_huge_pages(words, row.huge_pages is True)
     return RepeatCommand(tool="llama-bench", text=shell_command(words), note=note)
 
 
@@ -90,11 +92,15 @@ def llama_soak(result: SoakResult) -> RepeatCommand | None:
     words += ["-b", str(settings.batch_tokens), "-ub", str(settings.physical_batch_tokens)]
     words += ["-ctk", settings.kv_cache_type, "-ctv", settings.kv_cache_type_v or settings.kv_cache_type]
     words += ["-fa", settings.flash_attention, "-ngl", str(settings.gpu_layers)]
-    words += ["-lm", "mmap" if settings.use_mmap else "none", "-o", "json"]
+    if settings.use_mmap is not None:
+        words += ["-lm", "mmap" if settings.use_mmap else "none"]
+    words = _in_huge_pages([*words, "-o", "json"], settings.huge_pages)
     notes = [
         "llama-bench takes a count and no duration: so many chunks took as long here. It prints all at the end"
         " (samples_ts), and does not watch the machine."
     ]
+    if settings.use_mmap is None:
+        notes.append("Whether the file was mapped was left to the memory that was free: add -lm none where it was not.")
     if "," in path:
         notes.append(_COMMA)
     return RepeatCommand(tool="llama-bench", text=shell_command(words), note=" ".join(notes))
@@ -152,6 +158,11 @@ def llama_python(facts: RunFacts) -> RepeatCommand:
     return program("Python (llama-cpp-python)", lines, _python_notes(load, sampling))
 
 
+def _in_huge_pages(words: list[str], are_asked: bool) -> list[str]:
+    """The command where glibc asks for huge pages, as edgetui does: no tool has an option for it."""
+    return ["env", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1", *words] if are_asked else words
+
+
 def _load_words(facts: RunFacts) -> Iterator[str]:
     load = facts.load
     yield from ("-c", str(facts.context_tokens))
@@ -165,8 +176,8 @@ def _load_words(facts: RunFacts) -> Iterator[str]:
         yield from ("-ngl", str(load.gpu_layers))
     if load.flash_attention != "auto":
         yield from ("-fa", load.flash_attention)
-    if load.use_mlock or not load.use_mmap:
-        mode = ("mmap+mlock" if load.use_mmap else "mlock") if load.use_mlock else "none"
+    if load.use_mlock or load.use_mmap is False:
+        mode = ("mlock" if load.use_mmap is False else "mmap+mlock") if load.use_mlock else "none"
         yield from ("-lm", mode)
     if load.numa != "off":
         yield from ("--numa", load.numa)
@@ -227,7 +238,7 @@ def _python_load(load: LoadSettings, sampling: SamplingSettings) -> Iterator[tup
     if (load.kv_cache_type, kind_v) != ("f16", "f16"):
         yield "type_k", f"llama_cpp.{_GGML_TYPES[load.kv_cache_type]}"
         yield "type_v", f"llama_cpp.{_GGML_TYPES[kind_v]}"
-    if not load.use_mmap:
+    if load.use_mmap is False:
         yield "use_mmap", "False"
     if load.use_mlock:
         yield "use_mlock", "True"

@@ -10,7 +10,7 @@ from edgetui.core.repeat_commands import RepeatCommand
 from edgetui.core.repeat_edgetui import no_option
 from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.shell_words import number, shell_command
-from edgetui.core.studies import AbResult, AbSettings, LoadTimesResult, SoakResult, TuneSettings
+from edgetui.core.studies import AS_A_CHAT, AbResult, AbSettings, LoadTimesResult, SoakResult, TuneSettings
 
 if TYPE_CHECKING:
     from edgetui.core.bench import BenchTest
@@ -25,6 +25,7 @@ _LOAD_OPTIONS = {
     "flash_attention": "--flash-attn",
     "gpu_layers": "--gpu-layers",
     "use_mmap": "--mmap",
+    "huge_pages": "--huge-pages",
 }
 """Setting of a load to the option of `edgetui bench`."""
 _PLAIN = BenchSettings()
@@ -105,7 +106,7 @@ def tune_command(result: TuneResult) -> RepeatCommand:
     if asked.depth_tokens:
         words += ["-d", str(asked.depth_tokens)]
     words += [*(["--kv-types"] if asked.allow_kv_types else []), *([] if asked.save_profile else ["--no-save"])]
-    if started := _side_words(result.side.settings):
+    if (started := _side_words(result.side.settings)) and result.side.settings != AS_A_CHAT:
         notes.append(f"It began from {started}, and begins from the defaults in the command.")
     return _command(words, " ".join(notes))
 
@@ -152,7 +153,13 @@ def _side_words(settings: BenchSettings) -> str:
 def _changed(settings: BenchSettings) -> list[tuple[str, str]]:
     """Settings of a load that a plain command would not take."""
     values = [(name, getattr(settings, name)) for name in VARIED if getattr(settings, name) != getattr(_PLAIN, name)]
-    return [(name, ("off", "on")[value] if isinstance(value, bool) else str(value)) for name, value in values]
+    return [(name, _word(value)) for name, value in values]
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "auto"
+    return ("off", "on")[value] if isinstance(value, bool) else str(value)
 
 
 def _kv_types(settings: BenchSettings) -> tuple[str, str | None]:

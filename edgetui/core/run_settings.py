@@ -40,8 +40,11 @@ class LoadSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     gpu_layers: Annotated[int, Meta(ge=-1, le=10_000)] = -1
     """Layers given to an accelerator; -1 gives all, 0 none. Without an accelerator it changes nothing."""
     flash_attention: Literal["auto", "on", "off"] = "auto"
-    use_mmap: bool = True
-    """Map the file instead of reading it into memory of the process's own."""
+    use_mmap: bool | None = None
+    """Map the file instead of reading it into memory of the process's own; None reads it where that makes a decode
+    faster (huge pages) and there is memory for twice its size."""
+    huge_pages: bool = True
+    """Ask the system for huge pages for weights in the process's own memory."""
     use_mlock: bool = False
     """Ask the system never to page the weights out."""
     numa: Literal["off", "distribute", "isolate", "numactl"] = "off"

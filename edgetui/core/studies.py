@@ -16,6 +16,9 @@ from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.statistics import Ratio
 
 Goal = Literal["decode", "prefill"]
+AS_A_CHAT = BenchSettings(use_mmap=None, huge_pages=True)
+"""What `LoadSettings` takes where nothing is asked for; a plain row is measured as llama-bench loads, without either.
+"""
 
 
 class BenchSide(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +175,7 @@ class TuneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     depth_tokens: Annotated[int, Meta(ge=0, le=1_048_576)] = 0
     allow_kv_types: bool = False
     """Whether a quantized KV cache may be proposed; it changes the answers a little."""
-    start: BenchSettings = BenchSettings()
+    start: BenchSettings = AS_A_CHAT
     """The defaults that a proposal must beat."""
     save_profile: bool = True
 

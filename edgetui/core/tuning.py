@@ -61,7 +61,7 @@ def candidates(
 
     Of physical batches that the test's prompt does not fill, which are all the same work, there is one.
     ONNX's runtime takes threads alone, mlx on a processor nothing. Settings that the person has fixed to something
-    else than the default are still varied: the start is what a proposal must beat.
+    else than the default are still varied: the start is what a proposal must beat. Its `use_mmap` is what it came to.
     """
     axes: list[tuple[str, tuple[object, ...]]] = []
     if model_format != "mlx":
@@ -97,9 +97,17 @@ def candidates(
 
 
 def profile_load(
-    best: BenchSettings, start: BenchSettings, goal: Goal, model_format: ModelFormat, *, default_threads: int
+    best: BenchSettings,
+    start: BenchSettings,
+    goal: Goal,
+    model_format: ModelFormat,
+    *,
+    default_threads: int,
+    is_mapped: bool | None = None,
 ) -> LoadSettings:
     """The best settings as a profile loads them: threads for what was measured, and for the rest as before.
+
+    `is_mapped` is what the start's `use_mmap` came to: where it is best too, the profile leaves it as open.
 
     llama.cpp has threads of their own for decode and for prefill; ONNX's runtime has one number for both.
     """
@@ -118,7 +126,8 @@ def profile_load(
         kv_cache_type_v=best.kv_cache_type_v,
         flash_attention=best.flash_attention,
         gpu_layers=best.gpu_layers,
-        use_mmap=best.use_mmap,
+        use_mmap=start.use_mmap if best.use_mmap == is_mapped else best.use_mmap,
+        huge_pages=start.huge_pages,
     )
 
 

@@ -40,6 +40,7 @@ class RunnerFacts(NamedTuple):
     flash_attention: str = ""
     gpu_layers: int | None = None
     use_mmap: bool | None = None
+    huge_pages: bool | None = None
 
 
 class Runner(Protocol):
@@ -138,6 +139,7 @@ def load_settings(settings: BenchSettings, context_tokens: int) -> LoadSettings:
         flash_attention=settings.flash_attention,
         gpu_layers=settings.gpu_layers,
         use_mmap=settings.use_mmap,
+        huge_pages=settings.huge_pages,
     )
 
 

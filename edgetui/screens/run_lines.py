@@ -30,9 +30,13 @@ def model_line(chat: Chat, state: str) -> str:
         parts.append(f"KV {loaded.kv_cache_type.upper()}{f'/{values.upper()}' if values else ''}")
     if loaded.backend not in ("CPU", ""):
         parts.append(loaded.backend)
-    # The batch last: it is the first to be cut off in a narrow terminal.
-    batch = f"  batch {loaded.batch_tokens}" if loaded.batch_tokens else ""
-    return f"{name}   {'  '.join(plain_line(part) for part in parts)}{_rest(chat)}{batch}"
+    # What a narrow terminal cuts off first comes last.
+    last = f"  batch {loaded.batch_tokens}" if loaded.batch_tokens else ""
+    if loaded.huge_page_bytes:
+        last += "  huge pages"
+    elif loaded.use_mmap:
+        last += "  mmap"
+    return f"{name}   {'  '.join(plain_line(part) for part in parts)}{_rest(chat)}{last}"
 
 
 def hint_of(chat: Chat) -> str:

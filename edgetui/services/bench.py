@@ -12,7 +12,7 @@ from edgetui.core.bench_matrix import require_applied
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.setting_values import checked
 from edgetui.core.statistics import ratio_of_means
-from edgetui.core.studies import BenchSide
+from edgetui.core.studies import AS_A_CHAT, BenchSide
 from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.services.hardware.thread_limits import require_threads
 from edgetui.services.profiles import Profiles, model_key
@@ -100,6 +100,8 @@ class Bench:
 
     async def start_tune(self, entry: ModelEntry, settings: TuneSettings) -> JobRecord:
         """Look for the fastest settings; what is shown to be faster becomes a profile. Fails as `start` does."""
+        if not entry.is_gguf and settings.start == AS_A_CHAT:
+            settings = msgspec.structs.replace(settings, start=BenchSettings())
         side = side_of(entry, settings.start)
         return await self._jobs.start_alone(
             TuneRequest(

@@ -167,6 +167,8 @@ class Chat:
             threads=loaded.threads if loaded is not None else None,
             backend=loaded.backend if loaded is not None else "",
             kv_cache_bytes=(loaded.kv_cache_bytes or None) if loaded is not None else None,
+            use_mmap=loaded.use_mmap if loaded is not None else None,
+            huge_page_bytes=loaded.huge_page_bytes if loaded is not None else 0,
         )
         answer = Turn(
             number=new_number(self.conversation),

@@ -76,7 +76,7 @@ class Fit:
 
     async def _smaller_type(self, entry: ModelEntry, fit: MemoryFit) -> FitChange | None:
         """The most faithful quantization that fits, by the size of its file."""
-        others = fit.parts.total - fit.parts.weights_mapped - fit.parts.weights_copied
+        others = fit.parts.total - fit.parts.weights
         async with aclosing(self._quantizer.plan(entry, _SMALLER_TYPES)) as plans:
             sizes = {plan.type_name: plan.size_bytes async for plan in plans if not plan.needs_imatrix}
         for name in _SMALLER_TYPES:

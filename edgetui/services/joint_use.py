@@ -60,7 +60,7 @@ class JointUse:
             if column.entry.path in mapped:
                 # The system keeps one copy of a file, however many map it.
                 needed -= fit.parts.weights_mapped
-            if column.load.use_mmap:
+            if fit.parts.weights_mapped:
                 mapped.add(column.entry.path)
         held = sum(column.resident_bytes for column in columns)
         return JointNeed(needed, await self._available_bytes() + held, len(columns))

@@ -246,6 +246,8 @@ class SideBySide:
                 context_tokens=loaded.context_tokens if loaded is not None else 0,
                 threads=loaded.threads if loaded is not None else 0,
                 engine_version=loaded.engine_version if loaded is not None else "",
+                use_mmap=loaded.use_mmap if loaded is not None else None,
+                in_huge_pages=loaded is not None and loaded.huge_page_bytes > 0,
                 usual_load=self.usual.load,
                 usual_sampling=self.usual.sampling,
                 usual_system=self.usual.system,

@@ -258,6 +258,7 @@ class Speed:
             if record.row.model_quant_type == quant_type
             and record.row.engine_version == calibration.engine_version
             and record.row.threads == part.threads
+            and not record.row.huge_pages
             and record.row.kv_cache_type == settings.kv_cache_type
             and (record.row.sd_tps or 0.0) <= _STEADY_SHARE * record.row.mean_tps
         ]

@@ -159,6 +159,10 @@ class Loaded(Tagged, frozen=True, kw_only=True):
     parameter_count: int
     description: str
     """The engine's own line for it, such as `llama ?B Q4_1`."""
+    use_mmap: bool | None = None
+    """Whether the file is mapped, or was read into the worker's own memory; None where the engine does not tell."""
+    huge_page_bytes: int = 0
+    """How much of the weights lies in huge pages."""
     has_chat_template: bool
     engine: str = "llama.cpp"
     engine_version: str = ""

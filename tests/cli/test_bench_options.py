@@ -14,22 +14,25 @@ def test_lists_and_llama_benchs_spellings_are_understood() -> None:
     assert bench_options.numbers("128,512", "-p") == (128, 512)
     assert bench_options.switches("0,1,auto,ON") == ("off", "on", "auto", "on")
     assert bench_options.on_or_off("yes,0,TRUE,no", "-mmp") == (True, False, True, False)
+    assert bench_options.mapping("auto,0,on", "-mmp") == (None, False, True)
     assert bench_options.pair("512,128") == (512, 128)
     assert bench_options.percent("2%") == bench_options.percent("2") == 2.0
     assert [bench_options.seconds(text, "--soak") for text in ("90", "60s", "5m", "0.5h")] == [90, 60, 300, 1800]
 
 
 def test_a_sides_settings_have_short_and_long_names() -> None:
-    side = bench_options.side_settings("t=2, fa=1,ctk=q8_0,mmap=off,ub=128,gpu-layers=0", BenchSettings())
+    side = bench_options.side_settings("t=2, fa=1,ctk=q8_0,mmap=off,huge-pages=on,ub=128,gpu-layers=0", BenchSettings())
     assert side == BenchSettings(
         threads=2,
         flash_attention="on",
         kv_cache_type="q8_0",
         use_mmap=False,
+        huge_pages=True,
         physical_batch_tokens=128,
         gpu_layers=0,
     )
     assert bench_options.side_settings("", side) == side
+    assert bench_options.side_settings("mmap=auto", side).use_mmap is None
 
 
 def test_the_time_to_the_first_token_takes_lists_of_settings() -> None:
@@ -50,8 +53,10 @@ def test_the_time_to_the_first_token_takes_lists_of_settings() -> None:
         (lambda: bench_options.side_settings("threads=x", BenchSettings()), "threads takes whole numbers"),
         (lambda: bench_options.side_settings("threads=-1", BenchSettings()), "value for threads"),
         (lambda: bench_options.side_settings("ctk=q9", BenchSettings()), "value for kv-cache-type"),
-        (lambda: bench_options.on_or_off("auto", "-mmp"), "-mmp takes on or off"),
-        (lambda: bench_options.side_settings("mmap=maybe", BenchSettings()), "mmap takes on or off"),
+        (lambda: bench_options.on_or_off("auto", "--huge-pages"), "--huge-pages takes on or off"),
+        (lambda: bench_options.mapping("1,maybe", "-mmp"), "-mmp takes on, off or auto"),
+        (lambda: bench_options.side_settings("mmap=maybe", BenchSettings()), "mmap takes on, off or auto"),
+        (lambda: bench_options.side_settings("huge-pages=auto", BenchSettings()), "huge-pages takes on or off"),
         (lambda: bench_options.require_single(Matrix(threads=(1, 2)), "--load-time"), "one value for threads"),
         (lambda: bench_options.require_single(Matrix(depth_tokens=(0, 8)), "--soak"), "one value for depth tokens"),
         (lambda: bench_options.require_single(Matrix(generated_tokens=(1, 2)), "--ab"), "one value for generated"),

@@ -121,6 +121,26 @@ def test_llama_cpps_command_says_what_llama_cpp_would_not_take_by_itself(demo_en
         assert part in text
 
 
+def test_what_a_load_decided_by_itself_is_said_in_every_command(demo_entry: ModelEntry) -> None:
+    read = facts_of(
+        *(demo_entry, LoadSettings(), SamplingSettings(seed=1)),
+        messages=(ChatMessage("user", "x"),),
+        use_mmap=False,
+        in_huge_pages=True,
+    )
+    commands = run_commands(read)
+    assert "--no-mmap" in _of("edgetui", commands).text
+    text = _of("llama-cli", commands).text
+    assert text.startswith("env GLIBC_TUNABLES=glibc.malloc.hugetlb=1 llama-cli ") and " -lm none " in text
+    assert "use_mmap=False" in _of("Python (llama-cpp-python)", commands).text
+    mapped = facts_of(
+        *(demo_entry, LoadSettings(), SamplingSettings(seed=1)), messages=(ChatMessage("user", "x"),), use_mmap=True
+    )
+    commands = run_commands(mapped)
+    assert " --mmap " in _of("edgetui", commands).text
+    assert "GLIBC" not in _of("llama-cli", commands).text and "-lm" not in _of("llama-cli", commands).text
+
+
 def test_a_conversation_is_whole_only_where_the_tool_can_be_given_one(demo_entry: ModelEntry) -> None:
     said = [ChatMessage("user", "one"), ChatMessage("assistant", "two"), ChatMessage("user", "three")]
     commands = run_commands(facts_of(demo_entry, LoadSettings(), GREEDY, messages=said))
@@ -276,6 +296,10 @@ def test_a_row_is_repeated_by_each_engines_own_benchmark() -> None:
         "llama-bench -m '/models/it'\"'\"'s/m.gguf' -p 0 -n 8 -d 64 -r 2 -t 1 -b 2048 -ub 256 -ctk f16 -ctv f16 -fa on"
         " -lm none"
     )
+    huge = msgspec.structs.replace(row, huge_pages=True)
+    ours, theirs = bench_commands(huge)
+    assert ours.text.endswith(" --mmap off --huge-pages on")
+    assert theirs.text.startswith("env GLIBC_TUNABLES=glibc.malloc.hugetlb=1 llama-bench -m ")
     assert "comma" in bench_commands(_row("llama.cpp", "pp", model_path="/a,b.gguf"))[1].note
     mlx = bench_commands(_row("mlx", "pp"))[1]
     assert mlx.text.startswith("python -m mlx_lm benchmark --model '/models/it'\"'\"'s' -p 8 -g 1 -n 2")

@@ -42,7 +42,9 @@ def log_of(model: Path, **settings: Any) -> str:
         ({"rope_freq_base": 50_000.0}, r"freq_base\s+= 50000\.0"),
         ({"rope_freq_scale": 0.5}, r"freq_scale\s+= 0\.5"),
         ({"use_mmap": False}, r"load_mode = none"),
-        ({"use_mlock": True}, r"load_mode = mmap\+mlock"),
+        ({"use_mmap": True}, r"load_mode = mmap\b"),
+        ({"use_mlock": True, "use_mmap": True}, r"load_mode = mmap\+mlock"),
+        ({"use_mlock": True, "use_mmap": False}, r"load_mode = mlock"),
         ({"gpu_layers": 3}, r"offloaded 0/31 layers|load_tensors"),
     ],
     ids=lambda value: str(value)[:60],
@@ -124,14 +126,14 @@ def test_memory_is_predicted_without_a_map_and_with_a_draft_model(demo_model: Pa
     plain, read, drafted = estimate_memory(
         demo_model,
         [
-            LoadSettings(context_tokens=512),
+            LoadSettings(context_tokens=512, use_mmap=True),
             LoadSettings(context_tokens=512, use_mmap=False),
-            LoadSettings(context_tokens=512, draft_model=str(demo_model)),
+            LoadSettings(context_tokens=512, use_mmap=True, draft_model=str(demo_model)),
         ],
     ).parts
     assert plain is not None and read is not None and drafted is not None
-    assert read.weights_mapped == 0
-    assert read.weights_copied == pytest.approx(plain.weights_mapped, rel=0.05)
+    assert (read.weights_mapped, read.weights_copied) == (0, 0)
+    assert read.weights_read == pytest.approx(plain.weights_mapped, rel=0.05)
     assert drafted.kv_cache == 2 * plain.kv_cache and drafted.weights_mapped == 2 * plain.weights_mapped
 
 

@@ -221,8 +221,8 @@ async def test_a_model_that_is_not_here_has_an_exact_fit_before_it_is_downloaded
     settings = LoadSettings(context_tokens=2048, threads=1)
     remote = await hub_lab.fit.memory(entry, settings)
     here = await hub_lab.fit.memory(demo_entry, settings)  # type: ignore[arg-type]
-    assert (remote.parts.weights_mapped, remote.parts.kv_cache, remote.parts.compute) == (
-        here.parts.weights_mapped,
+    assert (remote.parts.weights, remote.parts.kv_cache, remote.parts.compute) == (
+        here.parts.weights,
         here.parts.kv_cache,
         here.parts.compute,
     )

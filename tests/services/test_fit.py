@@ -22,9 +22,11 @@ KV_BYTES_A_TOKEN = 30 * (192 + 192) * 2
 """Of the demo model: 30 layers, 3 KV heads of 64, F16."""
 
 
-@pytest.mark.parametrize("context_tokens", [512, 8192])
-async def test_prediction_is_what_a_worker_then_holds(lab: Lab, demo_entry: ModelEntry, context_tokens: int) -> None:
-    settings = LoadSettings(context_tokens=context_tokens, threads=1)
+@pytest.mark.parametrize(("context_tokens", "use_mmap"), [(512, True), (512, False), (8192, None)])
+async def test_prediction_is_what_a_worker_then_holds(
+    lab: Lab, demo_entry: ModelEntry, context_tokens: int, use_mmap: bool | None
+) -> None:
+    settings = LoadSettings(context_tokens=context_tokens, threads=1, use_mmap=use_mmap)
     fit = await lab.fit.memory(demo_entry, settings)
     assert (fit.verdict, fit.context_tokens, fit.changes) == ("fits", context_tokens, ())
     await lab.inference.load(demo_entry, settings)
@@ -37,7 +39,7 @@ async def test_prediction_is_what_a_worker_then_holds(lab: Lab, demo_entry: Mode
 
 
 async def test_parts_are_llama_cpps_own(lab: Lab, demo_entry: ModelEntry) -> None:
-    fit = await lab.fit.memory(demo_entry, LoadSettings(context_tokens=2048))
+    fit = await lab.fit.memory(demo_entry, LoadSettings(context_tokens=2048, use_mmap=True))
     assert fit.parts.kv_cache == 2048 * KV_BYTES_A_TOKEN
     assert fit.parts.weights_mapped == demo_entry.size_bytes
     assert fit.parts.compute > MIB and fit.parts.output == pytest.approx(49152 * 4, rel=0.03)

@@ -13,7 +13,7 @@ from edgetui.core.units import format_bytes
 from edgetui.engines import host
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.failures import context_failure, load_failure
-from edgetui.engines.llama_cpp.native_params import context_params, draft_settings
+from edgetui.engines.llama_cpp.native_params import context_params, draft_settings, with_load_mode
 from edgetui.engines.llama_cpp.repack import repacked_bytes
 from edgetui.worker.protocol import MemoryEstimated
 
@@ -100,15 +100,16 @@ class Simulation:
             runtime = host.resident_bytes()
         finally:
             lib.llama_free(context)
-        if settings.use_mmap:
+        if with_load_mode(settings, self._header.size_bytes).use_mmap:
             # The whole file is mapped and read once (MAP_POPULATE in llama-mmap.cpp), also what is copied then.
-            mapped, copied = self._header.size_bytes, repacked_bytes(self._header)
+            mapped, copied, read = self._header.size_bytes, repacked_bytes(self._header), 0
         else:
             # Each tensor is read into a buffer of the kind that suits it, once.
-            mapped, copied = 0, sum(tensor.size_bytes for tensor in self._header.tensors)
+            mapped, copied, read = 0, 0, sum(tensor.size_bytes for tensor in self._header.tensors)
         return MemoryParts(
             weights_mapped=mapped,
-            weights_copied=copied + _adapter_bytes(settings),
+            weights_copied=copied,
+            weights_read=read + _adapter_bytes(settings),
             kv_cache=log.cache_bytes,
             compute=log.compute_bytes,
             output=log.output_bytes,
@@ -159,6 +160,7 @@ def _with_draft(lib: Any, parts: MemoryParts, header: GgufHeader, settings: Load
     return MemoryParts(
         weights_mapped=parts.weights_mapped + more.weights_mapped,
         weights_copied=parts.weights_copied + more.weights_copied,
+        weights_read=parts.weights_read + more.weights_read,
         kv_cache=parts.kv_cache + more.kv_cache,
         compute=parts.compute + more.compute,
         output=parts.output + more.output,
@@ -170,7 +172,7 @@ def require_memory(lib: Any, header: GgufHeader, settings: LoadSettings, context
     """Refuse what cannot fit before anything is allocated; raises `EdgetuiError("out_of_memory")`."""
     with Simulation.of(lib, header) as simulation:
         parts = simulation.memory(settings, context_params)
-    weights = parts.weights_mapped + parts.weights_copied
+    weights = parts.weights
     buffers = parts.kv_cache + parts.compute + parts.output
     available = host.available_memory_bytes()
     if weights + buffers > available:

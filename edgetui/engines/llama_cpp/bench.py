@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines import huge_pages
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.model import LoadedModel
 from edgetui.engines.measuring import RunnerFacts, load_settings
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest) -> LlamaCppRunner:
     """Load a model for a test, with a context of the test's own size as llama-bench makes it; fails as a load does."""
     header = read_gguf(path)
+    has_huge_pages = settings.huge_pages and huge_pages.are_available()
+    if settings.huge_pages and not has_huge_pages and settings.use_mmap is not None:
+        raise EdgetuiError("unsupported", "This system gives no huge pages to a process that asks: leave them off.")
     began = time.perf_counter()
     model = LoadedModel.load(path, load_settings(settings, test.context_tokens), adjust_context=_keep_windows_small)
     load_s = time.perf_counter() - began
@@ -35,7 +39,8 @@ def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest)
         kv_cache_type_v=settings.kv_cache_type_v or settings.kv_cache_type,
         flash_attention=settings.flash_attention,
         gpu_layers=settings.gpu_layers,
-        use_mmap=settings.use_mmap,
+        use_mmap=model.use_mmap,
+        huge_pages=has_huge_pages,
         model_size_bytes=model.weights_bytes,
         model_parameter_count=model.parameter_count,
         model_quant_type=header.quant_type or "",

@@ -60,6 +60,8 @@ class LlamaCppEngine:
             weights_bytes=model.weights_bytes,
             parameter_count=model.parameter_count,
             description=model.description,
+            use_mmap=model.use_mmap,
+            huge_page_bytes=model.huge_page_bytes,
             has_chat_template=model.chat_template is not None,
             engine=NAME,
             engine_version=library.version(),

@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.engines.huge_pages import HugePages
 from edgetui.engines.llama_cpp import library
 from edgetui.engines.llama_cpp.adapters import load_adapters
 from edgetui.engines.llama_cpp.allocation import BufferSizes, require_memory
 from edgetui.engines.llama_cpp.failures import context_failure, load_failure
-from edgetui.engines.llama_cpp.native_params import context_params, model_params, prepare_process, remarks
+from edgetui.engines.llama_cpp.native_params import (
+    context_params,
+    model_params,
+    prepare_process,
+    remarks,
+    with_load_mode,
+)
 from edgetui.engines.stopping import StopFlag
 
 if TYPE_CHECKING:
@@ -37,6 +44,10 @@ class LoadedModel:
         self.threads = 0
         self.kv_cache_bytes = 0
         self.memory: Any = None
+        self.use_mmap = True
+        """Whether the weights are mapped, or read into memory of our own."""
+        self.huge_page_bytes = 0
+        """How much of that lies in huge pages."""
         self.remarks: tuple[str, ...] = ()
         """What of the settings could not be had."""
         # The context keeps the address of these for its whole life.
@@ -63,12 +74,16 @@ class LoadedModel:
         lib = library.load()
         params = context_params(lib, header, settings)
         adjust_context(params)
+        settings = with_load_mode(settings, header.size_bytes)
         require_memory(lib, header, settings, params)
         prepare_process(lib, settings)
         stop, log = stop or StopFlag(), BufferSizes()
+        pages = HugePages() if settings.huge_pages else None
         with library.capture_log(log.read):
-            model = _load_weights(lib, path, settings, on_progress, stop)
+            model = _load_weights(lib, path, settings, on_progress, stop, pages)
         loaded = cls(lib, model, path)
+        loaded.use_mmap = settings.use_mmap is True
+        loaded.huge_page_bytes = pages.gained_bytes() if pages is not None else 0
         try:
             buffers = loaded._make_context(settings, params)
             load_adapters(lib, loaded.model, loaded.context, settings.adapters)
@@ -157,12 +172,20 @@ class LoadedModel:
 
 
 def _load_weights(
-    lib: Any, path: Path, settings: LoadSettings, on_progress: Callable[[float], None], stop: StopFlag
+    lib: Any,
+    path: Path,
+    settings: LoadSettings,
+    on_progress: Callable[[float], None],
+    stop: StopFlag,
+    pages: HugePages | None,
 ) -> Any:
     last = 0.0
 
     def report(fraction: float, _data: object) -> bool:
         nonlocal last
+        if pages is not None:
+            # The first call comes with the buffers allocated, and nothing in them yet.
+            pages.ask()
         now = time.monotonic()
         if now - last > 0.05 or fraction >= 1:
             last = now

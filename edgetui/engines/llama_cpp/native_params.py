@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.engines import host
+from edgetui.engines import host, huge_pages
 from edgetui.engines.llama_cpp import library
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_CONTEXT_TOKENS = 8192
 """Context taken when none is asked for and the model knows a longer one: room for a chat, cheap on a board."""
+ROOM_TO_READ = 2
+"""Times a file's size that must be free for its weights to be read into memory of our own."""
 OUTPUT_ROWS = 8
 """Tokens of one batch whose logits may be read: so many are inspected at a time. Room for a whole batch of logits would
 cost vocabulary x batch x 4 bytes, more than a small model's weights."""
@@ -68,8 +70,22 @@ def context_params(lib: Any, header: GgufHeader, settings: LoadSettings) -> Any:
     return params
 
 
+def with_load_mode(settings: LoadSettings, size_bytes: int) -> LoadSettings:
+    """The settings, with `use_mmap` decided for a file of such a size where they leave it open.
+
+    Weights in huge pages decode faster; but memory of the process's own cannot be dropped under pressure as a mapped
+    file can, and while it is filled the system holds the file as well. What an accelerator computes it copies anyway.
+    """
+    if settings.use_mmap is not None:
+        return settings
+    on_processor = settings.gpu_layers == 0 or library.backend() == "CPU"
+    gains = on_processor and settings.huge_pages and huge_pages.are_available()
+    reads = gains and ROOM_TO_READ * size_bytes <= host.available_memory_bytes()
+    return msgspec.structs.replace(settings, use_mmap=not reads)
+
+
 def model_params(lib: Any, settings: LoadSettings) -> Any:
-    """Native parameters for reading the weights."""
+    """Native parameters for reading the weights; `use_mmap` is decided (`with_load_mode`)."""
     params = lib.llama_model_default_params()
     params.n_gpu_layers = settings.gpu_layers
     if settings.use_mlock:

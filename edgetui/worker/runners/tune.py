@@ -86,6 +86,8 @@ class _Tuning:
         """The defaults with all that was measured of them in the search."""
         self._alive: frozenset[str] = frozenset()
         """Labels of the candidates that the search left."""
+        self._came_to: dict[str, bool] = {}
+        """What the defaults leave to the machine, as the engine settled it."""
         self._is_accelerated = False
         self._first_round_s = 0.0
         """What a first round of some candidates would take, by the time that the defaults took."""
@@ -133,7 +135,7 @@ class _Tuning:
         """Every candidate with what was measured of it, the defaults first."""
         self._start = self._measure_defaults()
         every = candidates(
-            self._settings.start,
+            msgspec.structs.replace(self._settings.start, **self._came_to),
             self._test,
             self._request.side.model_format,
             physical=host.default_threads(),
@@ -215,7 +217,12 @@ class _Tuning:
 
     def _ready(self, place: int, candidate: Candidate) -> None:
         side = msgspec.structs.replace(self._request.side, settings=candidate.settings)
-        self._backend[candidate.label] = str(self._sides.ready(place, side, self._test)["backend"])
+        facts = self._sides.ready(place, side, self._test)
+        self._backend[candidate.label] = str(facts["backend"])
+        if candidate.label == DEFAULTS:
+            self._came_to = {
+                name: value for name in ("use_mmap", "huge_pages") if isinstance(value := facts.get(name), bool)
+            }
         self._is_accelerated = self._is_accelerated or self._backend[candidate.label].upper() != "CPU"
 
     def _take(self, place: int, candidate: Candidate) -> int:
@@ -289,6 +296,7 @@ class _Tuning:
             self._settings.goal,
             self._request.side.model_format,
             default_threads=host.default_threads(),
+            is_mapped=self._came_to.get("use_mmap"),
         )
         profile = Profile(
             name=name,

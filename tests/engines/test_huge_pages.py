@@ -1,0 +1,144 @@
+"""Weights in huge pages: asked for before they are written, and only where that pays and memory allows it."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgetui.core.bench import BenchSettings, BenchTest
+from edgetui.core.failures import EdgetuiError
+from edgetui.core.studies import AS_A_CHAT
+from edgetui.engines import host, huge_pages
+from edgetui.engines.huge_pages import HugePages
+from edgetui.engines.llama_cpp import library
+from edgetui.engines.llama_cpp.bench import open_runner
+from edgetui.engines.measuring import measure
+from tests.engines.llama_cpp_driver import driven
+
+MIB = 1024**2
+PROMPT = "The sea is"
+given = pytest.mark.skipif(not huge_pages.are_available(), reason="this system gives no huge pages")
+
+
+def own_memory() -> mmap.mmap:
+    """64 MiB as an allocator gets them."""
+    return mmap.mmap(-1, 64 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+@pytest.fixture
+def without_huge_pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As on a kernel whose administrator has switched them off."""
+    setting = tmp_path / "enabled"
+    setting.write_text("always madvise [never]\n")
+    monkeypatch.setattr(huge_pages, "_ENABLED", setting)
+
+
+@given
+def test_memory_that_is_asked_for_before_it_is_written_lies_in_huge_pages() -> None:
+    pages = HugePages()
+    with own_memory() as mapped, own_memory() as later:
+        pages.ask()
+        for part in (mapped, later):
+            part.write(b"x" * 64 * MIB)
+        # All but the ends that fill no huge page of their own.
+        assert pages.gained_bytes() >= 100 * MIB
+    assert pages.gained_bytes() < 100 * MIB
+
+
+@given
+def test_memory_that_was_there_before_is_left_alone() -> None:
+    with own_memory() as before:
+        pages = HugePages()
+        pages.ask()
+        before.write(b"x" * 64 * MIB)
+        assert pages.gained_bytes() < 32 * MIB
+
+
+def test_a_system_without_them_is_not_asked(without_huge_pages: None) -> None:
+    assert not huge_pages.are_available()
+    pages = HugePages()
+    with own_memory() as mapped:
+        pages.ask()
+        mapped.write(b"x" * 64 * MIB)
+        assert pages.gained_bytes() < 32 * MIB
+
+
+def test_a_system_that_tells_nothing_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(huge_pages, "_ENABLED", tmp_path / "nothing")
+    assert not huge_pages.are_available()
+
+
+@given
+def test_a_model_is_read_into_huge_pages_by_itself_and_says_the_same(demo_model: Path) -> None:
+    with driven(demo_model) as read, driven(demo_model, use_mmap=True) as mapped:
+        assert read.loaded.use_mmap is False and mapped.loaded.use_mmap is True
+        assert read.loaded.huge_page_bytes > 0.9 * read.loaded.weights_bytes and mapped.loaded.huge_page_bytes == 0
+        assert read.say(PROMPT, max_tokens=16)[0] == mapped.say(PROMPT, max_tokens=16)[0]
+
+
+@given
+def test_it_can_be_read_without_them(demo_model: Path) -> None:
+    with driven(demo_model, use_mmap=False, huge_pages=False) as read:
+        assert (read.loaded.use_mmap, read.loaded.huge_page_bytes) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "backend", "room"),
+    [
+        ({"huge_pages": False}, "CPU", 3.0),
+        ({}, "CPU", 1.9),
+        ({}, "CUDA0", 3.0),
+    ],
+    ids=["huge pages are not wanted", "there is no room for twice its size", "an accelerator computes it"],
+)
+def test_a_file_is_mapped_where_reading_it_gains_nothing(
+    demo_model: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], backend: str, room: float
+) -> None:
+    monkeypatch.setattr(library, "backend", lambda: backend)
+    free = int(demo_model.stat().st_size * room)
+    monkeypatch.setattr(host, "available_memory_bytes", lambda: free)
+    with driven(demo_model, context_tokens=256, **settings) as model:
+        assert (model.loaded.use_mmap, model.loaded.huge_page_bytes) == (True, 0)
+
+
+def test_a_file_is_mapped_where_there_are_none(demo_model: Path, without_huge_pages: None) -> None:
+    with driven(demo_model) as model:
+        assert (model.loaded.use_mmap, model.loaded.huge_page_bytes) == (True, 0)
+
+
+@given
+def test_layers_that_no_accelerator_has_are_read(demo_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "backend", lambda: "CUDA0")
+    with driven(demo_model, gpu_layers=0) as model:
+        assert model.loaded.use_mmap is False
+
+
+@given
+def test_a_row_tells_how_the_weights_lay(demo_model: Path) -> None:
+    def row_of(settings: BenchSettings) -> tuple[bool | None, bool | None]:
+        (row,) = measure(open_runner, demo_model, "demo", settings, lambda repetition: None)
+        return row.use_mmap, row.huge_pages
+
+    short: dict[str, Any] = {"prompt_tokens": 4, "generated_tokens": 0, "repetitions": 1, "threads": 1}
+    assert row_of(BenchSettings(**short)) == (True, False)
+    assert row_of(BenchSettings(**short, use_mmap=False, huge_pages=True)) == (False, True)
+    assert row_of(BenchSettings(**short, use_mmap=None, huge_pages=True)) == (False, True)
+
+
+def test_a_row_is_not_measured_in_huge_pages_that_there_are_not(demo_model: Path, without_huge_pages: None) -> None:
+    asked = BenchSettings(prompt_tokens=4, generated_tokens=0, repetitions=1, threads=1, huge_pages=True)
+    with pytest.raises(EdgetuiError, match="gives no huge pages"):
+        list(measure(open_runner, demo_model, "demo", asked, lambda repetition: None))
+
+
+def test_the_settings_of_a_chat_are_measured_as_far_as_the_system_has_them(
+    demo_model: Path, without_huge_pages: None
+) -> None:
+    runner = open_runner(demo_model, "demo", AS_A_CHAT, BenchTest(prompt_tokens=4))
+    try:
+        assert (runner.facts.use_mmap, runner.facts.huge_pages) == (True, False)
+    finally:
+        runner.close()
