@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from edgetui.widgets.transcript import Transcript
     from edgetui.worker.protocol import SessionEvent
 
+_MOST_DRAWING_S = 0.25
+"""A screen that is covered, or a terminal that is behind, does not keep a question from being asked."""
 _MOST_BACKLOG = 2
 """Writes still on their way to the terminal at which a frame is left out."""
 _ENDINGS = {
@@ -190,6 +192,8 @@ class RunSession:
         feed.reset()
         self._transcript.add_block("answer")
         feed.set_state("prefill")
+        if self._chat.takes_every_processor:
+            await self._drawn()
         try:
             async with aclosing(events):
                 async for event in events:
@@ -217,6 +221,13 @@ class RunSession:
             if problem := self._screen.lab.conversations.problem:
                 self._screen.show_failure(problem)
                 self._screen.lab.conversations.problem = None
+
+    async def _drawn(self) -> None:
+        """Until all this is on its way to the terminal: drawn meanwhile, it would hold up the prompt's computation."""
+        drawn = asyncio.Event()
+        if self._screen.call_after_refresh(drawn.set):
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(drawn.wait(), _MOST_DRAWING_S)
 
     @property
     def _interval_s(self) -> float:

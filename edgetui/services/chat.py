@@ -70,9 +70,16 @@ class Chat:
 
     def frame_interval_s(self, wanted: int) -> float:
         """Time between two repaints for `Settings.frames_per_second`, as the loaded model's threads allow."""
-        threads = self.loaded.threads if self.loaded else 0
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return 1 / frames_per_second(wanted, threads, processors)
+        return 1 / frames_per_second(wanted, self._threads, _processors())
+
+    @property
+    def takes_every_processor(self) -> bool:
+        """Whether the loaded model computes on all that this process may use."""
+        return self._threads >= _processors()
+
+    @property
+    def _threads(self) -> int:
+        return self.loaded.threads if self.loaded else 0
 
     async def load(self, on_progress: Callable[[float], None] = lambda fraction: None) -> Loaded:
         """Have the model in memory; raises `EdgetuiError`, and cancelling the task stops the load."""
@@ -273,3 +280,7 @@ class _Writing:
     def take_back(self, conversation: Conversation, numbers: list[int]) -> None:
         if self._kept is not None:
             self._kept.remove_turns(conversation, *numbers)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,6 +16,7 @@ from edgetui.core.bench import BenchSettings, BenchTest
 from edgetui.core.bench_matrix import VARIED
 from edgetui.core.repeat_studies import study_commands
 from edgetui.core.studies import (
+    AS_A_CHAT,
     AbResult,
     AbSettings,
     BenchSide,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 PLAIN = BenchSettings()
 EVERY = BenchSettings(
     threads=2, batch_tokens=256, physical_batch_tokens=64, kv_cache_type="q8_0", kv_cache_type_v="f16",
-    flash_attention="on", gpu_layers=0, use_mmap=False,
+    flash_attention="on", gpu_layers=0, use_mmap=False, huge_pages=True,
 )  # fmt: skip
 """No setting of a load as a plain command takes it."""
 
@@ -186,6 +187,8 @@ def test_an_autotune_is_asked_again(model: Path, asked: TuneSettings) -> None:
     request = _asked(command.text)
     assert isinstance(request, TuneRequest) and request.settings == asked and not command.note
     assert bool(request.profile_model) == asked.save_profile
+    (as_a_chat,) = study_commands(msgspec.structs.replace(result, side=_side(model.name, AS_A_CHAT)))
+    assert as_a_chat == command
     tried = msgspec.structs.replace(EVERY, kv_cache_type="q4_0" if asked.allow_kv_types else EVERY.kv_cache_type)
     unkept = msgspec.structs.replace(
         result, settings=None, side=_side(model.name, EVERY), candidates=(Candidate(label="x", settings=tried),)

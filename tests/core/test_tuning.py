@@ -8,7 +8,7 @@ import pytest
 from edgetui.core import tuning
 from edgetui.core.bench import BenchSettings
 from edgetui.core.models import ModelFormat
-from edgetui.core.studies import Candidate, Goal
+from edgetui.core.studies import AS_A_CHAT, Candidate, Goal
 from edgetui.core.tuning import (
     DEFAULTS,
     better_half,
@@ -102,6 +102,33 @@ def test_an_engine_is_asked_for_what_it_has(model_format: ModelFormat, varied: s
         if value != default[name]
     }
     assert found == varied
+
+
+def test_what_the_defaults_leave_to_the_machine_is_varied_by_what_it_came_to() -> None:
+    came_to = msgspec.structs.replace(AS_A_CHAT, use_mmap=False)
+    found = candidates(
+        came_to,
+        tuning.test_for("decode", 0),
+        "gguf",
+        physical=1,
+        logical=1,
+        has_accelerator=False,
+        allow_kv_types=False,
+    )
+    assert {each.settings.use_mmap for each in found} == {False, True}
+    assert len({each.settings for each in found}) == len(found)
+    assert all(each.settings.huge_pages for each in found)
+
+
+@pytest.mark.parametrize(
+    ("best", "came_to", "expected"), [(False, False, None), (True, False, True), (True, True, None)]
+)
+def test_a_profile_leaves_open_what_the_defaults_did_where_that_was_best(
+    best: bool, came_to: bool, expected: bool | None
+) -> None:
+    won = msgspec.structs.replace(AS_A_CHAT, use_mmap=best, flash_attention="off")
+    load = profile_load(won, AS_A_CHAT, "decode", "gguf", default_threads=2, is_mapped=came_to)
+    assert (load.use_mmap, load.huge_pages, load.flash_attention) == (expected, True, "off")
 
 
 def candidate(label: str, *ms: int, beside: tuple[int, ...] = (), rounds: int = 1, problem: str = "") -> Candidate:

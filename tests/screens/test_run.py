@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -17,18 +17,21 @@ from edgetui.core.run_settings import SamplingSettings
 from edgetui.screens.fields_dialog import FieldsDialog
 from edgetui.screens.model_picker import ModelPicker
 from edgetui.screens.run import RunScreen
+from edgetui.services.chat import Chat
 from edgetui.widgets.failure_bar import FailureBar
 from edgetui.widgets.prompt_input import PromptInput
 from edgetui.widgets.run_figures import RunFiguresPanel
 from edgetui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from textual.pilot import Pilot
+    from textual.strip import Strip
 
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
+    from edgetui.worker.protocol import SessionEvent
 
 
 @pytest.fixture
@@ -116,6 +119,40 @@ async def test_an_answer_streams_in_with_its_figures(app: EdgetuiApp, demo_entry
         await person.sees(lambda: person.figures.state == "ready")
         assert person.figures.tokens is not None and person.figures.rates_tps
         assert not person.failure
+
+
+async def test_a_question_is_drawn_before_it_takes_every_processor(
+    app: EdgetuiApp, demo_entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    drawn_when_asked: list[bool] = []
+    render_line = Transcript.render_line
+
+    def watched(self: Transcript, y: int) -> Strip:
+        strip = render_line(self, y)
+        drawn.append(strip.text)
+        return strip
+
+    ask = Chat.ask
+
+    async def watched_ask(self: Chat, *arguments: Any) -> AsyncGenerator[SessionEvent, None]:
+        assert self.takes_every_processor
+        drawn_when_asked.append(any("about rain" in line for line in drawn))
+        async for event in ask(self, *arguments):
+            yield event
+
+    monkeypatch.setattr(Transcript, "render_line", watched)
+    monkeypatch.setattr(Chat, "ask", watched_ask)
+    load = msgspec.structs.replace(app.lab.settings.load, threads=len(os.sched_getaffinity(0)))
+    app.lab.settings = msgspec.structs.replace(app.lab.settings, load=load)
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Person(pilot)
+        await person.opens(demo_entry)
+        await person.says("Tell me about rain.")
+        await person.sees(lambda: person.answers and person.answers[0])
+        await pilot.press("escape")
+        await person.sees(lambda: person.figures.state == "ready")
+    assert drawn_when_asked == [True]
 
 
 async def test_escape_stops_the_answer_and_the_next_turn_reuses_the_cache(

@@ -15,6 +15,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.jobs import JobRecord
 from edgetui.core.models import ModelEntry
 from edgetui.core.studies import (
+    AS_A_CHAT,
     AbResult,
     AbSettings,
     LoadTimeSettings,
@@ -29,6 +30,7 @@ from edgetui.core.study_text import kind_of
 from edgetui.services.bench import side_of
 from edgetui.services.lab import Lab
 from edgetui.worker.job_events import JobBenchRow, JobFailed, JobProgress, JobStarted, JobStudy, JobSucceeded
+from edgetui.worker.requests import TuneRequest
 from edgetui.worker.runners.soak_series import NOT_ENDED
 
 ONE = BenchSettings(threads=1)
@@ -232,6 +234,22 @@ async def test_autotune_ends_within_its_budget_with_a_profile_or_the_defaults(
         # One more thread for a prompt is none for what is generated.
         assert profile.load.threads == 1
         assert profile.load.threads_prefill == (0 if result.best.threads == 1 else result.best.threads)
+
+
+async def test_autotune_begins_from_what_a_chat_takes(
+    lab: Lab, short_entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TuneRequest] = []
+
+    async def start_alone(_: object, request: TuneRequest) -> None:
+        asked.append(request)
+
+    monkeypatch.setattr(type(lab.jobs), "start_alone", start_alone)
+    await lab.bench.start_tune(short_entry, TuneSettings())
+    await lab.bench.start_tune(msgspec.structs.replace(short_entry, format="mlx"), TuneSettings())
+    # Another engine has none of those settings.
+    assert [request.side.settings for request in asked] == [AS_A_CHAT, BenchSettings()]
+    assert [request.settings.start for request in asked] == [AS_A_CHAT, BenchSettings()]
 
 
 async def test_nothing_is_tuned_where_the_model_does_not_load(lab: Lab, demo_entry: ModelEntry, tmp_path: Path) -> None:
