@@ -27,7 +27,7 @@ ANSWER_DEADLINE_S = 300.0
 SETTINGS = """\
 [load]
 threads = {threads}
-
+{load}
 [sampling]
 max_tokens = {tokens}
 ignore_eos = true
@@ -59,9 +59,9 @@ def demo_model() -> Path:
     return Path(spec.submodule_search_locations[0]) / f"{MODEL}.gguf"
 
 
-def ask_once(tokens: int, threads: int, model: str | Path = MODEL, prompt: str = PROMPT) -> Answer:
-    """Open the app on a model, let it answer with exactly `tokens` tokens, quit."""
-    with open_app(tokens, threads, model) as (terminal, record):
+def ask_once(tokens: int, threads: int, model: str | Path = MODEL, prompt: str = PROMPT, load: str = "") -> Answer:
+    """Open the app on a model, let it answer with exactly `tokens` tokens, quit; `load` is a line of `[load]`."""
+    with open_app(tokens, threads, model, load) as (terminal, record):
         process = psutil.Process(terminal.process.pid)
         terminal.type(prompt)
         terminal.wait_for(prompt[-len("the sea.") :])
@@ -86,11 +86,11 @@ def ask_once(tokens: int, threads: int, model: str | Path = MODEL, prompt: str =
 
 
 @contextmanager
-def open_app(tokens: int, threads: int, model: str | Path = MODEL) -> Iterator[tuple[Terminal, Path]]:
+def open_app(tokens: int, threads: int, model: str | Path = MODEL, load: str = "") -> Iterator[tuple[Terminal, Path]]:
     """The app with a model loaded, and the file where it records its figures."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        (home / "settings.toml").write_text(SETTINGS.format(tokens=tokens, threads=threads))
+        (home / "settings.toml").write_text(SETTINGS.format(tokens=tokens, threads=threads, load=load))
         record = home / "finished.jsonl"
         environment = {"EDGETUI_HOME": folder, "EDGETUI_RECORD": str(record), "HF_HOME": f"{folder}/hub"}
         terminal = Terminal([EDGETUI, "--model", model], environment=environment)
