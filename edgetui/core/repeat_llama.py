@@ -28,6 +28,8 @@ _GGML_TYPES = {
     "q5_1": "GGML_TYPE_Q5_1", "q5_0": "GGML_TYPE_Q5_0", "q4_1": "GGML_TYPE_Q4_1", "q4_0": "GGML_TYPE_Q4_0",
     "iq4_nl": "GGML_TYPE_IQ4_NL",
 }  # fmt: skip
+_WITH_HUGE_PAGES = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
+"""glibc then asks for huge pages for all that it allocates (2.35 and newer)."""
 _COMMA = "llama-bench takes a comma in the path for the end of it: link the file under another name."
 """It takes a list of models."""
 _ROPE_TYPES = {"none": "NONE", "linear": "LINEAR", "yarn": "YARN"}
@@ -155,12 +157,12 @@ def llama_python(facts: RunFacts) -> RepeatCommand:
     else:
         lines.append(call("answer = model.create_chat_completion", {"messages": message_list(facts), **options}))
         lines.append('print(answer["choices"][0]["message"]["content"])')
-    return program("Python (llama-cpp-python)", lines, _python_notes(load, sampling))
+    return program("Python (llama-cpp-python)", lines, _python_notes(facts))
 
 
 def _in_huge_pages(words: list[str], are_asked: bool) -> list[str]:
     """The command where glibc asks for huge pages, as edgetui does: no tool has an option for it."""
-    return ["env", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1", *words] if are_asked else words
+    return ["env", _WITH_HUGE_PAGES, *words] if are_asked else words
 
 
 def _load_words(facts: RunFacts) -> Iterator[str]:
@@ -283,8 +285,11 @@ def _run_notes(facts: RunFacts, raw: bool) -> str:
     return " ".join(notes)
 
 
-def _python_notes(load: LoadSettings, sampling: SamplingSettings) -> str:
+def _python_notes(facts: RunFacts) -> str:
+    load, sampling = facts.load, facts.sampling
     notes = ["pip install llama-cpp-python."]
+    if facts.in_huge_pages:
+        notes.append(f"The weights lay in huge pages, as they do under env {_WITH_HUGE_PAGES}.")
     if load.draft_model:
         notes.append("Without the draft model, which llama-cpp-python does not take: the same text at its own rate.")
     if len(load.adapters) > 1:

@@ -63,7 +63,7 @@ _LOAD = (
     _Row("flash_attention", "Flash attention", "auto on off", _ENGINE),
     _Row("physical_batch_tokens", "Physical batch", "0: as the batch", _ENGINE),
     _Row("threads_prefill", "Prefill threads", "0: as the threads", _ENGINE),
-    _Row("use_mmap", "Map the file", "false: read it; empty: by the memory", _ENGINE),
+    _Row("use_mmap", "Map the file", "true, false; empty: by free memory", _ENGINE),
     _Row("huge_pages", "Huge pages", "for weights that are not mapped", _ENGINE),
     _Row("use_mlock", "Lock memory", "true: never page weights out", _ENGINE),
     _Row("numa", "NUMA", "off distribute isolate numactl", _ENGINE),

@@ -31,11 +31,9 @@ def model_line(chat: Chat, state: str) -> str:
     if loaded.backend not in ("CPU", ""):
         parts.append(loaded.backend)
     # What a narrow terminal cuts off first comes last.
-    last = f"  batch {loaded.batch_tokens}" if loaded.batch_tokens else ""
-    if loaded.huge_page_bytes:
-        last += "  huge pages"
-    elif loaded.use_mmap:
-        last += "  mmap"
+    last = "  huge pages" if loaded.huge_page_bytes else "  mmap" if loaded.use_mmap else ""
+    if loaded.batch_tokens:
+        last += f"  batch {loaded.batch_tokens}"
     return f"{name}   {'  '.join(plain_line(part) for part in parts)}{_rest(chat)}{last}"
 
 

@@ -132,7 +132,8 @@ def test_what_a_load_decided_by_itself_is_said_in_every_command(demo_entry: Mode
     assert "--no-mmap" in _of("edgetui", commands).text
     text = _of("llama-cli", commands).text
     assert text.startswith("env GLIBC_TUNABLES=glibc.malloc.hugetlb=1 llama-cli ") and " -lm none " in text
-    assert "use_mmap=False" in _of("Python (llama-cpp-python)", commands).text
+    program = _of("Python (llama-cpp-python)", commands)
+    assert "use_mmap=False" in program.text and "hugetlb=1" in program.note
     mapped = facts_of(
         *(demo_entry, LoadSettings(), SamplingSettings(seed=1)), messages=(ChatMessage("user", "x"),), use_mmap=True
     )
