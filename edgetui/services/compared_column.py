@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.heap import settle_objects
 from edgetui.core.run_settings import ChatMessage
 from edgetui.core.side_by_side import AnswerFigures
 from edgetui.core.token_rate import TokenRate, decode_tps, prefill_tps
@@ -119,6 +120,8 @@ class Column:
         self._loaded_with = wanted
         self.last_loaded = loaded
         self.load_s = time.perf_counter() - began
+        # Now, and not while its prompt is computed.
+        settle_objects()
         tell(loaded)
         return loaded
 

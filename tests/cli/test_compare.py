@@ -66,4 +66,4 @@ async def test_run_prints_what_asks_the_same_elsewhere_and_runs_nothing() -> Non
     assert (status, err) == (0, "")
     # The settings file of this test's home says one thread, and elsewhere it does not.
     assert "-t 1 --kv q8_0 --no-mmap --seed 3 'What'\"'\"'s rain?'" in out
-    assert "# --- llama-cli\nllama-cli -m " in out and "use_mmap=False" in out
+    assert "# --- llama-cli\n" in out and "llama-cli -m " in out and "use_mmap=False" in out

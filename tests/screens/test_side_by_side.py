@@ -119,7 +119,7 @@ async def test_from_models_a_second_column_is_asked_for_and_both_answer(
         await pilot.press("ctrl+e")
         await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
         await pilot.press("right", "y", "escape")
-        assert "What is rain?" in app.clipboard and app.clipboard.startswith("llama-cli")
+        assert "What is rain?" in app.clipboard and "llama-cli -m " in app.clipboard
         await pilot.press("escape", "2")
         await until(lambda: "best: " in person.columns[1].heading, pilot.pause)
         await pilot.press("ctrl+l")
