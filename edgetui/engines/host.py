@@ -9,10 +9,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetui.core.cgroup_folders import NO_LIMIT_V1, cpu_quota, droppable_cache, find_controller
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CGROUP = Path("/sys/fs/cgroup")
+    from edgetui.core.cgroup_folders import Controller
+
 _TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
@@ -51,16 +54,36 @@ def available_memory_bytes() -> int:
     """Memory that can be taken without swapping: the system's figure or the cgroup's rest, whichever is less."""
     import psutil
 
-    available = int(psutil.virtual_memory().available)
+    return min([int(psutil.virtual_memory().available), *_left_by_groups()])
+
+
+def _left_by_groups() -> list[int]:
+    """What each memory limit above this process leaves; file cache that can be dropped counts as free."""
+    left: list[int] = []
+    controller = _controller("memory")
+    if controller is None:
+        return left
+    for folder in controller.folders:
+        # A folder that is out of sight in a container has no such files, and one without a limit no number.
+        with suppress(ValueError):
+            limit = int(_text(f"{folder}/{controller.memory_limit_file}") or "")
+            used = int(_text(f"{folder}/{controller.memory_usage_file}") or "")
+            if limit < NO_LIMIT_V1:
+                used -= droppable_cache(_text(f"{folder}/memory.stat") or "", controller)
+                left.append(max(0, limit - used))
+    return left
+
+
+def _controller(name: str) -> Controller | None:
+    own, mounts = (_text(f"/proc/self/{file}") or "" for file in ("cgroup", "mounts"))
+    return find_controller(name, own, mounts, os.path.exists)
+
+
+def _text(path: str) -> str | None:
     try:
-        limit = (_CGROUP / "memory.max").read_text().strip()
-        used = int((_CGROUP / "memory.current").read_text())
-        if limit != "max":
-            available = min(available, max(0, int(limit) - used))
-    except (OSError, ValueError):
-        # No cgroup v2 limit to read: the system's own figure stands.
-        pass
-    return available
+        return Path(path).read_text("utf-8", "replace").strip()
+    except OSError:
+        return None
 
 
 def resident_bytes() -> int:
@@ -133,9 +156,6 @@ def cpu_seconds_of_others(ours: Sequence[int] = ()) -> float | None:
 
 
 def _cpu_quota() -> float | None:
-    """Processors' worth of time that cgroup v2 grants, None when unlimited."""
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        return None
+    """Processors' worth of time that the cgroups grant, None when unlimited."""
+    controller = _controller("cpu")
+    return None if controller is None else cpu_quota(controller, _text)

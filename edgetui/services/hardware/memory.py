@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from edgetui.core.cgroup_folders import Controller
 from edgetui.core.hardware import MemoryInfo, MemorySample, Reading, known, unknown
 from edgetui.meters.source import attempt
 from edgetui.services.hardware import cgroups
@@ -36,7 +37,7 @@ class MemoryUse:
     def __init__(self, source: MachineSource) -> None:
         self._source = source
         self._limited: bool | None = None
-        self._controller: cgroups.Controller | None = None
+        self._controller: Controller | None = None
 
     def sample(self) -> MemorySample:
         """Memory now."""
