@@ -12,6 +12,7 @@ import msgspec
 from edgetui.core.models import ModelFormat
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 from edgetui.core.servers import ServerEndpoint, address_parts
+from edgetui.core.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     """As above."""
     in_huge_pages: bool = False
     """Whether weights lay in huge pages."""
+    reused_tokens: int = 0
+    """Of the prompt, what was in the KV cache already when it was asked."""
     engine_version: str = ""
     """Of a server: which program it is, and its version."""
     usual_load: LoadSettings = LoadSettings()
@@ -86,6 +89,16 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
         return max(0, len(self.messages) - 1 - bool(self.system))
 
     @property
+    def reuse_note(self) -> str:
+        """Why a command, which computes the whole prompt, may give another text; empty where the run did so too."""
+        if not self.reused_tokens or self.endpoint is not None:
+            return ""
+        return (
+            f"{counted(self.reused_tokens, 'prompt token')} stood in the KV cache, computed in other batches:"
+            " rounding, and with it a sampled text, may differ."
+        )
+
+    @property
     def where(self) -> str:
         """Path of the model as its engine names it: a file for llama.cpp, a folder for the others."""
         return self.path if self.format == "gguf" else self.folder or self.path.rpartition("/")[0] or "."
@@ -104,6 +117,7 @@ def facts_of(
     engine_version: str = "",
     use_mmap: bool | None = None,
     in_huge_pages: bool = False,
+    reused_tokens: int = 0,
     usual_load: LoadSettings | None = None,
     usual_sampling: SamplingSettings | None = None,
     usual_system: str = "",
@@ -127,6 +141,7 @@ def facts_of(
         context_tokens=context_tokens or load.context_tokens or min(entry.context_length or 8192, 8192),
         threads=threads or load.threads,
         in_huge_pages=in_huge_pages,
+        reused_tokens=reused_tokens,
         engine_version=engine_version,
         usual_load=usual_load or LoadSettings(),
         usual_sampling=usual_sampling or SamplingSettings(),

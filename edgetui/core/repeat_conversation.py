@@ -53,6 +53,7 @@ def last_answer_facts(
         engine_version=answer.engine_version,
         use_mmap=answer.use_mmap,
         in_huge_pages=answer.huge_page_bytes > 0,
+        reused_tokens=answer.reused_tokens or 0,
         usual_load=usual_load,
         usual_sampling=usual_sampling,
         usual_system=usual_system,

@@ -159,6 +159,8 @@ def _notes(facts: RunFacts) -> str:
         notes.append("The server must be known there by this name: edgetui server add.")
     if facts.earlier_messages:
         notes.append(f"Repeats the last question without the {counted(facts.earlier_messages, 'message')} before it.")
+    if facts.reuse_note:
+        notes.append(facts.reuse_note)
     if facts.repo:
         notes.append(f"The model came from {facts.repo} on the hub.")
     return " ".join(notes)

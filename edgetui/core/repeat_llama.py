@@ -94,15 +94,14 @@ def llama_soak(result: SoakResult) -> RepeatCommand | None:
     words += ["-b", str(settings.batch_tokens), "-ub", str(settings.physical_batch_tokens)]
     words += ["-ctk", settings.kv_cache_type, "-ctv", settings.kv_cache_type_v or settings.kv_cache_type]
     words += ["-fa", settings.flash_attention, "-ngl", str(settings.gpu_layers)]
-    if settings.use_mmap is not None:
-        words += ["-lm", "mmap" if settings.use_mmap else "none"]
-    words = _in_huge_pages([*words, "-o", "json"], settings.huge_pages)
+    is_mapped = settings.use_mmap if result.use_mmap is None else result.use_mmap
+    if is_mapped is not None:
+        words += ["-lm", "mmap" if is_mapped else "none"]
+    words = _in_huge_pages([*words, "-o", "json"], result.huge_pages is True)
     notes = [
         "llama-bench takes a count and no duration: so many chunks took as long here. It prints all at the end"
         " (samples_ts), and does not watch the machine."
     ]
-    if settings.use_mmap is None:
-        notes.append("Whether the file was mapped was left to the memory that was free: add -lm none where it was not.")
     if "," in path:
         notes.append(_COMMA)
     return RepeatCommand(tool="llama-bench", text=shell_command(words), note=" ".join(notes))
@@ -273,13 +272,15 @@ def _run_notes(facts: RunFacts, raw: bool) -> str:
             " Python program has them."
         )
     if load.prompt_cache:
-        notes.append("The prompt cache is left out: it saves time and changes no answer.")
+        notes.append("The prompt cache is left out: it is there to save time.")
     if raw and (load.draft_model or load.prompt_lookup):
         notes.append("llama-completion proposes no tokens: the same text, at its own rate.")
     if any(":" in adapter.path and adapter.scale != 1 for adapter in load.adapters):
         notes.append("llama.cpp takes no colon in the path of a scaled adapter: move that file.")
     if raw and facts.sampling.stop:
         notes.append("llama-completion prints the stop text too.")
+    if facts.reuse_note:
+        notes.append(facts.reuse_note)
     if facts.repo:
         notes.append(f"The model came from {facts.repo} on the hub.")
     return " ".join(notes)
@@ -295,7 +296,7 @@ def _python_notes(facts: RunFacts) -> str:
     if len(load.adapters) > 1:
         notes.append(f"With the first of {len(load.adapters)} adapters only: llama-cpp-python takes one.")
     if load.prompt_cache:
-        notes.append("The prompt cache is left out: it saves time and changes no answer.")
+        notes.append("The prompt cache is left out: it is there to save time.")
     if sampling.repeat_penalty != 1 or sampling.presence_penalty or sampling.frequency_penalty:
         notes.append("Its penalties see the answer alone, and edgetui's the prompt too: the text may differ.")
     if (sampling.grammar or sampling.json_schema) and sampling.temperature:
@@ -303,4 +304,6 @@ def _python_notes(facts: RunFacts) -> str:
             "Its grammar rules tokens out before the samplers, edgetui's and llama-cli's after: one seed may"
             " give other texts."
         )
+    if facts.reuse_note:
+        notes.append(facts.reuse_note)
     return " ".join(notes)

@@ -108,6 +108,8 @@ def _run_notes(facts: RunFacts, *, in_python: bool = False) -> str:
             notes.append("Without the penalties, for which it has no option; the Python program has them.")
     if sampling.stop:
         notes.append("It goes on past the stop texts.")
+    if facts.reuse_note:
+        notes.append(facts.reuse_note)
     if facts.repo:
         notes.append(f"The model came from {facts.repo} on the hub.")
     return " ".join(notes)

@@ -130,6 +130,8 @@ def _run_notes(facts: RunFacts) -> str:
     notes = [_NEEDS]
     if facts.sampling.min_p and facts.sampling.temperature > 0:
         notes.append("Without min-p, which this program does not set.")
+    if facts.reuse_note:
+        notes.append(facts.reuse_note)
     if facts.repo:
         notes.append(f"The model came from {facts.repo} on the hub.")
     return " ".join(notes)

@@ -235,19 +235,20 @@ class SideBySide:
         tell: Callable[[ColumnNews], None],
     ) -> ComparedAnswer:
         failure = await column.answer(messages, sampling, flush_interval_s, energy, tell)
-        loaded, entry = column.last_loaded, column.entry
+        loaded, entry, figures = column.last_loaded, column.entry, column.figures
         return ComparedAnswer(
             facts=facts_of(
                 entry,
                 column.wanted_load,
                 sampling,
                 messages=messages,
-                seed=column.figures.seed if column.figures is not None else None,
+                seed=figures.seed if figures is not None else None,
                 context_tokens=loaded.context_tokens if loaded is not None else 0,
                 threads=loaded.threads if loaded is not None else 0,
                 engine_version=loaded.engine_version if loaded is not None else "",
                 use_mmap=loaded.use_mmap if loaded is not None else None,
                 in_huge_pages=loaded is not None and loaded.huge_page_bytes > 0,
+                reused_tokens=figures.prompt_tokens - figures.prefill_tokens if figures is not None else 0,
                 usual_load=self.usual.load,
                 usual_sampling=self.usual.sampling,
                 usual_system=self.usual.system,
@@ -261,7 +262,7 @@ class SideBySide:
             backend=loaded.backend if loaded is not None else "",
             load_s=column.load_s,
             text=column.text,
-            figures=column.figures,
+            figures=figures,
             failure=failure.message if failure is not None else "",
         )
 

@@ -150,6 +150,20 @@ def test_a_conversation_is_whole_only_where_the_tool_can_be_given_one(demo_entry
     assert '"two"' in program.text and "without" not in program.note
 
 
+def test_a_prompt_that_was_computed_in_part_before_may_be_answered_otherwise(demo_entry: ModelEntry) -> None:
+    asked = (ChatMessage("user", "x"),)
+    for entry in (demo_entry, *(msgspec.structs.replace(demo_entry, format=each) for each in ("onnx", "mlx"))):
+        afresh = run_commands(facts_of(entry, LoadSettings(), GREEDY, messages=asked))
+        again = run_commands(facts_of(entry, LoadSettings(), GREEDY, messages=asked, reused_tokens=24))
+        assert len(again) > 1 and [each.text for each in again] == [each.text for each in afresh]
+        assert all("24 prompt tokens stood in the KV cache" in each.note for each in again)
+        assert not any("KV cache" in each.note for each in afresh)
+    endpoint = ServerEndpoint(name="lab", url="http://127.0.0.1:1")
+    server = msgspec.structs.replace(demo_entry, format="server", source="server", endpoint=endpoint)
+    there = run_commands(facts_of(server, LoadSettings(), GREEDY, messages=asked, reused_tokens=24))
+    assert len(there) == 3 and not any("KV cache" in each.note for each in there)
+
+
 def test_a_text_that_no_command_takes_leaves_the_program(demo_entry: ModelEntry) -> None:
     commands = run_commands(facts_of(demo_entry, LoadSettings(), GREEDY, prompt="a\0b"))
     assert [command.language for command in commands] == ["python"]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.repeat_conversation import last_answer_facts
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.services.chat import Chat
 from edgetui.worker.protocol import Finished, PromptReady, Tokens
@@ -48,6 +49,9 @@ async def test_a_conversation_grows_by_what_was_said_and_answered(chat: Chat) ->
     events = await ask(chat, "Another.")
     ready = next(event for event in events if isinstance(event, PromptReady))
     assert len(chat.messages) == 4 and ready.reused_tokens > 0
+    assert chat.entry is not None
+    facts = last_answer_facts(chat.entry, chat.conversation, LOAD, SamplingSettings(), "")
+    assert facts is not None and facts.reused_tokens == ready.reused_tokens
     chat.clear()
     assert chat.messages == []
 

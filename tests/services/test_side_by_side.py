@@ -69,6 +69,8 @@ async def test_columns_answer_one_after_another_and_the_row_is_kept(lab: Lab, de
     assert not _order(events, Loaded)
     assert again.compared.columns[0].load_s is None
     said = [message.content for message in again.compared.columns[1].facts.messages]
+    # The second turn goes on from the KV cache of the first.
+    assert record.compared.columns[1].facts.reused_tokens == 0 < again.compared.columns[1].facts.reused_tokens
     assert said == ["What is rain?", second.text, "And snow?"]
     assert await compared.history() == [again, record]
 
