@@ -50,6 +50,12 @@ class History:
             for row in rows
         ]
 
+    def mark(self) -> tuple[int, int]:
+        """Another one than before where any process added or removed rows; far cheaper than reading them."""
+        # A row never changes, and no number comes twice.
+        (row,) = self._database.read("SELECT ifnull(max(id), 0), count(*) FROM measurements")
+        return row[0], row[1]
+
     def remove(self, record_ids: Sequence[int]) -> int:
         """Forget rows; returns how many there were."""
         with self._database.transaction() as connection:

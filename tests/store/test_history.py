@@ -73,3 +73,18 @@ def test_a_row_kept_before_rows_told_their_backend_is_still_read(database: Datab
     )
     (kept,) = History(database).records()
     assert kept.row.backend == "" and kept.row.samples_ns == (500_000_000, 505_000_000)
+
+
+def test_rows_that_another_connection_adds_takes_back_or_replaces_change_the_mark(database: Database) -> None:
+    history, other = History(database), Database(database.path)
+    marks = [history.mark()]
+    History(other).add(record("a", [500]).row, MACHINE, None)
+    marks.append(history.mark())
+    (kept,) = history.records()
+    History(other).add_all([(record("a", [500, 505]).row, MACHINE)], replaced=[kept.record_id])
+    marks.append(history.mark())
+    (kept,) = history.records()
+    History(other).remove([kept.record_id])
+    marks.append(history.mark())
+    other.close()
+    assert len(set(marks)) == len(marks) and history.mark() == marks[-1]
