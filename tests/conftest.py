@@ -12,6 +12,7 @@ import pytest
 from tests.demo_models import demo_mlx, demo_onnx, demo_safetensors  # noqa: F401  (fixtures)
 from tests.hub.fixtures import access, hub, hub_lab  # noqa: F401  (fixtures)
 from tests.olive_models import olive_made, tiny_llama  # noqa: F401  (fixtures)
+from tests.tmux_server import tmux_buffer  # noqa: F401  (fixture)
 from tests.toolchains import (  # noqa: F401  (fixtures and a hook)
     gguf_toolchain,
     mlx_toolchain,

@@ -16,6 +16,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line, plain_text
 from edgetui.screens.steady import Steady
 from edgetui.services.new_file import write_new
+from edgetui.services.tmux_buffer import fill_tmux_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,9 +83,18 @@ class RepeatDialog(Steady, ModalScreen[None]):
         self._show()
 
     def action_copy(self) -> None:
-        """Put the command on the terminal's clipboard."""
+        """Hand the command to the terminal's clipboard, which never says whether it took it, and to tmux's buffer."""
         self.app.copy_to_clipboard(self.chosen.text)
-        self._say(f"Copied the command of {self.chosen.tool}.")
+        # At once, whatever tmux says and when: without it the terminal's leave is all there is.
+        self._say(f"Copied the command of {self.chosen.tool}, if the terminal allows it; o writes it to a file.")
+        self.run_worker(self._fill_tmux_buffer(self.chosen), group="copy", exclusive=True)
+
+    async def _fill_tmux_buffer(self, command: RepeatCommand) -> None:
+        if await fill_tmux_buffer(command.text) and self.is_mounted and command == self.chosen:
+            self._say(
+                f"Copied the command of {command.tool} to tmux's buffer, and to the terminal's clipboard if it allows"
+                " that; o writes it to a file."
+            )
 
     def action_write(self) -> None:
         """Ask for a name and write the command there."""

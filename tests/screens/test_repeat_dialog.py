@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
@@ -26,13 +27,17 @@ from tests.services.test_bench import record
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
 
 
-async def test_a_rows_commands_are_looked_at_copied_and_written(lab: Lab, tmp_path: Path) -> None:
+async def test_a_rows_commands_are_looked_at_copied_and_written(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMUX", raising=False)
     History(lab.database).add(record("fast", [500, 505], test="tg").row, Machine(), None)
     app = EdgetuiApp(lab, mode="bench")
     async with app.run_test(size=(80, 24)) as pilot:
@@ -45,21 +50,38 @@ async def test_a_rows_commands_are_looked_at_copied_and_written(lab: Lab, tmp_pa
         await pilot.press("right", "y")
         assert dialog.chosen.tool == "llama-bench"
         assert app.clipboard == dialog.chosen.text
+        said = str(dialog.query_one("#said", Static).content)
+        assert said == "Copied the command of llama-bench, if the terminal allows it; o writes it to a file."
         assert "llama-bench -m" in str(dialog.query_one("#command", Static).content)
 
         target = tmp_path / "again.sh"
-        for said in ("Written", "already there"):
+        for wanted in ("Written", "already there"):
             await pilot.press("o")
             await until(lambda: isinstance(app.screen, NameFileDialog), pilot.pause)
             asked = app.screen
             asked.query_one(Input).value = str(target)
             await pilot.press("enter")
-            place = dialog.query_one("#said", Static) if said == "Written" else asked.query_one(".problem", Static)
-            await until(lambda said=said, place=place: said in str(place.content), pilot.pause)  # type: ignore[misc]
+            place = dialog.query_one("#said", Static) if wanted == "Written" else asked.query_one(".problem", Static)
+            await until(lambda wanted=wanted, place=place: wanted in str(place.content), pilot.pause)  # type: ignore[misc]
         await pilot.press("escape")
         assert target.read_text() == dialog.chosen.text + "\n"
         await pilot.press("escape")
         assert not isinstance(app.screen, RepeatDialog)
+
+
+async def test_within_tmux_its_buffer_has_the_copy(lab: Lab, tmux_buffer: Callable[[], str]) -> None:
+    History(lab.database).add(record("fast", [500, 505], test="tg").row, Machine(), None)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.screen.query_one(DataTable).row_count == 1, pilot.pause)
+        await pilot.press("ctrl+e")
+        await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
+        dialog = app.screen
+        assert isinstance(dialog, RepeatDialog)
+        await pilot.press("y")
+        said = dialog.query_one("#said", Static)
+        await until(lambda: "to tmux's buffer" in str(said.content), pilot.pause)
+        assert tmux_buffer() == dialog.chosen.text
 
 
 async def test_the_last_answer_in_run_is_repeated_with_what_it_was_made_with(lab: Lab, demo_entry: ModelEntry) -> None:
