@@ -59,13 +59,12 @@ def show(model: Model, name: Name, as_json: AsJson = False) -> None:
     print(plain_line(f"{found.name}: {found.note}" if found.note else found.name))
     if found.system_prompt:
         print(plain_line(f"  system prompt: {found.system_prompt}"))
-    for settings in (found.load, found.sampling):
-        usual = type(settings)()
-        for changed in (True, False):
-            for field in settings.__struct_fields__:
-                value = getattr(settings, field)
-                if (value != getattr(usual, field)) is changed:
-                    print(plain_line(f"{'*' if changed else ' '} {field} = {value}"))
+    for changed in (True, False):
+        for each in found.stated:
+            if (each.value != each.usual) is changed:
+                print(plain_line(f"{'*' if changed else ' '} {each.name} = {each.value}"))
+    if found.is_partial:
+        print("It changes nothing else: all other settings stay as they are where it is taken up.")
 
 
 @profile.command()

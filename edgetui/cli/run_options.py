@@ -108,10 +108,11 @@ async def run_with(lab: Lab, entry: ModelEntry, wanted: Wanted) -> RunWith:
     """
     load, sampling, system = lab.settings.load, lab.settings.sampling, lab.settings.system_prompt
     if wanted.profile is not None:
+        from edgetui.core.run_settings import RunSettings
         from edgetui.services.profiles import model_key
 
         profile = await lab.profiles.use(model_key(entry), wanted.profile)
-        load, sampling, system = profile.load, profile.sampling, profile.system_prompt
+        load, sampling, system = profile.over(RunSettings(load, sampling, system))
     if wanted.preset is not None:
         from edgetui.services.presets import preset_named
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -93,6 +93,14 @@ class SamplingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """JSON schema that the answer must follow; empty for none, `{}` for any JSON."""
     ignore_eos: bool = False
     """Go on past the model's end mark, as benchmarks do."""
+
+
+class RunSettings(NamedTuple):
+    """All that a person sets of a run."""
+
+    load: LoadSettings
+    sampling: SamplingSettings
+    system_prompt: str
 
 
 class ChatMessage(msgspec.Struct, frozen=True):

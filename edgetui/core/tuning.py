@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.core.bench import BenchTest
+from edgetui.core.bench import BenchSettings, BenchTest
 from edgetui.core.bench_matrix import told_setting
 from edgetui.core.run_settings import LoadSettings
 from edgetui.core.statistics import median
@@ -18,7 +18,6 @@ from edgetui.core.units import format_duration
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from edgetui.core.bench import BenchSettings
     from edgetui.core.models import ModelFormat
     from edgetui.core.studies import Goal
 
@@ -109,17 +108,20 @@ def profile_load(
 
     `is_mapped` is what the start's `use_mmap` came to: where it is best too, the profile leaves it as open.
 
-    llama.cpp has threads of their own for decode and for prefill; ONNX's runtime has one number for both.
+    llama.cpp has threads of their own for decode and for prefill; ONNX's runtime has one number for both. A batch that
+    is llama-bench's default is a chat's own, or as large as what is computed together.
     """
     threads, threads_prefill = best.threads, 0
-    if model_format == "gguf" and best.threads != start.threads:
-        if goal == "decode":
-            threads_prefill = start.threads or default_threads
-        else:
-            threads, threads_prefill = start.threads, best.threads
+    if model_format == "gguf" and goal == "decode" and best.threads != start.threads:
+        threads_prefill = start.threads or default_threads
+    if model_format == "gguf" and goal == "prefill" and (best.threads != start.threads or not start.threads):
+        threads, threads_prefill = start.threads, best.threads or default_threads
+    together, batch = best.physical_batch_tokens, best.batch_tokens
+    if batch == BenchSettings().batch_tokens:
+        batch = max(LoadSettings().batch_tokens, together)
     return LoadSettings(
-        batch_tokens=best.batch_tokens,
-        physical_batch_tokens=min(best.physical_batch_tokens, best.batch_tokens),
+        batch_tokens=batch,
+        physical_batch_tokens=together if together < batch else 0,
         threads=threads,
         threads_prefill=threads_prefill,
         kv_cache_type=best.kv_cache_type,
@@ -129,6 +131,43 @@ def profile_load(
         use_mmap=start.use_mmap if best.use_mmap == is_mapped else best.use_mmap,
         huge_pages=start.huge_pages,
     )
+
+
+def profile_load_fields(
+    best: BenchSettings,
+    start: BenchSettings,
+    goal: Goal,
+    model_format: ModelFormat,
+    *,
+    has_accelerator: bool,
+    allow_kv_types: bool,
+) -> tuple[str, ...]:
+    """Fields of `profile_load` that the search varied, or about which the start says something of its own.
+
+    The others are the person's: threads of a decode are none of a prefill's, where the engine has both.
+    """
+    if model_format != "gguf":
+        return ("threads",)
+    if goal == "decode":
+        # Without their own number, threads of a prefill would follow those that a decode wants.
+        fields = ["threads", *(["threads_prefill"] if best.threads != start.threads else [])]
+    else:
+        fields = [*(["threads"] if start.threads else []), "threads_prefill"]
+    fields += ["flash_attention", "use_mmap", "huge_pages"]
+    plain = BenchSettings()
+
+    def is_said(*names: str) -> bool:
+        return any(getattr(start, name) != getattr(plain, name) for name in names)
+
+    if has_accelerator or is_said("gpu_layers"):
+        fields.append("gpu_layers")
+    for names, is_varied in (
+        (("batch_tokens", "physical_batch_tokens"), goal == "prefill"),
+        (("kv_cache_type", "kv_cache_type_v"), allow_kv_types),
+    ):
+        if is_varied or is_said(*names):
+            fields += names
+    return tuple(fields)
 
 
 def gain(candidate: Candidate) -> float:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.models import ModelEntry
     from edgetui.core.profiles import Profile
-    from edgetui.screens.run_fields import RunSettings
+    from edgetui.core.run_settings import RunSettings
     from edgetui.services.profiles import Profiles
 
 _T = TypeVar("_T")
@@ -143,6 +143,9 @@ class ProfilesDialog(Steady, ModalScreen["Profile | None"]):
                 model_name=model_name,
             )
             saved.append(profile)
+            self.app.notify(
+                f"Saved: the profile {plain_line(profile.name)!r} of {plain_line(model_name)}", markup=False
+            )
 
         await self._ask("Save as a profile", "", "", save)
         if saved:
@@ -201,10 +204,5 @@ def _row(profile: Profile) -> str:
 
 def _in_short(profile: Profile) -> str:
     """What differs from the defaults."""
-    changed = [
-        f"{name}={getattr(settings, name)}"
-        for settings in (profile.load, profile.sampling)
-        for name in settings.__struct_fields__
-        if getattr(settings, name) != getattr(type(settings)(), name)
-    ]
+    changed = [f"{each.name}={each.value}" for each in profile.stated if each.value != each.usual]
     return ", ".join(changed) or "the defaults"

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from edgetui.core.failures import EdgetuiError, Failure
+from edgetui.core.run_settings import RunSettings
 from edgetui.screens.base import LabScreen
 from edgetui.screens.run_dialogs import RunDialogs
 from edgetui.screens.run_figures_feed import LOOK_EVERY_S, FiguresFeed
@@ -324,17 +325,17 @@ class RunScreen(LabScreen):
     async def _take_last_profile(self, entry: ModelEntry) -> None:
         """The settings that the model was last run with under a name; what came from another model's name goes."""
         chat, defaults = self._chat, self.lab.settings
+        settings = RunSettings(chat.load_settings, chat.sampling, chat.system_prompt)
+        if chat.profile and chat.entry is not None:
+            usual = RunSettings(defaults.load, defaults.sampling, defaults.system_prompt)
+            settings = await self.lab.profiles.without(model_key(chat.entry), chat.profile, settings, usual)
         profile = None
         try:
             profile = await self.lab.profiles.last_used(model_key(entry))
         except EdgetuiError as error:
             self.show_failure(error)
-        if profile is not None:
-            chat.load_settings, chat.sampling, chat.profile = profile.load, profile.sampling, profile.name
-            chat.system_prompt = profile.system_prompt
-        elif chat.profile:
-            chat.load_settings, chat.sampling, chat.profile = defaults.load, defaults.sampling, ""
-            chat.system_prompt = defaults.system_prompt
+        chat.profile = profile.name if profile is not None else ""
+        chat.load_settings, chat.sampling, chat.system_prompt = profile.over(settings) if profile else settings
 
     # --- what is shown ------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class RunDialogs:
 
     async def edit_settings(self) -> None:
         """Change how the model is loaded and how tokens are chosen."""
-        from edgetui.screens.run_fields import RunSettings
+        from edgetui.core.run_settings import RunSettings
         from edgetui.screens.run_settings_dialog import RunSettingsDialog
 
         chat = self._chat

@@ -16,7 +16,7 @@ from edgetui.core.run_field_text import (
     stops_from,
     stops_text,
 )
-from edgetui.core.run_settings import KV_CACHE_TYPES, LoadSettings, SamplingSettings
+from edgetui.core.run_settings import KV_CACHE_TYPES, LoadSettings, RunSettings, SamplingSettings
 from edgetui.screens.fields_dialog import Field
 
 if TYPE_CHECKING:
@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from edgetui.core.models import ModelFormat
 
 _Settings = TypeVar("_Settings", LoadSettings, SamplingSettings)
-
-
-class RunSettings(NamedTuple):
-    """Everything the dialog edits."""
-
-    load: LoadSettings
-    sampling: SamplingSettings
-    system_prompt: str
 
 
 class _Row(NamedTuple):
@@ -63,7 +55,7 @@ _LOAD = (
     _Row("flash_attention", "Flash attention", "auto on off", _ENGINE),
     _Row("physical_batch_tokens", "Physical batch", "0: as the batch", _ENGINE),
     _Row("threads_prefill", "Prefill threads", "0: as the threads", _ENGINE),
-    _Row("use_mmap", "Map the file", "true, false; empty: by free memory", _ENGINE),
+    _Row("use_mmap", "Map the file", "true false; empty: by memory", _ENGINE),
     _Row("huge_pages", "Huge pages", "for weights that are not mapped", _ENGINE),
     _Row("use_mlock", "Lock memory", "true: never page weights out", _ENGINE),
     _Row("numa", "NUMA", "off distribute isolate numactl", _ENGINE),

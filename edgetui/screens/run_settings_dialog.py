@@ -8,13 +8,14 @@ from textual.binding import Binding
 
 from edgetui.core.failures import EdgetuiError
 from edgetui.screens.fields_dialog import Field, FieldsDialog
-from edgetui.screens.run_fields import RunSettings, run_fields, run_settings_of
+from edgetui.screens.run_fields import run_fields, run_settings_of
 from edgetui.services.hardware.thread_limits import require_threads
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
 
     from edgetui.core.models import ModelEntry
+    from edgetui.core.run_settings import RunSettings
     from edgetui.services.profiles import Profiles
 
 
@@ -98,7 +99,7 @@ class RunSettingsDialog(FieldsDialog):
         typed = run_settings_of(values, self._before)
         profile = await self.app.push_screen_wait(ProfilesDialog(self._profiles, self._entry, typed))
         if profile is not None:
-            settings = RunSettings(profile.load, profile.sampling, profile.system_prompt)
+            settings = profile.over(typed)
             self._profile, self._profile_settings = profile.name, settings
             self._take(settings)
 

@@ -300,7 +300,7 @@ class SideBySideScreen(LabScreen):
         await self._make_columns()
 
     async def _edit_settings(self) -> None:
-        from edgetui.screens.run_fields import RunSettings
+        from edgetui.core.run_settings import RunSettings
         from edgetui.screens.run_settings_dialog import RunSettingsDialog
 
         column = self._service.columns[self._current]

@@ -16,7 +16,7 @@ from edgetui.store.profiles import SavedProfiles
 
 if TYPE_CHECKING:
     from edgetui.core.models import ModelEntry
-    from edgetui.core.run_settings import LoadSettings, SamplingSettings
+    from edgetui.core.run_settings import LoadSettings, RunSettings, SamplingSettings
     from edgetui.services.hardware import HardwareMonitor
     from edgetui.store.database import Database
     from edgetui.store.profiles import UnreadableProfile
@@ -115,6 +115,13 @@ class Profiles:
         profile = await self.get(model, name)
         await asyncio.to_thread(self._store.use, model, await self.machine(), name, time.time())
         return profile
+
+    async def without(self, model: str, name: str, settings: RunSettings, usual: RunSettings) -> RunSettings:
+        """Settings that a profile was taken up in, without it; all as usual where it is gone or cannot be read."""
+        try:
+            return (await self.get(model, name)).taken_off(settings, usual)
+        except EdgetuiError:
+            return usual
 
     async def rename(self, model: str, name: str, new_name: str, note: str | None = None) -> Profile:
         """Give it another name, and another note when there is one; raises `not_found` and `bad_request`."""

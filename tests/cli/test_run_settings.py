@@ -6,14 +6,17 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from edgetui.cli.run_options import Wanted, adapters, constraint, run_with
 from edgetui.core.conversations import Answer, Turn
 from edgetui.core.failures import EdgetuiError
+from edgetui.core.profiles import Profile
 from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.services.conversations import new_conversation
 from edgetui.services.profiles import model_key
+from edgetui.store.profiles import SavedProfiles
 from tests.cli.command import edgetui
 from tests.e2e.terminal import Terminal
 
@@ -119,6 +122,31 @@ async def test_settings_that_cannot_be_had_are_one_sentence(
     nothing = Wanted(load={}, sampling={}, system=None, profile=None, preset=None, draft=None)
     with pytest.raises(EdgetuiError, match=sentence):
         await run_with(lab, demo_entry, nothing._replace(**asked))
+
+
+async def test_a_tuned_profile_leaves_the_files_sampling_and_says_so(lab: Lab) -> None:
+    entry = await lab.catalog.find(MODEL)
+    tuned = Profile(
+        name="tuned",
+        load=LoadSettings(threads=2, batch_tokens=64),
+        sampling=None,
+        system_prompt=None,
+        load_fields=("threads",),
+    )
+    SavedProfiles(lab.database).put(model_key(entry), await lab.profiles.machine(), tuned, 1)
+    lab.settings = msgspec.structs.replace(
+        lab.settings, sampling=SamplingSettings(max_tokens=50), system_prompt="Be brief."
+    )
+    made = await run_with(
+        lab, entry, Wanted(load={}, sampling={}, system=None, profile="tuned", preset=None, draft=None)
+    )
+    assert made == (msgspec.structs.replace(lab.settings.load, threads=2), lab.settings.sampling, "Be brief.")
+    _, out, _ = await edgetui("profile", "show", MODEL, "tuned")
+    assert out.splitlines() == [
+        "tuned",
+        "* threads = 2",
+        "It changes nothing else: all other settings stay as they are where it is taken up.",
+    ]
 
 
 async def test_options_stand_over_the_preset_over_the_profile_over_the_file(lab: Lab, demo_entry: ModelEntry) -> None:

@@ -17,6 +17,7 @@ from edgetui.core.tuning import (
     gain,
     nothing_else,
     profile_load,
+    profile_load_fields,
     ranked,
     thread_counts,
 )
@@ -80,7 +81,8 @@ def test_a_physical_batch_that_is_the_same_work_is_not_tried() -> None:
     [
         ("decode", "gguf", 1, (1, 4)),
         ("prefill", "gguf", 8, (0, 8)),
-        ("prefill", "gguf", 0, (0, 0)),
+        # Left at 0, they would follow the threads of whoever takes the profile up.
+        ("prefill", "gguf", 0, (0, 4)),
         ("prefill", "onnx", 8, (8, 0)),
     ],
 )
@@ -129,6 +131,51 @@ def test_a_profile_leaves_open_what_the_defaults_did_where_that_was_best(
     won = msgspec.structs.replace(AS_A_CHAT, use_mmap=best, flash_attention="off")
     load = profile_load(won, AS_A_CHAT, "decode", "gguf", default_threads=2, is_mapped=came_to)
     assert (load.use_mmap, load.huge_pages, load.flash_attention) == (expected, True, "off")
+
+
+@pytest.mark.parametrize(
+    ("batch", "together", "expected"),
+    [
+        (2048, 512, (512, 0)),
+        (2048, 256, (512, 256)),
+        (2048, 1024, (1024, 0)),
+        (256, 512, (256, 0)),
+        (768, 64, (768, 64)),
+    ],
+)
+def test_a_batch_that_nobody_chose_is_a_chats_own(batch: int, together: int, expected: tuple[int, int]) -> None:
+    won = BenchSettings(batch_tokens=batch, physical_batch_tokens=together)
+    load = profile_load(won, AS_A_CHAT, "prefill", "gguf", default_threads=2)
+    assert (load.batch_tokens, load.physical_batch_tokens) == expected
+
+
+def decided(
+    best: BenchSettings,
+    start: BenchSettings = AS_A_CHAT,
+    goal: Goal = "decode",
+    model_format: ModelFormat = "gguf",
+    *,
+    gpu: bool = False,
+    kv: bool = False,
+) -> set[str]:
+    return set(profile_load_fields(best, start, goal, model_format, has_accelerator=gpu, allow_kv_types=kv))
+
+
+def test_a_profile_decides_what_was_varied_and_what_the_start_says() -> None:
+    always = {"flash_attention", "use_mmap", "huge_pages"}
+    same, other = AS_A_CHAT, msgspec.structs.replace(AS_A_CHAT, threads=1)
+    assert decided(same) == {"threads", *always}
+    assert decided(other) == {"threads", "threads_prefill", *always}
+    batches = {"batch_tokens", "physical_batch_tokens"}
+    # Threads of a decode are not tuned by a prefill.
+    assert decided(other, goal="prefill") == {"threads_prefill", *batches, *always}
+    assert decided(same, gpu=True, kv=True) == {"threads", "gpu_layers", "kv_cache_type", "kv_cache_type_v", *always}
+    said = msgspec.structs.replace(AS_A_CHAT, threads=1, batch_tokens=64, kv_cache_type="q8_0", gpu_layers=0)
+    assert decided(said, said, "prefill") == {
+        *("threads", "threads_prefill", "gpu_layers", "kv_cache_type", "kv_cache_type_v"),
+        *(*batches, *always),
+    }
+    assert decided(other, model_format="onnx") == {"threads"}
 
 
 def candidate(label: str, *ms: int, beside: tuple[int, ...] = (), rounds: int = 1, problem: str = "") -> Candidate:

@@ -11,7 +11,8 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from edgetui.app import EdgetuiApp
-from edgetui.core.run_settings import SamplingSettings
+from edgetui.core.profiles import Profile
+from edgetui.core.run_settings import LoadSettings, SamplingSettings
 from edgetui.screens.choice_picker import ChoicePicker
 from edgetui.screens.conversations_dialog import ConversationsDialog
 from edgetui.screens.fields_dialog import FieldsDialog
@@ -20,6 +21,7 @@ from edgetui.screens.profiles_dialog import ProfilesDialog
 from edgetui.screens.run import RunScreen
 from edgetui.screens.run_settings_dialog import RunSettingsDialog
 from edgetui.services.profiles import model_key
+from edgetui.store.profiles import SavedProfiles
 from edgetui.widgets.transcript import Transcript
 from tests.screens.test_run import Person
 
@@ -262,16 +264,52 @@ async def test_a_profile_is_saved_in_the_settings_and_comes_back_with_the_model(
         app.screen.query_one("#note", Input).value = "for stories"
         await pilot.press("enter")
         await person.sees(lambda: app.screen is settings)
+        assert [each.message for each in app._notifications] == [f"Saved: the profile 'mine' of {demo_entry.name}"]
         await pilot.press("enter")
         await person.is_back()
         await person.sees(lambda: "profile mine" in person.line)
         saved = await app.lab.profiles.get(model_key(demo_entry), "mine")
+        assert saved.sampling is not None
         assert (saved.sampling.top_k, saved.sampling.stop, saved.note) == (7, ("END", "\n\n"), "for stories")
         other = msgspec.structs.replace(demo_entry, name="another", fingerprint="another")
         await person.screen.open_model(other)
         await person.sees(lambda: person.line.startswith("another") and "profile" not in person.line)
         await person.screen.open_model(demo_entry)
         await person.sees(lambda: "profile mine" in person.line and person.figures.state == "ready")
+
+
+async def test_a_tuned_profile_leaves_what_the_person_set(app: EdgetuiApp, demo_entry: ModelEntry) -> None:
+    tuned = Profile(
+        name="tuned",
+        load=LoadSettings(threads=2),
+        sampling=None,
+        system_prompt=None,
+        load_fields=("threads", "flash_attention"),
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        person = Talker(pilot)
+        await person.opens(demo_entry)
+        SavedProfiles(app.lab.database).put(model_key(demo_entry), await app.lab.profiles.machine(), tuned, 1)
+        await pilot.press("ctrl+s")
+        await person.opens_dialog(RunSettingsDialog)
+        settings = app.screen
+        settings.query_one("#max_tokens", Input).value = "50"
+        settings.query_one("#batch_tokens", Input).value = "64"
+        await pilot.press("ctrl+l")
+        await person.opens_dialog(ProfilesDialog)
+        await person.sees(lambda: "threads=2" in str(app.screen.query_one(OptionList).get_option_at_index(0).prompt))
+        await pilot.press("enter")
+        await person.sees(lambda: app.screen is settings and settings.query_one("#threads", Input).value == "2")
+        assert settings.query_one("#max_tokens", Input).value == "50"
+        assert settings.query_one("#batch_tokens", Input).value == "64"
+        await pilot.press("enter")
+        await person.is_back()
+        await person.sees(lambda: "profile tuned" in person.line)
+        # With another model only what was tuned for this one goes.
+        await person.screen.open_model(msgspec.structs.replace(demo_entry, name="another", fingerprint="another"))
+        chat = person.screen._chat
+        assert (chat.profile, chat.load_settings.threads) == ("", app.lab.settings.load.threads)
+        assert (chat.sampling.max_tokens, chat.load_settings.batch_tokens) == (50, 64)
 
 
 async def test_the_settings_show_what_the_models_engine_has_and_move_by_groups(

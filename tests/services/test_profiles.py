@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.run_settings import Adapter, LoadSettings, SamplingSettings
+from edgetui.core.profiles import Profile
+from edgetui.core.run_settings import Adapter, LoadSettings, RunSettings, SamplingSettings
 from edgetui.services.hardware import HardwareMonitor
 from edgetui.services.profiles import Profiles
+from edgetui.store.profiles import SavedProfiles
 from tests.recorded_machine import unfold
 
 if TYPE_CHECKING:
@@ -64,6 +66,16 @@ async def test_a_profile_that_is_not_there_names_the_closest(lab: Lab) -> None:
         await lab.profiles.get("m", "fsat")
     with pytest.raises(EdgetuiError, match="no profile"):
         await lab.profiles.delete("m", "gone")
+
+
+async def test_what_is_known_of_a_profile_no_more_is_taken_off_whole(lab: Lab) -> None:
+    mine = RunSettings(LoadSettings(threads=3), SamplingSettings(max_tokens=50), "Be brief.")
+    usual = RunSettings(LoadSettings(), SamplingSettings(), "")
+    tuned = Profile(name="tuned", load=LOAD, sampling=None, system_prompt=None, load_fields=("threads",))
+    SavedProfiles(lab.database).put("m", await lab.profiles.machine(), tuned, 1)
+    assert await lab.profiles.without("m", "tuned", mine, usual) == mine._replace(load=LoadSettings())
+    await lab.profiles.delete("m", "tuned")
+    assert await lab.profiles.without("m", "tuned", mine, usual) == usual
 
 
 async def test_a_profile_of_another_machine_is_not_this_ones(lab: Lab, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import msgspec
 from edgetui.core.bench_noise import noise_sentence
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.profiles import Profile
-from edgetui.core.run_settings import SamplingSettings
 from edgetui.core.statistics import median
 from edgetui.core.studies import AbSettings, BenchSide, Candidate, TuneResult
 from edgetui.core.tune_verdict import telling, verdict, winner
@@ -27,6 +26,7 @@ from edgetui.core.tuning import (
     finalists,
     nothing_else,
     profile_load,
+    profile_load_fields,
     ranked,
     test_for,
 )
@@ -301,7 +301,16 @@ class _Tuning:
         profile = Profile(
             name=name,
             load=load,
-            sampling=SamplingSettings(),
+            sampling=None,
+            system_prompt=None,
+            load_fields=profile_load_fields(
+                settings,
+                self._settings.start,
+                self._settings.goal,
+                self._request.side.model_format,
+                has_accelerator=self._is_accelerated,
+                allow_kv_types=self._settings.allow_kv_types,
+            ),
             note=f"Found by autotune: {best.label}. {self._test.name}: {gain}.{_noise_of(final)}",
             model_name=self._request.side.model_name,
             saved_at=now,
