@@ -37,6 +37,8 @@ _EXACT: dict[str, Callable[[BenchRecord], str]] = {
     "ubatch": lambda record: str(record.row.physical_batch_tokens),
     "depth": lambda record: str(record.row.depth_tokens),
     "fa": lambda record: record.row.flash_attention,
+    "mmap": lambda record: _yes_or_no(record.row.use_mmap),
+    "huge": lambda record: _yes_or_no(record.row.huge_pages),
     "noisy": lambda record: "yes" if noise_of(record.row) else "no",
     "id": lambda record: str(record.record_id),
 }
@@ -84,6 +86,11 @@ def select(records: Iterable[BenchRecord], text: str, sort: str = "") -> list[Be
             )
         chosen.sort(key=SORTS[name], reverse=falling)
     return chosen
+
+
+def _yes_or_no(value: bool | None) -> str:
+    """`-` where a row does not tell it."""
+    return {None: "-", True: "yes", False: "no"}[value]
 
 
 def _word(word: str) -> Test:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edgetui.core.bench import BenchSettings, BenchTest
-from edgetui.core.bench_matrix import Matrix
+from edgetui.core.bench_matrix import Matrix, told_setting
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KV_CACHE_TYPES, KvCacheType
 from edgetui.core.studies import AbSettings, Goal, LoadTimeSettings, SoakSettings, TuneSettings
@@ -41,6 +41,24 @@ Flashes = Annotated[
 ]
 
 
+Maps = Annotated[
+    str,
+    Meta(
+        pattern=r"^(true|false|auto)([ ,]+(true|false|auto))*$",
+        description="choose of true false auto, with commas between, such as true,auto",
+    ),
+]
+Switches = Annotated[
+    str,
+    Meta(
+        pattern=r"^(true|false)([ ,]+(true|false))*$",
+        description="write true, false, or both with a comma between",
+    ),
+]
+_TRUTHS = {"true": True, "false": False, "auto": None}
+"""What words of `Maps` and `Switches` stand for."""
+
+
 class MatrixForm(msgspec.Struct, frozen=True, kw_only=True):
     """Lists of values; every combination is measured."""
 
@@ -53,12 +71,17 @@ class MatrixForm(msgspec.Struct, frozen=True, kw_only=True):
     kv_cache_type: KvTypes = "f16"
     flash_attention: Flashes = "auto"
     gpu_layers: Numbers = "-1"
+    use_mmap: Maps = "true"
+    huge_pages: Switches = "false"
     repetitions: Annotated[int, Meta(ge=1, le=1000)] = 5
 
     def matrix(self) -> Matrix:
         """Raises `EdgetuiError("bad_request")` for a word that no setting has."""
         words = {
-            name: [_value(word) for word in str(value).replace(",", " ").split()]
+            name: [
+                _TRUTHS.get(word, word) if name in ("use_mmap", "huge_pages") else _value(word)
+                for word in str(value).replace(",", " ").split()
+            ]
             for name, value in msgspec.structs.asdict(self).items()
             if name != "repetitions"
         }
@@ -120,14 +143,21 @@ class LoadForm(msgspec.Struct, frozen=True, kw_only=True):
 
     repetitions: Annotated[int, Meta(ge=1, le=100)] = 3
     threads: Threads = 0
-    use_mmap: bool = True
+    use_mmap: bool | None = True
+    """None decides as a chat does."""
+    huge_pages: bool = False
 
     @property
     def settings(self) -> LoadTimeSettings:
         """As the service takes them."""
         return LoadTimeSettings(
-            repetitions=self.repetitions, settings=BenchSettings(threads=self.threads, use_mmap=self.use_mmap)
+            repetitions=self.repetitions,
+            settings=BenchSettings(threads=self.threads, use_mmap=self.use_mmap, huge_pages=self.huge_pages),
         )
+
+
+_SIDE = ("threads", "kv_cache_type", "flash_attention", "batch_tokens", "use_mmap", "huge_pages")
+"""Settings that each side of an A/B has a field for."""
 
 
 class AbForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +175,10 @@ class AbForm(msgspec.Struct, frozen=True, kw_only=True):
     flash_attention_b: Flash = "auto"
     batch_tokens_a: Annotated[int, Meta(ge=1, le=65_536)] = 2048
     batch_tokens_b: Annotated[int, Meta(ge=1, le=65_536)] = 2048
+    use_mmap_a: bool | None = True
+    use_mmap_b: bool | None = True
+    huge_pages_a: bool = False
+    huge_pages_b: bool = False
 
     @property
     def settings(self) -> AbSettings:
@@ -153,20 +187,13 @@ class AbForm(msgspec.Struct, frozen=True, kw_only=True):
 
     def side(self, which: Literal["a", "b"]) -> BenchSettings:
         """How that side is loaded."""
-        names = ("threads", "kv_cache_type", "flash_attention", "batch_tokens")
-        return msgspec.convert({name: getattr(self, f"{name}_{which}") for name in names}, BenchSettings)
+        return msgspec.convert({name: getattr(self, f"{name}_{which}") for name in _SIDE}, BenchSettings)
 
     def differing(self, which: Literal["a", "b"]) -> str:
         """What tells that side from the other, in words; empty where only the models differ."""
-        told = {
-            "threads": "{}",
-            "kv_cache_type": "KV {}",
-            "flash_attention": "flash attention {}",
-            "batch_tokens": "batch {}",
-        }
         return ", ".join(
-            form.format(counted(value, "thread") if name == "threads" else value)
-            for name, form in told.items()
+            counted(value, "thread") if name == "threads" else told_setting(name, value)
+            for name in _SIDE
             for value in (getattr(self, f"{name}_{which}"),)
             if getattr(self, f"{name}_a") != getattr(self, f"{name}_b")
         )

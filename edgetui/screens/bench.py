@@ -21,6 +21,7 @@ from edgetui.core.server_load_form import ServerLoadForm
 from edgetui.screens import bench_view
 from edgetui.screens.bench_files import BenchFiles
 from edgetui.screens.bench_running import BenchRunning
+from edgetui.screens.bench_watching import BenchWatching
 from edgetui.widgets.bench_table import BenchTable
 from edgetui.widgets.chart_panel import ChartPanel
 from edgetui.widgets.facts_panel import FactsPanel
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 200
 """In the table at once: filling one with all rows of a long history would hold up the keys."""
-_FILTER = "model, tg, engine:onnx, source:llama-bench, >2026-11-01, -noisy:yes; esc clears"
+_FILTER = "model, tg, engine:onnx, mmap:no, >2026-11-01, -noisy:yes; esc clears"
 
 
-class BenchScreen(BenchRunning, BenchFiles):
+class BenchScreen(BenchRunning, BenchFiles, BenchWatching):
     """Settings and progress on top, the history below, what it shows at the bottom, details beside or below."""
 
     MODE = "bench"
@@ -56,8 +57,9 @@ class BenchScreen(BenchRunning, BenchFiles):
         " a noisy machine, v is slower than the rows before it. Mark rows of one test with space and press c: the"
         " interval says whether a difference is shown. d shows all that is kept of a row, y what repeats it,"
         " t follows it over time and then over engine versions, g draws the curve it belongs to (lengths, depths,"
-        " threads), v lists soaks and other studies. / filters by words, key:word, -word and >2026-11-01. i imports, o"
-        " and p export and report the marked rows, else those shown."
+        " threads), v lists soaks and other studies. / filters by words, key:word, -word and >2026-11-01;"
+        " mmap: and huge: take yes, no or - (not told). i imports, o and p export and report the marked rows, else"
+        " those shown."
     )
     AUTO_FOCUS = "BenchTable"
     HORIZONTAL_BREAKPOINTS = [(0, "-normal"), (150, "-wide")]  # noqa: RUF012 - Textual's own declaration
@@ -154,7 +156,7 @@ class BenchScreen(BenchRunning, BenchFiles):
             self.lab.jobs.changed.subscribe(self.take_jobs),
         ]
         self._show_setup()
-        self._read_history()
+        self.read_history()
         self.find_running()
 
     def on_unmount(self) -> None:
@@ -368,9 +370,12 @@ class BenchScreen(BenchRunning, BenchFiles):
         return self._settings if entry.endpoint is None else self._forms.get(SERVER_LOAD.name, SERVER_LOAD.form())
 
     @work(exclusive=True, group="history")
-    async def _read_history(self) -> None:
+    async def read_history(self) -> None:
+        """Show the rows that are kept now; cursor and marks stay on theirs."""
         try:
-            self._records = await self.lab.bench.history()
+            # Before the rows: one that comes in between is then read once more, not missed.
+            mark = await self.lab.bench.history_mark()
+            self._records, self.history_mark = await self.lab.bench.history(), mark
             self._slower = await asyncio.to_thread(regressions, self._records)
         except EdgetuiError as error:
             self.show_failure(error)
@@ -400,7 +405,7 @@ class BenchScreen(BenchRunning, BenchFiles):
             await self.open_model(entry)
 
     def _on_new_rows(self, _none: None) -> None:
-        self._read_history()
+        self.read_history()
 
     # --- drawing ------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual import work
 
+from edgetui.core.bench import labels
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.plain_text import plain_line
 from edgetui.screens.base import LabScreen
@@ -113,11 +114,12 @@ class BenchFiles(LabScreen):
         records = self.marked or ([self.current] if self.current else [])
         if not records:
             return
-        named = [f"{record.row.name} of {plain_line(record.row.model_name)}" for record in records]
+        named = _named(records, self.found)
         what = f"the row {named[0]}" if len(records) == 1 else f"{len(records)} marked rows"
         # Marks outlast a filter that hides their rows.
         more = [f"and {len(named) - _MOST_NAMED} more"] if len(named) > _MOST_NAMED else []
-        told = "\n".join([*named[:_MOST_NAMED], *more, "Models and their files stay."])
+        each = named[:_MOST_NAMED] if len(named) > 1 else []
+        told = "\n".join([*each, *more, "Models and their files stay."])
         if await self.app.push_screen_wait(ConfirmDialog(f"Delete {what}?", told)):
             try:
                 await self.lab.bench_history.remove([record.record_id for record in records])
@@ -132,6 +134,20 @@ class BenchFiles(LabScreen):
         if sentence is not None:
             self.clear_failure()
             self.say(sentence)
+
+
+def _named(records: Sequence[BenchRecord], listed: Sequence[BenchRecord]) -> list[str]:
+    """Test and model of each, and what tells it from the other rows of that test and model."""
+    alike: dict[tuple[str, str], dict[int, BenchRecord]] = {}
+    for record in (*records, *listed):
+        alike.setdefault((record.row.name, record.row.model_name), {}).setdefault(record.record_id, record)
+    named = []
+    for record in records:
+        others = alike[record.row.name, record.row.model_name]
+        label = labels(list(others.values()))[list(others).index(record.record_id)] if len(others) > 1 else ""
+        test = f"{record.row.name} of {plain_line(record.row.model_name)}"
+        named.append(f"{test} ({plain_line(label)})" if label else test)
+    return named
 
 
 def _counted(records: Sequence[BenchRecord]) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgetui.core import bench_charts
 from edgetui.core.bench import BenchSettings, labels
+from edgetui.core.bench_matrix import told_setting
 from edgetui.core.bench_noise import noise_of
 from edgetui.core.bench_trend import judge, trend_of
 from edgetui.core.server_load_form import ServerLoadForm
@@ -53,6 +54,8 @@ def setup(form: msgspec.Struct) -> str:
             ("budget_s", f"budget {form.budget_s:g} s"),
             ("flash_attention", f"flash attention {form.flash_attention}"),
             ("gpu_layers", f"GPU layers {form.gpu_layers}"),
+            ("use_mmap", told_setting("use_mmap", form.use_mmap)),
+            ("huge_pages", told_setting("huge_pages", form.huge_pages)),
         )
         if getattr(form, name) != getattr(usual, name)
     ]

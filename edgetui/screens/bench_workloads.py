@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _KV = " ".join(KV_CACHE_TYPES)
 _THREADS = ("threads", "Threads", "0: one a physical core")
 _KV_LINE = ("kv_cache_type", "KV cache", _KV)
+_MAP = ("use_mmap", "Map the file", "true, false; empty: as a chat")
+_HUGE = ("huge_pages", "Huge pages", "true: for what is not mapped")
 _DEPTH = ("depth_tokens", "Depth", "tokens in the KV cache before")
 
 
@@ -55,6 +57,8 @@ WORKLOADS = (
             _KV_LINE,
             ("flash_attention", "Flash attention", "auto on off"),
             ("gpu_layers", "GPU layers", "-1: all"),
+            _MAP,
+            _HUGE,
             ("until_percent", "Until", "% of the mean that its interval may span; 0: off"),
             ("budget_s", "Budget", "seconds a test; 0: none"),
         ),
@@ -73,6 +77,8 @@ WORKLOADS = (
             ("kv_cache_type", "KV cache", f"of {_KV}"),
             ("flash_attention", "Flash attention", "of auto on off"),
             ("gpu_layers", "GPU layers", "such as 0,-1 (all)"),
+            ("use_mmap", "Map the file", "of true false auto (as a chat)"),
+            ("huge_pages", "Huge pages", "of true false: for what is not mapped"),
             ("repetitions", "Repetitions", "of each test"),
         ),
     ),
@@ -96,7 +102,8 @@ WORKLOADS = (
         (
             ("repetitions", "Repetitions", "cold, and as many warm"),
             _THREADS,
-            ("use_mmap", "Memory map", "true or false"),
+            _MAP,
+            _HUGE,
         ),
     ),
     Workload(
@@ -128,6 +135,10 @@ WORKLOADS = (
             ("flash_attention_b", "Flash att. B", ""),
             ("batch_tokens_a", "Batch A", "prompt tokens handed over at once"),
             ("batch_tokens_b", "Batch B", ""),
+            ("use_mmap_a", "Map file A", "true, false; empty: as a chat"),
+            ("use_mmap_b", "Map file B", ""),
+            ("huge_pages_a", "Huge pages A", "true: for what is not mapped"),
+            ("huge_pages_b", "Huge pages B", ""),
         ),
     ),
     Workload(

@@ -155,6 +155,10 @@ class Bench:
         """Every row ever measured here, newest first."""
         return await asyncio.to_thread(self._history.records)
 
+    async def history_mark(self) -> tuple[int, int]:
+        """Another one than before where rows came or went, in whichever process."""
+        return await asyncio.to_thread(self._history.mark)
+
     async def studies(self) -> list[Study]:
         """Every soak, A/B comparison, autotune and load time found here, newest first."""
         return await asyncio.to_thread(self._studies.all)

@@ -27,8 +27,8 @@ RECORDS = [
     changed("alpha", 1, measured_at=at("2026-10-31"), threads=1),
     changed("beta", 2, measured_at=at("2026-11-01"), threads=12, engine="onnxruntime-genai"),
     changed("gamma", 3, measured_at=at("2026-11-15"), test="pp", tokens=512, source="llama-bench"),
-    changed("delta", 4, measured_at=at("2026-12-01"), tokens=100, depth_tokens=4096),
-    changed("eta", 5, measured_at=at("2026-12-02"), test="pg", tokens=100, prompt_tokens=512),
+    changed("delta", 4, measured_at=at("2026-12-01"), tokens=100, depth_tokens=4096, use_mmap=False, huge_pages=True),
+    changed("eta", 5, measured_at=at("2026-12-02"), test="pg", tokens=100, prompt_tokens=512, use_mmap=True),
     changed("noisy", 6, measured_at=at("2026-12-03"), conditions=Conditions(others_share=0.4)),
 ]
 
@@ -54,6 +54,11 @@ RECORDS = [
         (">2026-12", {4, 5, 6}),
         (">2026-12-01T00:01", {5, 6}),
         ("noisy:yes", {6}),
+        ("mmap:yes", {5}),
+        ("mmap:no", {4}),
+        ("mmap:-", {1, 2, 3, 6}),
+        ("huge:yes", {4}),
+        ("-huge:- mmap:", {4}),
         ("not:noisy:yes not:test:tg", {3, 5}),
         ("machine:epyc id:3", {3}),
     ],

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from edgetui.core.bench import BenchSettings, BenchTest, Machine
-from edgetui.core.bench_forms import AbForm, MatrixForm, SoakForm
+from edgetui.core.bench_forms import AbForm, LoadForm, MatrixForm, SoakForm
 from edgetui.core.charts import BarChart, LineChart
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.server_load import Percentiles, ServerBenchSettings, ServerLoadResult, ServerLoadRow
 from edgetui.core.servers import ServerEndpoint
-from edgetui.core.studies import AbResult, BenchSide, LoadTime, LoadTimesResult, Study
+from edgetui.core.studies import AS_A_CHAT, AbResult, BenchSide, LoadTime, LoadTimesResult, Study
 from edgetui.core.study_text import models_of, study_charts, study_line
 from tests.core.test_charts import soak_result
 
@@ -27,6 +27,25 @@ def test_lists_become_every_combination() -> None:
 def test_a_word_that_no_setting_has_is_named() -> None:
     with pytest.raises(EdgetuiError, match="values for kv cache type cannot be used"):
         MatrixForm(kv_cache_type="f16 q9").matrix()
+
+
+def test_lists_of_a_matrix_say_where_weights_lie() -> None:
+    cells = MatrixForm(use_mmap="true, auto false", huge_pages="false,true").matrix().cells()
+    assert {(cell.use_mmap, cell.huge_pages) for cell in cells} == {
+        (mapped, huge) for mapped in (True, None, False) for huge in (False, True)
+    }
+    with pytest.raises(EdgetuiError, match="values for use mmap cannot be used"):
+        MatrixForm(use_mmap="on").matrix()
+
+
+def test_where_weights_lie_tells_sides_and_loads_apart() -> None:
+    form = AbForm(use_mmap_a=None, huge_pages_a=True)
+    assert (form.differing("a"), form.differing("b")) == (
+        "mmap by the memory, huge pages on",
+        "mmap on, huge pages off",
+    )
+    assert form.side("a") == AS_A_CHAT and form.side("b") == BenchSettings()
+    assert LoadForm(use_mmap=False, huge_pages=True).settings.settings == BenchSettings(use_mmap=False, huge_pages=True)
 
 
 def test_sides_are_named_by_what_differs() -> None:

@@ -7,17 +7,22 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import msgspec
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
 
 from edgetui.app import EdgetuiApp
 from edgetui.core.bench import BenchSettings, Conditions, Machine
 from edgetui.core.models import ModelEntry
+from edgetui.screens import bench_watching
 from edgetui.screens.bench_view import setup
+from edgetui.screens.bench_watching import BenchWatching
 from edgetui.screens.bench_workloads import SERVER_LOAD, workloads_of
 from edgetui.screens.repeat_dialog import RepeatDialog
+from edgetui.services.bench_history import BenchHistory
 from edgetui.services.lab import Lab
 from edgetui.services.servers import entry_of
+from edgetui.store.database import Database
 from edgetui.store.history import History
 from edgetui.widgets.chart_panel import ChartPanel
 from edgetui.widgets.facts_panel import FactsPanel
@@ -290,6 +295,96 @@ async def test_rows_are_imported_exported_and_reported_by_keys(lab: Lab, tmp_pat
         await pilot.press("enter")
         await shown(pilot, lambda: len(app.screen_stack) == 1)
         assert (tmp_path / "report2.html").is_file()
+
+
+def keep_elsewhere(lab: Lab, name: str) -> None:
+    """As another process does, of which this one is told nothing."""
+    database = Database(lab.paths.database)
+    History(database).add(record(name, [500, 505]).row, Machine(), None)
+    database.close()
+
+
+async def test_rows_of_another_process_come_by_themselves_and_the_cursor_and_marks_stay(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_watching, "LOOK_EVERY_S", 0.05)
+    keep(lab, "old", [500, 505])
+    keep(lab, "newer", [500, 505])
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("down", "space")
+        keep_elsewhere(lab, "newest")
+        await shown(pilot, lambda: [row[1] for row in rows(app)] == ["newest", "newer", "old"])
+        assert [row[0].strip() for row in rows(app)] == ["", "", "*"]
+        assert app.screen.query_one(DataTable).cursor_row == 2
+
+
+async def test_rows_of_another_process_are_there_after_coming_back_or_an_import(lab: Lab) -> None:
+    keep(lab, "old", [500, 505])
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 1)
+        app.open_mode("jobs")
+        await shown(pilot, lambda: app.current_mode == "jobs")
+        keep_elsewhere(lab, "newest")
+        app.open_mode("bench")
+        await shown(pilot, lambda: app.current_mode == "bench" and [row[1] for row in rows(app)] == ["newest", "old"])
+
+        other = Database(lab.paths.database)
+        imported = BenchHistory(other, lab.bench, lab.hardware)._import(RECORDED / "llama-bench.json")
+        other.close()
+        assert imported.new == 3
+        await pilot.press("i")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        app.screen.query_one(Input).value = str(RECORDED / "llama-bench.json")
+        await pilot.press("enter")
+        await shown(pilot, lambda: len(app.screen_stack) == 1)
+        await shown(pilot, lambda: "0 new rows, 3 here already" in line(app, "#progress") and len(rows(app)) == 5)
+
+
+async def test_nobody_looks_for_rows_while_a_job_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: app.screen.query_one("#empty").display)
+        screen = app.screen
+        assert isinstance(screen, BenchWatching)
+        monkeypatch.setattr(screen, "look_for_rows", lambda: looks.append(0))
+        app.running_jobs = 1
+        screen._look_if_quiet()
+        assert not looks
+        app.running_jobs = 0
+        screen._look_if_quiet()
+        assert looks
+
+
+async def test_where_weights_lie_is_set_by_keys_and_told(lab: Lab) -> None:
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e")
+        await shown(pilot, lambda: len(app.screen_stack) == 2)
+        app.screen.query_one("#use_mmap", Input).value = ""
+        app.screen.query_one("#huge_pages", Input).value = "true"
+        await pilot.press("enter")
+        await shown(
+            pilot, lambda: len(app.screen_stack) == 1 and "mmap by the memory  huge pages on" in line(app, "#setup")
+        )
+
+
+async def test_rows_alike_are_told_apart_before_one_is_deleted(lab: Lab) -> None:
+    keep_row(lab, [500, 505], use_mmap=True)
+    keep_row(lab, [500, 505], use_mmap=False)
+    keep_row(lab, [500, 505], test="pp")
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 3)
+        for keys, told in ((("x",), "pp100 of m?"), (("down", "x"), "tg100 of m (no mmap)?")):
+            await pilot.press(*keys)
+            await shown(pilot, lambda: len(app.screen_stack) == 2)
+            assert told in line(app, ".dialog-title")
+            await pilot.press("n")
+            await shown(pilot, lambda: len(app.screen_stack) == 1)
 
 
 async def test_an_a_b_comparison_of_equal_sides_stays_a_form_with_its_sentence(
