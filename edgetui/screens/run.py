@@ -190,6 +190,8 @@ class RunScreen(LabScreen):
         """Begin anew; what was said is kept, and the model stays loaded."""
         if not self._say_busy():
             self.begin_anew(is_raw=self._chat.is_raw)
+            # The empty conversation says to write below.
+            self._prompt.focus()
 
     def action_completion(self) -> None:
         """Continue text as it is, or chat; either way in a new conversation."""

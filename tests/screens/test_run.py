@@ -356,8 +356,11 @@ async def test_unloading_gives_the_memory_back_and_a_new_conversation_forgets(
         await pilot.press("ctrl+l")
         await person.sees(lambda: person.figures.state == "not loaded")
         assert app.lab.inference.worker_pid is None and person.figures.resident_bytes is None
-        await pilot.press("ctrl+n")
-        assert person.screen.query_one(Transcript).is_empty
+        person.screen.clear_failure()
+        await pilot.press("escape")
+        assert not person.prompt.has_focus
+        await pilot.press("ctrl+n", "x")
+        assert person.screen.query_one(Transcript).is_empty and person.prompt.text == "x"
         assert person.figures.tokens is None and person.figures.reused_tokens is None
 
 
