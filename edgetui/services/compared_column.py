@@ -58,13 +58,18 @@ class Column:
         """Of the last answer; None when it did not end well."""
         self._inference = inference
         self._threads = 0
+        self.maps_file = False
+        """Whether its file is mapped where the settings leave that open: columns of one file then share its memory."""
         self._loaded_with: tuple[ModelEntry, LoadSettings] | None = None
         self._loading: asyncio.Task[Loaded] | None = None
 
     @property
     def wanted_load(self) -> LoadSettings:
-        """The settings, with the threads that it gets while others answer at the same time."""
-        return msgspec.structs.replace(self.load, threads=self._threads) if self.shares_threads else self.load
+        """The settings, with what it takes on for the sake of the others."""
+        load = msgspec.structs.replace(self.load, threads=self._threads) if self.shares_threads else self.load
+        if self.maps_file and load.use_mmap is None and self.entry.is_gguf:
+            load = msgspec.structs.replace(load, use_mmap=True)
+        return load
 
     @property
     def shares_threads(self) -> bool:

@@ -78,10 +78,10 @@ class JointUse:
     async def _of(self, column: Column) -> MemoryFit | None:
         if not column.entry.is_gguf:
             return None
-        key = (column.entry.path, column.load)
+        key = (column.entry.path, column.wanted_load)
         if key not in self._known:
             try:
-                self._known[key] = await self._fit.memory(column.entry, column.load)
+                self._known[key] = await self._fit.memory(column.entry, column.wanted_load)
             except EdgetuiError:
                 return None
         return self._known[key]

@@ -140,6 +140,11 @@ class SideBySide:
             for column in self.columns:
                 column.begin_turn(threads)
             need = await self._use.memory(self.columns)
+            if not need.fits:
+                # Each alone may have room to be read into memory of its own, and all together not.
+                for column in self.columns:
+                    column.maps_file = True
+                need = await self._use.memory(self.columns)
             if self.together and not need.fits:
                 raise EdgetuiError("out_of_memory", f"{need.sentence}: compare them one after another.")
             if not need.fits:

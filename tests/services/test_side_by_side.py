@@ -179,6 +179,26 @@ async def test_what_does_not_fit_together_is_said_before_and_goes_one_by_one(
     assert second.last_loaded is not None
 
 
+async def test_columns_of_one_file_map_it_where_a_copy_for_each_has_no_room(
+    lab: Lab, demo_entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = lab.side_by_side
+    columns = [compared.add(demo_entry, settings, SHORT) for settings in (SMALL, QUANTIZED)]
+    mapped = [
+        await lab.fit.memory(demo_entry, msgspec.structs.replace(column.load, use_mmap=True)) for column in columns
+    ]
+    room = sum(fit.parts.total for fit in mapped) - mapped[0].parts.weights_mapped + 10 * 1024**2
+
+    async def little() -> int:
+        return room
+
+    monkeypatch.setattr(compared._use, "_available_bytes", little)
+    compared.together = True
+    _, record = await _asked(compared)
+    assert all(answer.figures is not None for answer in record.compared.columns)
+    assert [column.last_loaded and column.last_loaded.use_mmap for column in columns] == [True, True]
+
+
 async def test_too_few_too_many_and_two_at_once_are_refused(lab: Lab, demo_entry: ModelEntry) -> None:
     compared = lab.side_by_side
     compared.add(demo_entry, SMALL, ENDLESS)

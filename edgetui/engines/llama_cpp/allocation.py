@@ -155,6 +155,8 @@ def _with_draft(lib: Any, parts: MemoryParts, header: GgufHeader, settings: Load
 
     draft = check_loadable(Path(settings.draft_model))
     of_draft = draft_settings(settings, int(context_params(lib, header, settings).n_ctx))
+    # It is loaded when the model has its memory.
+    of_draft = with_load_mode(of_draft, draft.size_bytes, parts.total - parts.runtime - parts.weights_mapped)
     with Simulation.of(lib, draft) as simulation:
         more = simulation.memory(of_draft, context_params(lib, draft, of_draft))
     return MemoryParts(

@@ -70,8 +70,10 @@ def context_params(lib: Any, header: GgufHeader, settings: LoadSettings) -> Any:
     return params
 
 
-def with_load_mode(settings: LoadSettings, size_bytes: int) -> LoadSettings:
+def with_load_mode(settings: LoadSettings, size_bytes: int, taken_bytes: int = 0) -> LoadSettings:
     """The settings, with `use_mmap` decided for a file of such a size where they leave it open.
+
+    `taken_bytes` are those of what is free that something else is going to take.
 
     Weights in huge pages decode faster; but memory of the process's own cannot be dropped under pressure as a mapped
     file can, and while it is filled the system holds the file as well. What an accelerator computes it copies anyway.
@@ -80,7 +82,7 @@ def with_load_mode(settings: LoadSettings, size_bytes: int) -> LoadSettings:
         return settings
     on_processor = settings.gpu_layers == 0 or library.backend() == "CPU"
     gains = on_processor and settings.huge_pages and huge_pages.are_available()
-    reads = gains and ROOM_TO_READ * size_bytes <= host.available_memory_bytes()
+    reads = gains and ROOM_TO_READ * size_bytes <= host.available_memory_bytes() - taken_bytes
     return msgspec.structs.replace(settings, use_mmap=not reads)
 
 
