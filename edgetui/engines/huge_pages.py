@@ -12,7 +12,13 @@ import mmap
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Stretch: TypeAlias = "tuple[int, int]"
+"""Of memory, from its first address to the one behind its last."""
 _ENABLED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _OFF = "[never]"
 LEAST_BYTES = 8 * 1024**2
@@ -42,11 +48,9 @@ class HugePages:
         self._was_asked = True
         madvise = ctypes.CDLL(None).madvise
         madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        for start, end in _own_memory().items():
-            # A stretch that has grown is one with what it grew from.
-            grown = end - max(start, self._before.get(start, start))
-            if grown >= LEAST_BYTES:
-                madvise(end - grown, grown, mmap.MADV_HUGEPAGE)
+        for start, end in _without(_own_memory(), self._before):
+            if end - start >= LEAST_BYTES:
+                madvise(start, end - start, mmap.MADV_HUGEPAGE)
 
     def gained_bytes(self) -> int:
         """Memory of this process that has come to lie in huge pages since the beginning."""
@@ -61,14 +65,28 @@ def held_bytes() -> int:
     return 0
 
 
-def _own_memory() -> dict[int, int]:
-    """Start to end of each stretch of memory that may be written and is of no file."""
-    found: dict[int, int] = {}
+def _own_memory() -> list[Stretch]:
+    """Each stretch of memory that may be written and is of no file, in rising order."""
+    found: list[Stretch] = []
     with suppress(OSError):
-        for line in Path("/proc/self/maps").read_text().splitlines():
-            places, rights, _, _, inode, *name = line.split(maxsplit=5)
+        # Bytes: a line may end with the path of a file, which may be anything but a line feed.
+        for line in Path("/proc/self/maps").read_bytes().split(b"\n"):
+            places, rights, _, _, inode, *name = [*line.split(maxsplit=5), *[b""] * 5][:6]
             # The heap and stacks have names; what an allocator maps has none, or one that it gave.
-            if rights.startswith("rw") and inode == "0" and (not name or name[0].startswith("[anon")):
-                start, end = (int(place, 16) for place in places.split("-"))
-                found[start] = end
+            if rights.startswith(b"rw") and inode == b"0" and (not name[0] or name[0].startswith(b"[anon")):
+                start, _, end = places.partition(b"-")
+                found.append((int(start, 16), int(end, 16)))
     return found
+
+
+def _without(stretches: list[Stretch], others: list[Stretch]) -> Iterator[Stretch]:
+    """What is in a stretch and in no other one, both in rising order: two side by side show as one."""
+    for first, end in stretches:
+        start = first
+        for other_start, other_end in others:
+            if other_end > start and other_start < end:
+                if other_start > start:
+                    yield start, other_start
+                start = other_end
+        if start < end:
+            yield start, end

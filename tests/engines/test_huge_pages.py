@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,27 @@ def test_memory_that_was_there_before_is_left_alone() -> None:
         pages.ask()
         before.write(b"x" * 64 * MIB)
         assert pages.gained_bytes() < 32 * MIB
+
+
+@pytest.mark.parametrize("name", ["line\u2028end.gguf", "form\x0cfeed", os.fsdecode(b"latin\xe9"), " two  blanks "])
+def test_no_name_of_a_mapped_file_is_in_the_way(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"x" * mmap.PAGESIZE)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+        HugePages().ask()
+
+
+@given
+def test_only_what_came_since_is_asked_for_where_both_are_one_stretch() -> None:
+    with own_memory() as first:
+        pages = HugePages()
+        # The kernel puts it right beside the first, and shows both as one.
+        with own_memory() as second:
+            pages.ask()
+            first.write(b"x" * 64 * MIB)
+            before = pages.gained_bytes()
+            second.write(b"x" * 64 * MIB)
+            assert before < 32 * MIB < 48 * MIB < pages.gained_bytes() - before
 
 
 def test_a_system_without_them_is_not_asked(without_huge_pages: None) -> None:

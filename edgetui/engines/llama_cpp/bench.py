@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest) -> LlamaCppRunner:
     """Load a model for a test, with a context of the test's own size as llama-bench makes it; fails as a load does."""
     header = read_gguf(path)
-    has_huge_pages = settings.huge_pages and huge_pages.are_available()
-    if settings.huge_pages and not has_huge_pages and settings.use_mmap is not None:
+    if settings.huge_pages and settings.use_mmap is not None and not huge_pages.are_available():
         raise EdgetuiError("unsupported", "This system gives no huge pages to a process that asks: leave them off.")
     began = time.perf_counter()
     model = LoadedModel.load(path, load_settings(settings, test.context_tokens), adjust_context=_keep_windows_small)
@@ -40,7 +39,7 @@ def open_runner(path: Path, name: str, settings: BenchSettings, test: BenchTest)
         flash_attention=settings.flash_attention,
         gpu_layers=settings.gpu_layers,
         use_mmap=model.use_mmap,
-        huge_pages=has_huge_pages,
+        huge_pages=model.huge_page_bytes > 0,
         model_size_bytes=model.weights_bytes,
         model_parameter_count=model.parameter_count,
         model_quant_type=header.quant_type or "",
