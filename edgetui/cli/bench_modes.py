@@ -149,7 +149,7 @@ def _lines(result: StudyResult) -> list[str]:
     """The figures before the sentence."""
     from edgetui.core.bench_noise import conditions_text
     from edgetui.core.studies import AbResult, LoadTimesResult, SoakResult, TuneResult
-    from edgetui.core.study_text import energy_lines
+    from edgetui.core.study_text import ab_lines, energy_lines
 
     if isinstance(result, SoakResult):
         has_power = any(sample.watts is not None for sample in result.samples)
@@ -179,15 +179,8 @@ def _lines(result: StudyResult) -> list[str]:
         return []
     if result.conditions is not None:
         print(f"edgetui: Meanwhile {conditions_text(result.conditions)}.", file=sys.stderr)
-    tokens = result.test.computed_tokens
-    return [
-        f"{side.label}: {tokens * len(samples) * 1e9 / sum(samples):.2f} tok/s, {result.test.name},"
-        f" {len(samples)} repetitions{_after(energy)}"
-        for side, samples, energy in (
-            (result.a, result.a_ns, result.a_energy),
-            (result.b, result.b_ns, result.b_energy),
-        )
-    ]
+    both = (result.a_energy, result.b_energy)
+    return [f"{told}{_after(energy)}" for told, energy in zip(ab_lines(result), both, strict=True)]
 
 
 def _after(energy: EnergyUse) -> str:

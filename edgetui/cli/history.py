@@ -92,12 +92,11 @@ def compare_rows(
 ) -> None:
     """Rows side by side: bars with their intervals, and each held against the first."""
     from edgetui.core.bench_charts import compared
-    from edgetui.core.bench_noise import noise_of
-    from edgetui.services.bench_history import compare_all
+    from edgetui.core.bench_comparison import compare_all
 
     async def work(lab: Lab) -> None:
         records = await lab.bench_history.rows(rows)
-        told = compare_all(records)
+        told = compare_all(records, await lab.bench.studies())
         if as_json:
             from edgetui.cli.history_json import comparison_values
 
@@ -106,9 +105,6 @@ def compare_rows(
         _print_chart(compared(records))
         for comparison in told:
             print(f"Row {comparison.first.record_id} against row {comparison.second.record_id}: {comparison.sentence}")
-        for record in records:
-            if why := noise_of(record.row):
-                print(f"Row {record.record_id} was measured on a noisy machine: {why}.")
 
     _run(work)
 

@@ -15,7 +15,8 @@ from edgetui.core.study_text import kind_of, models_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edgetui.core.bench import BenchRecord, Comparison
+    from edgetui.core.bench import BenchRecord
+    from edgetui.core.bench_comparison import Comparison
     from edgetui.core.bench_trend import Regression
     from edgetui.core.repeat_commands import RepeatCommand
     from edgetui.core.studies import Study

@@ -11,7 +11,6 @@ from msgspec import Meta
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.run_settings import KvCacheType
 from edgetui.core.statistics import (
-    Ratio,
     interval_share,
     mean,
     median,
@@ -296,37 +295,6 @@ class BenchRecord(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str | None
     row: BenchRow
     machine: Machine
-
-
-class Comparison(msgspec.Struct, frozen=True):
-    """Two rows of the same test side by side."""
-
-    first: BenchRecord
-    second: BenchRecord
-    ratio: Ratio | None
-    """Rate of the first over the second's; None when either has fewer than two repetitions."""
-
-    @property
-    def sentence(self) -> str:
-        """What the two rows show, honestly."""
-        if self.ratio is None:
-            stated = next((each.row for each in (self.first, self.second) if not each.row.samples_ns), None)
-            if stated is not None:
-                return (
-                    f"{stated.name} of {stated.model_name} came without samples, so no interval can be told: import"
-                    " llama-bench's JSON instead."
-                )
-            return "Each row needs two repetitions or more before they can be compared."
-        rows = (self.first.row, self.second.row)
-        (faster, slower), ratio = labels((self.first, self.second)), self.ratio
-        if ratio.ratio < 1:
-            faster, slower = slower, faster
-            ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
-        figures = f"{ratio.ratio:.2f}x (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
-        if not ratio.is_shown:
-            return f"No difference is shown: {figures}."
-        told = f"{faster} is faster than {slower} by {figures}."
-        return told if rows[0].model_name != rows[1].model_name else f"{rows[0].model_name}: {told}"
 
 
 _NOT_TOLD = "not told"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NOISY = "!"
 """Beside the figure of a row that was measured on a noisy machine."""
+MEAN_RATE = "tok/s, mean"
+"""What bars of rows and of an A/B's sides show: the mean of the repetitions' rates."""
 Over = Literal["date", "version"]
 
 
@@ -33,7 +35,7 @@ def compared(records: Sequence[BenchRecord], title: str = "") -> BarChart:
         rate, share = record.row.mean_tps, record.row.interval_share
         low, high = (None, None) if share is None else (max(0.0, rate * (1 - share)), rate * (1 + share))
         bars.append(Bar(name, rate, low, high, f" {NOISY}" if noise_of(record.row) else ""))
-    return BarChart(title or (records[0].row.name if records else ""), "tok/s", tuple(bars))
+    return BarChart(title or (records[0].row.name if records else ""), MEAN_RATE, tuple(bars))
 
 
 def trend(records: Sequence[BenchRecord], over: Over = "date") -> LineChart:

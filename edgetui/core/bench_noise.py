@@ -30,6 +30,17 @@ def noise_sentence(conditions: Conditions | None) -> str:
     return f" The machine was noisy meanwhile: {noise}." if (noise := noise_in(conditions)) else ""
 
 
+def crowd_in(conditions: Conditions | None) -> str:
+    """The clause about other programs alone, whose time a measurement by turns cannot give back; empty for none.
+
+    Heat is another matter: a board that throttles under load does so in use too.
+    """
+    share = None if conditions is None else conditions.others_share
+    if share is None or share <= MOST_OTHERS_SHARE:
+        return ""
+    return f"other programs took {share:.0%} of the processors"
+
+
 def conditions_text(conditions: Conditions | None) -> str:
     """All that is known, on one line."""
     if conditions is None:
@@ -58,9 +69,7 @@ def conditions_text(conditions: Conditions | None) -> str:
 
 
 def _reasons(conditions: Conditions) -> list[str]:
-    reasons = []
-    if conditions.others_share is not None and conditions.others_share > MOST_OTHERS_SHARE:
-        reasons.append(f"other programs took {conditions.others_share:.0%} of the processors")
+    reasons = [crowd] if (crowd := crowd_in(conditions)) else []
     if conditions.throttled:
         reasons.append(f"the processor was throttled ({plain_line(', '.join(conditions.throttled))})")
     if conditions.frequency_hz is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from edgetui.core import bench_charts
-from edgetui.core.bench import Comparison
+from edgetui.core.bench_comparison import compare, turns_of
 from edgetui.core.bench_details import machine_text, model_text, moment, samples_text, settings_text
 from edgetui.core.bench_filter import source_of
 from edgetui.core.bench_noise import conditions_text, noise_of
@@ -20,7 +20,6 @@ from edgetui.core.hardware_report import redact
 from edgetui.core.llama_bench_columns import file_name
 from edgetui.core.plain_text import plain_line
 from edgetui.core.repeat_commands import bench_commands
-from edgetui.core.statistics import ratio_of_means
 from edgetui.core.studies import AbResult
 from edgetui.core.study_text import kind_of, models_of, study_charts
 from edgetui.core.units import MISSING
@@ -83,14 +82,15 @@ def report(
     def clean(text: str) -> str:
         return redact(plain_line(text), words)
 
-    parts = _comparisons(records)
+    told = [msgspec.structs.replace(study, result=_without_folders(study.result)) for study in studies]
+    parts = _comparisons(records, told)
     parts += (
         Part(
             f"{kind_of(result)}: {', '.join(models_of(result))}",
             (result.sentence,),
             tuple(study_charts(result)),
         )
-        for result in map(_without_folders, (study.result for study in studies))
+        for result in (study.result for study in told)
     )
     warnings = [f"Row {record.record_id} is noisy: {why}." for record in records if (why := noise_of(record.row))]
     warnings += [regression.sentence for regression in slower]
@@ -130,8 +130,9 @@ def as_markdown(told: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _comparisons(records: Sequence[BenchRecord]) -> list[Part]:
+def _comparisons(records: Sequence[BenchRecord], studies: Sequence[Study]) -> list[Part]:
     """For each test with several rows: a bar a row, and each other row against the first measured."""
+    turns = turns_of(studies)
     tests: dict[str, list[BenchRecord]] = {}
     for record in records:
         tests.setdefault(record.row.name, []).append(record)
@@ -142,8 +143,7 @@ def _comparisons(records: Sequence[BenchRecord]) -> list[Part]:
         ordered = sorted(members, key=lambda record: (record.row.measured_at, record.record_id))
         base = ordered[0]
         told = [
-            f"Row {other.record_id} against row {base.record_id}: "
-            + Comparison(other, base, ratio_of_means(other.row.samples_tps, base.row.samples_tps)).sentence
+            f"Row {other.record_id} against row {base.record_id}: " + compare(other, base, turns).sentence
             for other in ordered[1:]
         ]
         parts.append(Part(f"Compared: {name}", tuple(told), (bench_charts.compared(ordered),)))

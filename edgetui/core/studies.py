@@ -5,15 +5,19 @@ Each result is kept whole in the database (`store/studies.py`) and comes as one 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edgetui.core.bench import BenchSettings, BenchTest, Conditions, Machine
+from edgetui.core.bench_noise import noise_sentence
 from edgetui.core.models import ModelFormat
 from edgetui.core.server_load import ServerLoadResult
-from edgetui.core.statistics import Ratio
+from edgetui.core.statistics import Ratio, mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Goal = Literal["decode", "prefill"]
 AS_A_CHAT = BenchSettings(use_mmap=None, huge_pages=True)
@@ -107,6 +111,10 @@ class SoakResult(msgspec.Struct, frozen=True, kw_only=True, tag="soak"):
     engine_version: str = ""
     sample_s: float = 0
     """As asked; 0 in results of an edgetui that did not keep it."""
+    use_mmap: bool | None = None
+    """What became of the setting; None where it is not known."""
+    huge_pages: bool | None = None
+    """Whether weights lay in them; None as above."""
 
 
 # --- two of them, alternately ------------------------------------------------------------------------------
@@ -146,18 +154,35 @@ class AbResult(msgspec.Struct, frozen=True, kw_only=True, tag="ab"):
     settings: AbSettings | None = None
     """As asked; None in results of an edgetui that did not keep them."""
 
+    @property
+    def mean_tps(self) -> tuple[float, float]:
+        """Of A and of B, as their rows have it."""
+        return mean_rate(self.test, self.a_ns), mean_rate(self.test, self.b_ns)
 
-def ab_sentence(a: str, b: str, ratio: Ratio | None, blocks: int, seed: int) -> str:
+
+def mean_rate(test: BenchTest, samples_ns: Sequence[int]) -> float:
+    """Mean of the repetitions' rates in tokens per second, the figure of a row; there must be one repetition."""
+    return mean([test.computed_tokens * 1e9 / ns for ns in samples_ns])
+
+
+def ab_sentence(
+    a: str, b: str, ratio: Ratio | None, blocks: int, seed: int, conditions: Conditions | None = None
+) -> str:
     """The verdict on two sides by their labels: one is faster only where the interval leaves out 1."""
     if ratio is None:
         return "Two blocks or more are needed before the sides can be compared."
-    how = f"bootstrap of {blocks} paired ABBA blocks, seed {seed}"
+    # Not the ratio of the sides' means, which a single disturbed repetition moves.
+    how = f"the geometric mean of the ratios within {blocks} paired ABBA blocks; bootstrap, seed {seed}"
+    noise = noise_sentence(conditions)
     if not ratio.is_shown:
-        return f"No difference is shown between {a} and {b}: {_interval(ratio)}, {how}."
+        return f"No difference is shown between {a} and {b}: {_interval(ratio)}, {how}.{noise}"
     if ratio.ratio < 1:
         ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
         a, b = b, a
-    return f"{a} is faster than {b}: {_interval(ratio)}, {how}."
+    if noise:
+        # By turns it falls on both alike, and may still slow one of them more: two threads wait for the one that waits.
+        noise += " On a quiet one it may be otherwise."
+    return f"{a} is faster than {b}: {_interval(ratio)}, {how}.{noise}"
 
 
 def _interval(ratio: Ratio) -> str:
@@ -203,7 +228,7 @@ class TuneResult(msgspec.Struct, frozen=True, kw_only=True, tag="tune"):
     test: BenchTest
     candidates: tuple[Candidate, ...]
     best: BenchSettings | None
-    """None where nothing is shown to be faster than the defaults."""
+    """None where nothing is shown to be faster than the defaults, or only beside other programs."""
     best_label: str
     final: AbResult | None
     """The one of `finals` that the sentence is about; None where no other candidate could be compared."""

@@ -55,6 +55,15 @@ def study_line(study: Study) -> str:
     )
 
 
+def ab_lines(result: AbResult) -> list[str]:
+    """The mean rate of each side, which its row and the chart have too."""
+    sides = ((result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns))
+    return [
+        f"{label}: mean {rate:.2f} tok/s, {result.test.name}, {len(samples)} repetitions"
+        for (label, samples), rate in zip(sides, result.mean_tps, strict=True)
+    ]
+
+
 def study_charts(result: StudyResult) -> list[Chart]:
     """Charts of a result, the most telling first."""
     if isinstance(result, SoakResult):
@@ -64,7 +73,7 @@ def study_charts(result: StudyResult) -> list[Chart]:
         sides = ((result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns))
         bars = [_bar(label, _rates(tokens, samples)) for label, samples in sides if samples]
         energies = [(sides[0][0], result.a_energy), (sides[1][0], result.b_energy)]
-        return [BarChart(f"A/B {result.test.name}", "tok/s", tuple(bars)), *_energy_chart(energies)]
+        return [BarChart(f"A/B {result.test.name}", bench_charts.MEAN_RATE, tuple(bars)), *_energy_chart(energies)]
     if isinstance(result, TuneResult):
         return [*tune_charts(result), *_energy_chart([(each.label, each.energy) for each in result.candidates])]
     if isinstance(result, LoadTimesResult):

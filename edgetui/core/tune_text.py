@@ -59,9 +59,9 @@ def tune_lines(result: TuneResult) -> list[tuple[str, str]]:
     lines = []
     for each in finals:
         if each.ratio is not None:
-            other, defaults = (tokens * len(ns) * 1e9 / sum(ns) for ns in (each.a_ns, each.b_ns))
+            other, defaults = each.mean_tps
             told = f"{each.ratio.ratio:.3f}x the defaults ({each.ratio.low:.3f} to {each.ratio.high:.3f})"
-            rates = f"{other:.2f} against {defaults:.2f} tok/s, {len(each.a_ns)} repetitions"
+            rates = f"means {other:.2f} against {defaults:.2f} tok/s, {len(each.a_ns)} repetitions"
             lines.append((each.a.label, f"final {told}, {rates}"))
     for dropped in left_out(result.candidates, finals):
         lines.append((dropped.label, f"search {gain(dropped):.3f}x the defaults beside it ({_rounds(dropped)})"))

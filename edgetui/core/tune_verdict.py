@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetui.core.bench_noise import noise_in, noise_sentence
+from edgetui.core.bench_noise import crowd_in, noise_in, noise_sentence
 from edgetui.core.tuning import gain
 
 if TYPE_CHECKING:
@@ -18,12 +18,26 @@ WIDE = 1.05
 
 
 def winner(finals: Sequence[AbResult]) -> AbResult | None:
-    """The final with the greatest gain of those that show one; None where none does.
+    """The final with the greatest gain of those that show one, a quiet one before those beside other programs; None
+    where none does.
 
     Each final is wrong in this direction in at most 2.5 of 100 cases, so two of them are in 5.
     """
-    shown = [(each.ratio.ratio, each) for each in finals if each.ratio and each.ratio.is_shown and each.ratio.ratio > 1]
-    return max(shown, key=lambda pair: pair[0])[1] if shown else None
+    shown = [
+        (not crowd_in(each.conditions), each.ratio.ratio, each)
+        for each in finals
+        if each.ratio and each.ratio.is_shown and each.ratio.ratio > 1
+    ]
+    return max(shown, key=lambda found: found[:2])[2] if shown else None
+
+
+def recommended(finals: Sequence[AbResult]) -> AbResult | None:
+    """The winner, unless other programs took more than their share of its final.
+
+    What is fastest beside them, such as a thread fewer than there are processors, may be slower without them.
+    """
+    won = winner(finals)
+    return None if won is None or crowd_in(won.conditions) else won
 
 
 def telling(finals: Sequence[AbResult]) -> AbResult | None:
@@ -51,6 +65,12 @@ def verdict(goal: Goal, candidates: Sequence[Candidate], finals: Sequence[AbResu
     said = f"{final.a.label} at {_interval(final.ratio)} of the defaults"
     noise = noise_sentence(final.conditions)
     if winner(finals) is final:
+        if crowd := crowd_in(final.conditions):
+            return (
+                f"{final.a.label} came out before the defaults for {goal}, by the final after a search of {tried}"
+                f" settings: {_interval(final.ratio)}. But {crowd} meanwhile, and without them it may be otherwise, so"
+                " the defaults stay and nothing was saved: run it again on a quiet machine."
+            )
         return (
             f"{final.a.label} is faster than the defaults for {goal}, by the final after a search of {tried} settings:"
             f" {_interval(final.ratio)}{saved}.{noise}"

@@ -278,10 +278,10 @@ class BenchScreen(BenchRunning, BenchFiles, BenchWatching):
         self._show_current()
         self.refresh_bindings()
 
-    def action_compare(self) -> None:
+    async def action_compare(self) -> None:
         """Say what the marked rows show, each against the first."""
         try:
-            self._comparison = bench_view.comparison_of(self.marked)
+            self._comparison = bench_view.comparison_of(self.marked, await self.lab.bench.studies())
         except EdgetuiError as error:
             self.show_failure(error)
             return

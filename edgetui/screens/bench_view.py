@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from edgetui.core import bench_charts
 from edgetui.core.bench import BenchSettings, labels
+from edgetui.core.bench_comparison import compare_all
 from edgetui.core.bench_matrix import told_setting
-from edgetui.core.bench_noise import noise_of
 from edgetui.core.bench_trend import judge, trend_of
 from edgetui.core.server_load_form import ServerLoadForm
 from edgetui.core.server_load_text import load_asked
 from edgetui.core.units import counted
-from edgetui.services.bench_history import compare_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgetui.core.bench import BenchRecord
     from edgetui.core.charts import Chart
+    from edgetui.core.studies import Study
 
 View = Literal["bars", "curve", "trend", "version"]
 MOST_BARS = 6
@@ -92,16 +92,12 @@ def bars(
     return Shown((title,), bench_charts.compared(list(newest.values())[:MOST_BARS]))
 
 
-def comparison_of(records: Sequence[BenchRecord]) -> tuple[str, ...]:
-    """Each row held against the first, and which of them are noisy; raises `EdgetuiError("bad_request")`."""
-    compared = compare_all(records)
+def comparison_of(records: Sequence[BenchRecord], studies: Sequence[Study]) -> tuple[str, ...]:
+    """Each row held against the first, in pairs where an A/B of `studies` measured both; raises
+    `EdgetuiError("bad_request")`."""
+    compared = compare_all(records, studies)
     names = labels(records)
     told = [comparison.sentence for comparison in compared]
     if len(records) > 2:
         told = [f"{name} against {names[0]}: {sentence}" for name, sentence in zip(names[1:], told, strict=True)]
-    noisy = [
-        f"{name} was measured on a noisy machine: {why}."
-        for name, record in zip(names, records, strict=True)
-        if (why := noise_of(record.row))
-    ]
-    return (*told, *noisy)
+    return tuple(told)

@@ -1,4 +1,4 @@
-"""Measurements of models: start them as jobs, keep their history, compare two rows."""
+"""Measurements of models: start them as jobs, keep their history."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edgetui.core.bench import BenchRecord, BenchSettings, BenchTest, Comparison, Machine, tests_of
+from edgetui.core.bench import BenchRecord, BenchSettings, BenchTest, Machine, tests_of
 from edgetui.core.bench_matrix import require_applied
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.setting_values import checked
-from edgetui.core.statistics import ratio_of_means
 from edgetui.core.studies import AS_A_CHAT, BenchSide
 from edgetui.formats.model_folder import GENAI_CONFIG
 from edgetui.services.hardware.thread_limits import require_threads
@@ -210,13 +209,3 @@ def _cell(entry: ModelEntry, settings: BenchSettings, machine: Machine) -> Bench
         model_format=entry.format,
         fingerprint=entry.fingerprint,
     )
-
-
-def compare(first: BenchRecord, second: BenchRecord) -> Comparison:
-    """Two rows side by side; raises `EdgetuiError("bad_request")` unless they measure the same test."""
-    if first.row.name != second.row.name:
-        raise EdgetuiError(
-            "bad_request",
-            f"{first.row.name} and {second.row.name} are different tests: mark two rows of the same one.",
-        )
-    return Comparison(first, second, ratio_of_means(first.row.samples_tps, second.row.samples_tps))

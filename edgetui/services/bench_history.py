@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetui.core import bench_charts, bench_filter, bench_trend, chart_svg, llama_bench_forms
-from edgetui.core.bench import BenchRecord, Comparison
 from edgetui.core.bench_identity import is_same, place
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.file_form import form_by_ending
@@ -15,7 +14,6 @@ from edgetui.core.llama_bench_readers import FORMS
 from edgetui.core.server_load import ServerLoadResult
 from edgetui.core.servers import address_parts
 from edgetui.core.study_text import models_of
-from edgetui.services.bench import compare
 from edgetui.services.new_file import write_new
 from edgetui.store.history import History
 
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edgetui.core.bench import BenchRow, Machine
+    from edgetui.core.bench import BenchRecord, BenchRow, Machine
     from edgetui.core.bench_trend import Regression
     from edgetui.core.charts import Chart
     from edgetui.core.studies import Study
@@ -188,13 +186,6 @@ def _hosts(studies: Sequence[Study]) -> list[str]:
     servers = [study.result for study in studies if isinstance(study.result, ServerLoadResult)]
     parts = [address_parts(server.endpoint.url) for server in servers]
     return [split.hostname for split in parts if split is not None and split.hostname]
-
-
-def compare_all(records: Sequence[BenchRecord]) -> list[Comparison]:
-    """Each row against the first; raises `EdgetuiError("bad_request")` for one row, or rows of different tests."""
-    if len(records) < 2:
-        raise EdgetuiError("bad_request", "A comparison needs two rows or more of one test.")
-    return [compare(record, records[0]) for record in records[1:]]
 
 
 def _read(path: Path) -> tuple[str, float]:

@@ -128,8 +128,13 @@ async def test_two_settings_by_turns_and_load_times_end_in_a_sentence() -> None:
         *("bench", MODEL, "--ab", "--a", "fa=on", "--b", "fa=off", "-t", "1", "-p", "0", "-n", "2", "-r", "2")
     )
     first, second, verdict = out.splitlines()
-    assert status == 0 and first.startswith("flash attention on: ") and second.startswith("flash attention off: ")
+    assert status == 0 and first.startswith("flash attention on: mean ") and "off: mean " in second
     assert "95 % interval" in verdict and "2 paired ABBA blocks" in verdict
+    # Once more from its study and its rows: the same figures.
+    status, out, _ = await edgetui("history", "studies", "1")
+    assert status == 0 and verdict in out and all(f" {line.split()[4]}" in out for line in (first, second))
+    status, out, _ = await edgetui("history", "compare", "1", "2")
+    assert status == 0 and verdict in out and all(f" {line.split()[4]}" in out for line in (first, second))
     status, out, _ = await edgetui("bench", MODEL, "--load-time", "-r", "1", "-t", "1", "--json")
     assert status == 0 and json.loads(out)["warm"][0]["seconds"] > 0
 

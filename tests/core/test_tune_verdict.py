@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from edgetui.core.bench import BenchSettings, BenchTest, Conditions
@@ -12,7 +13,7 @@ from edgetui.core.statistics import bootstrap_ratio
 from edgetui.core.studies import AbResult, BenchSide, Candidate, TuneResult
 from edgetui.core.study_text import study_charts
 from edgetui.core.tune_text import tune_lines
-from edgetui.core.tune_verdict import telling, verdict, winner
+from edgetui.core.tune_verdict import recommended, telling, verdict, winner
 
 SIDE = BenchSide(model_path="m.gguf", model_name="m", model_format="gguf")
 TEST = BenchTest(generated_tokens=32)
@@ -58,6 +59,27 @@ def test_the_runner_up_wins_where_the_lucky_finalist_does_not() -> None:
     candidates = [DEFAULTS, searched("flash attention off", 17, 2), searched("threads 1", 11, 2)]
     said = verdict("decode", candidates, [lucky, runner_up], saved="; saved as the profile 'fastest decode'")
     assert said.startswith("threads 1 is faster than the defaults for decode") and "saved as the profile" in said
+
+
+def test_what_is_faster_beside_other_programs_is_told_and_not_recommended() -> None:
+    beside = final("threads 1", [20, 21, 19, 20], [80, 80, 81, 79], others=0.5)
+    assert winner([beside]) is beside and recommended([beside]) is None
+    said = verdict("decode", [DEFAULTS, searched("threads 1", 4)], [beside], saved="; saved")
+    assert said.startswith("threads 1 came out before the defaults for decode") and "4.00" in said
+    assert "other programs took 50% of the processors meanwhile" in said and "nothing was saved" in said
+    assert "run it again on a quiet machine" in said and "is faster" not in said and "; saved" not in said
+    # A smaller gain that no other program took part in is one that can be had.
+    quiet = final("mmap off", [40, 41, 39, 40], [80, 80, 81, 79], others=0.05)
+    assert recommended([beside, quiet]) is quiet
+    assert verdict("decode", [DEFAULTS], [beside, quiet], saved="; saved").startswith("mmap off is faster")
+
+
+def test_a_board_that_throttles_has_its_profile_nevertheless() -> None:
+    hot = final("threads 1", [20, 21, 19, 20], [80, 80, 81, 79])
+    hot = msgspec.structs.replace(hot, conditions=Conditions(throttled=("heat",)))
+    assert recommended([hot]) is hot
+    said = verdict("decode", [DEFAULTS, searched("threads 1", 4)], [hot], saved="; saved")
+    assert said.startswith("threads 1 is faster") and "throttled (heat)" in said
 
 
 def test_intervals_that_say_nothing_are_too_noisy_to_say() -> None:

@@ -132,6 +132,21 @@ async def test_two_marked_rows_are_compared(lab: Lab) -> None:
         assert bars["fast"].rindex("]") > 1.7 * bars["slow"].rindex("]") and "tok/s" in panel.text.splitlines()[-1]
 
 
+async def test_marked_rows_measured_beside_other_programs_show_nothing(lab: Lab) -> None:
+    keep(lab, "fast", [500, 505, 495])
+    row = record("slow", [1000, 1010, 990]).row
+    History(lab.database).add(msgspec.structs.replace(row, conditions=Conditions(others_share=0.5)), Machine(), None)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("space", "down", "space", "c")
+        panel = app.screen.query_one(ChartPanel)
+        await shown(pilot, lambda: "No difference can be told" in panel.text)
+        told = " ".join(panel.text.split())
+        assert "slow (other programs took 50% of the processors)" in told and "bench --ab" in told
+        assert "is faster" not in told
+
+
 async def test_rows_of_different_tests_are_refused_with_the_reason(lab: Lab) -> None:
     keep(lab, "a", [500, 505])
     keep(lab, "a", [500, 505], test="pp")

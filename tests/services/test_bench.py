@@ -1,4 +1,4 @@
-"""Benchmarks as jobs on the real model, their history and comparison."""
+"""Benchmarks as jobs on the real model, their history, and what tells rows apart."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from edgetui.core.bench import BenchRecord, BenchRow, BenchSettings, Machine, labels
+from edgetui.core.bench_comparison import compare
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.models import ModelEntry
-from edgetui.services.bench import compare
 from edgetui.services.lab import Lab
 from edgetui.worker.job_events import JobBenchRow, JobFailed, JobSucceeded
 
@@ -91,16 +91,6 @@ async def test_a_model_with_a_problem_is_refused_with_its_sentence(lab: Lab, dem
         await lab.bench.start(msgspec.structs.replace(demo_entry, format="server"), SMALL)
 
 
-def test_a_clear_difference_is_told_with_its_interval() -> None:
-    told = compare(record("a", [500, 505, 495]), record("b", [1000, 1010, 990])).sentence
-    assert told.startswith("a is faster than b by 2.00x (95 % interval 1.9")
-    assert compare(record("b", [1000, 1010, 990]), record("a", [500, 505, 495])).sentence == told
-
-
-def test_noise_is_not_told_as_a_difference() -> None:
-    assert compare(record("a", [500, 600, 550]), record("b", [580, 520, 560])).sentence.startswith("No difference")
-
-
 def test_rows_of_one_model_are_told_apart_by_what_differs() -> None:
     two, one = record("a", [500, 505, 495]), record("a", [1000, 1010, 990])
     two = msgspec.structs.replace(two, row=msgspec.structs.replace(two.row, threads=2))
@@ -143,15 +133,6 @@ def test_a_setting_that_differs_is_told_beside_the_names() -> None:
     first, second = record("a", [500, 505]), record("b", [500, 505])
     second = msgspec.structs.replace(second, row=msgspec.structs.replace(second.row, kv_cache_type="q8_0"))
     assert labels([first, second]) == ["a (KV f16)", "b (KV q8_0)"]
-
-
-def test_a_single_repetition_compares_with_nothing() -> None:
-    assert "two repetitions" in compare(record("a", [500]), record("b", [400])).sentence
-
-
-def test_different_tests_do_not_compare() -> None:
-    with pytest.raises(EdgetuiError, match="tg100 and pp100"):
-        compare(record("a", [1, 2]), record("b", [1, 2], test="pp"))
 
 
 async def test_a_measurement_goes_on_where_it_was(lab: Lab, demo_entry: ModelEntry) -> None:

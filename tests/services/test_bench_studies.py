@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from edgetui.core.bench import BenchRow, BenchSettings, BenchTest
+from edgetui.core.bench_comparison import compare_all
 from edgetui.core.bench_matrix import Matrix
+from edgetui.core.bench_noise import crowd_in
 from edgetui.core.failures import EdgetuiError
 from edgetui.core.jobs import JobRecord
 from edgetui.core.models import ModelEntry
@@ -124,8 +126,13 @@ async def test_two_models_by_turns_tell_the_faster_one(
     assert len(result.a_ns) == len(result.b_ns) == 6 and not result.reloaded and result.settings == settings
     # Three layers of thirty, though without quantized weights: several times faster on any machine.
     assert result.ratio is not None and result.ratio.low <= result.ratio.ratio <= result.ratio.high
-    assert result.ratio.ratio > 1 and "3 paired ABBA blocks, seed 0" in result.sentence == last.summary
-    assert [row.model_name for row in await rows_of(lab, job)] == [short_entry.name, demo_entry.name]
+    assert result.ratio.ratio > 1 and "3 paired ABBA blocks; bootstrap, seed 0" in result.sentence == last.summary
+    a, b = reversed([record for record in await lab.bench.history() if record.job_id == job.job_id])
+    assert [each.row.model_name for each in (a, b)] == [short_entry.name, demo_entry.name]
+    # Its rows say what it says, with its figures.
+    assert result.mean_tps == pytest.approx((a.row.mean_tps, b.row.mean_tps))
+    (compared,) = compare_all([b, a], await lab.bench.studies())
+    assert compared.ratio == result.ratio and compared.sentence.endswith(result.sentence)
 
 
 async def test_a_comparison_of_equals_is_refused(lab: Lab, demo_entry: ModelEntry) -> None:
@@ -225,10 +232,11 @@ async def test_autotune_ends_within_its_budget_with_a_profile_or_the_defaults(
     assert result.settings == TuneSettings(goal="prefill", budget_s=6, start=ONE)
     profiles = await lab.profiles.all()
     if result.best is None:
-        # On a busy machine the budget may end before anything else was tried.
+        # On a busy machine the budget may end before anything else was tried, and what wins beside others is not saved.
         assert "defaults" in result.sentence and profiles == [] and result.profile == ""
     else:
         assert result.final is not None and result.final.ratio is not None and result.final.ratio.low > 1
+        assert not crowd_in(result.final.conditions)
         (profile,) = profiles
         assert profile.name == result.profile == "fastest prefill" and "the defaults" in profile.note
         # One more thread for a prompt is none for what is generated.

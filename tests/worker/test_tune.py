@@ -98,3 +98,37 @@ def test_a_profile_that_cannot_be_read_is_not_written_over(
     assert isinstance(result, TuneResult) and result.best is not None and result.profile == ""
     assert "not saved as a profile" in result.sentence and "cannot be read here" in result.sentence
     assert job.database.read("SELECT profile FROM profiles")[0]["profile"] == "{}"
+
+
+def test_what_wins_beside_other_programs_is_not_saved(
+    demo_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tune, "candidates", some)
+    monkeypatch.setattr(tune, "test_for", lambda *_, **__: BenchTest(generated_tokens=2))
+    request = TuneRequest(
+        side=side_of(demo_model),
+        settings=TuneSettings(budget_s=8, start=ONE),
+        profile_model="m",
+        profile_machine="box",
+    )
+
+    def tuned(others: float, folder: Path) -> tuple[TuneResult, Job]:
+        folder.mkdir()
+        monkeypatch.setattr(
+            tune._Tuning,
+            "_compare",
+            lambda _self, chosen, _s: final(chosen.label, [20, 21, 19, 20], [80, 80, 81, 79], others),
+        )
+        job: Any = Job(folder)
+        tune.run(request, job)
+        (result,) = job.results
+        assert isinstance(result, TuneResult)
+        return result, job
+
+    result, job = tuned(0.5, tmp_path / "busy")
+    assert result.best is None and result.best_label == "defaults" and result.profile == ""
+    assert "nothing was saved" in result.sentence and "other programs took 50%" in result.sentence
+    assert job.database.read("SELECT profile FROM profiles") == []
+    result, job = tuned(0.05, tmp_path / "quiet")
+    assert result.best is not None and result.profile == "fastest decode"
+    assert len(job.database.read("SELECT profile FROM profiles")) == 1

@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetui.core.bench_noise import noise_sentence
 from edgetui.core.statistics import bootstrap_ratio
-from edgetui.core.studies import AbResult, ab_sentence
+from edgetui.core.studies import AbResult, ab_sentence, mean_rate
 from edgetui.engines import host
 from edgetui.meters.conditions import MachineWatch
 from edgetui.worker.runners.held_sides import Facts, HeldSides
@@ -91,7 +90,7 @@ class Alternation:
             seed=self._settings.seed,
             reloaded=self._held.reloads,
             conditions=conditions,
-            sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed) + noise_sentence(conditions),
+            sentence=ab_sentence(a.label, b.label, ratio, done, self._settings.seed, conditions),
             a_energy=self._energy(0),
             b_energy=self._energy(1),
             settings=self._settings,
@@ -129,9 +128,8 @@ class Alternation:
         )
 
     def _note(self) -> str:
-        tokens = self._settings.test.computed_tokens
         told = [
-            f"{side.label} {tokens * len(samples) * 1e9 / sum(samples):.2f} tok/s"
+            f"{side.label} mean {mean_rate(self._settings.test, samples):.2f} tok/s"
             for side, samples in zip(self._sides, self.samples, strict=True)
         ]
         ratio = self.ratio()

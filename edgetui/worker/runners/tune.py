@@ -1,7 +1,7 @@
 """The job that looks for the fastest settings: short tests, the better half again and longer, then finals as A/B.
 
 Each candidate is measured beside the defaults in every round, so that a quiet moment of the machine favours none. Only
-what a final shows to be faster than the defaults is recommended and saved.
+what a final shows to be faster than the defaults, with no other programs beside it, is recommended and saved.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edgetui.core.failures import EdgetuiError
 from edgetui.core.profiles import Profile
 from edgetui.core.statistics import median
 from edgetui.core.studies import AbSettings, BenchSide, Candidate, TuneResult
-from edgetui.core.tune_verdict import telling, verdict, winner
+from edgetui.core.tune_verdict import recommended, telling, verdict, winner
 from edgetui.core.tuning import (
     DEFAULTS,
     LEAST_FINALISTS,
@@ -106,7 +106,7 @@ class _Tuning:
         if start.problem and not ranked(measured):
             raise EdgetuiError("unsupported", f"Nothing could be measured, not even the defaults: {start.problem}")
         finals = [] if start.problem else self._finals(measured)
-        final, won = telling(finals), winner(finals)
+        final, won = telling(finals), recommended(finals)
         best = next((each for each in measured if won is not None and each.label == won.a.label), None)
         profile, saved = "", ""
         if best is not None and self._request.profile_model:
