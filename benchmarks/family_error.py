@@ -68,7 +68,7 @@ async def _memory(home: Path, calibration: Calibration) -> Result:
     for member in MEMBERS.values():
         for type_name in OFFERED_TYPES:
             write_outline(path, member, type_name)
-            settings = tuple(LoadSettings(context_tokens=tokens) for tokens in CONTEXTS)
+            settings = tuple(LoadSettings(context_tokens=tokens, use_mmap=True) for tokens in CONTEXTS)
             async with (
                 session_worker(home / "logs") as worker,
                 aclosing(worker.request(EstimateMemory(path=str(path), settings=settings))) as events,

@@ -205,7 +205,7 @@ class BenchRow(msgspec.Struct, frozen=True, kw_only=True):
     use_mmap: bool | None = None
     """None where it is not known."""
     huge_pages: bool | None = None
-    """As above."""
+    """Whether weights came to lie in them; None as above."""
     stopped_by: StoppedBy = ""
     """Why there is no further repetition; empty where it is not known."""
 
@@ -311,6 +311,8 @@ def labels(records: Sequence[BenchRecord]) -> list[str]:
         for column in zip(*map(_traits, records), strict=True)
         if len({trait for trait in column if not trait.endswith(_NOT_TOLD)}) > 1
     ]
+    if len({bool(record.row.huge_pages) for record in records}) > 1:
+        columns.append(tuple("huge pages" if record.row.huge_pages else "no huge pages" for record in records))
     columns += _other_traits(records)
     if len(set(names)) < len(names) and len({record.row.model_quant_type for record in records}) > 1:
         columns.append(tuple(record.row.model_quant_type or "type not told" for record in records))
@@ -337,7 +339,6 @@ def _traits(record: BenchRecord) -> tuple[str, ...]:
         f"flash attention {row.flash_attention or _NOT_TOLD}",
         f"GPU layers {layers}",
         {None: f"mmap {_NOT_TOLD}", True: "mmap", False: "no mmap"}[row.use_mmap],
-        "huge pages" if row.huge_pages else "",
         f"{row.engine} {row.engine_version}",
         row.backend or f"backend {_NOT_TOLD}",
         f"by {row.source or 'edgetui'}",

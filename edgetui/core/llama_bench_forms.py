@@ -117,6 +117,8 @@ def write(form: str, records: Sequence[BenchRecord]) -> Exported:
         remarks.append(_LOST[form])
     if any(record.row.energy_j is not None or record.row.conditions is not None for record in carried):
         remarks.append("energy and conditions have no columns there and are left out")
+    if any(record.row.huge_pages for record in carried):
+        remarks.append("that weights lay in huge pages has no column there and is left out")
     return Exported(writer(carried), len(carried), tuple(remarks))
 
 

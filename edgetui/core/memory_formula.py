@@ -38,7 +38,9 @@ def memory_of(
     kv_cache_type: str = "f16",
     rearranged_types: Container[str] = (),
 ) -> MemoryParts:
-    """Bytes by part of a worker that holds the member in a file type; 0 tokens take what the engine would.
+    """Bytes by part of a worker that maps the member's file of a type; 0 tokens take what the engine would.
+
+    One that reads the file instead keeps nothing a second time and takes no more than this.
 
     `rearranged_types` are ggml's names of those that this processor's backend keeps a second time. Raises `KeyError`
     for a file type that is not in `core.type_mix.BASE_TYPES`.

@@ -29,7 +29,8 @@ _GGML_TYPES = {
     "iq4_nl": "GGML_TYPE_IQ4_NL",
 }  # fmt: skip
 _WITH_HUGE_PAGES = "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"
-"""glibc then asks for huge pages for all that it allocates (2.35 and newer)."""
+"""glibc (2.35 and newer) then asks for huge pages for all that it allocates; no tool has an option for that."""
+_HUGE_NOTE = f"Under {_WITH_HUGE_PAGES} the KV cache and buffers lie in huge pages too; edgetui asks for weights alone."
 _COMMA = "llama-bench takes a comma in the path for the end of it: link the file under another name."
 """It takes a list of models."""
 _ROPE_TYPES = {"none": "NONE", "linear": "LINEAR", "yarn": "YARN"}
@@ -73,9 +74,11 @@ def llama_bench(row: BenchRow) -> RepeatCommand:
         words += ["-ngl", str(row.gpu_layers)]
     if row.use_mmap is not None:
         words += ["-lm", "mmap" if row.use_mmap else "none"]
-    note = _COMMA if "," in row.model_path else ""
+    notes = [_COMMA] if "," in row.model_path else []
+    if row.huge_pages:
+        notes.append(_HUGE_NOTE)
     words = _in_huge_pages(words, row.huge_pages is True)
-    return RepeatCommand(tool="llama-bench", text=shell_command(words), note=note)
+    return RepeatCommand(tool="llama-bench", text=shell_command(words), note=" ".join(notes))
 
 
 def llama_soak(result: SoakResult) -> RepeatCommand | None:
@@ -102,6 +105,8 @@ def llama_soak(result: SoakResult) -> RepeatCommand | None:
         "llama-bench takes a count and no duration: so many chunks took as long here. It prints all at the end"
         " (samples_ts), and does not watch the machine."
     ]
+    if result.huge_pages:
+        notes.append(_HUGE_NOTE)
     if "," in path:
         notes.append(_COMMA)
     return RepeatCommand(tool="llama-bench", text=shell_command(words), note=" ".join(notes))
@@ -160,7 +165,7 @@ def llama_python(facts: RunFacts) -> RepeatCommand:
 
 
 def _in_huge_pages(words: list[str], are_asked: bool) -> list[str]:
-    """The command where glibc asks for huge pages, as edgetui does: no tool has an option for it."""
+    """The command in an environment in which its weights lie in huge pages too."""
     return ["env", _WITH_HUGE_PAGES, *words] if are_asked else words
 
 
@@ -279,6 +284,8 @@ def _run_notes(facts: RunFacts, raw: bool) -> str:
         notes.append("llama.cpp takes no colon in the path of a scaled adapter: move that file.")
     if raw and facts.sampling.stop:
         notes.append("llama-completion prints the stop text too.")
+    if facts.in_huge_pages:
+        notes.append(_HUGE_NOTE)
     if facts.reuse_note:
         notes.append(facts.reuse_note)
     if facts.repo:
@@ -290,7 +297,7 @@ def _python_notes(facts: RunFacts) -> str:
     load, sampling = facts.load, facts.sampling
     notes = ["pip install llama-cpp-python."]
     if facts.in_huge_pages:
-        notes.append(f"The weights lay in huge pages, as they do under env {_WITH_HUGE_PAGES}.")
+        notes.append(f"The weights lay in huge pages. {_HUGE_NOTE}")
     if load.draft_model:
         notes.append("Without the draft model, which llama-cpp-python does not take: the same text at its own rate.")
     if len(load.adapters) > 1:

@@ -106,7 +106,8 @@ def tune_command(result: TuneResult) -> RepeatCommand:
     if asked.depth_tokens:
         words += ["-d", str(asked.depth_tokens)]
     words += [*(["--kv-types"] if asked.allow_kv_types else []), *([] if asked.save_profile else ["--no-save"])]
-    if (started := _side_words(result.side.settings)) and result.side.settings != AS_A_CHAT:
+    if result.side.settings != (AS_A_CHAT if result.side.model_format == "gguf" else _PLAIN):
+        started = _side_words(result.side.settings) or "llama-bench's defaults"
         notes.append(f"It began from {started}, and begins from the defaults in the command.")
     return _command(words, " ".join(notes))
 

@@ -107,6 +107,7 @@ def test_rows_without_samples_say_nothing() -> None:
         {"gpu_layers": 0},
         {"model_size_bytes": 2},
         {"use_mmap": False},
+        {"huge_pages": True},
         {"kv_cache_type_v": "q8_0"},
         {"other_columns": (("no_kv_offload", "1"),)},
         {"other_columns": (("n_cpu_moe", "99"),)},
@@ -115,7 +116,13 @@ def test_rows_without_samples_say_nothing() -> None:
     ],
 )
 def test_another_measurement_is_another_trend(changes: dict[str, object]) -> None:
-    base: dict[str, object] = {"fingerprint": "a", "flash_attention": "on", "gpu_layers": -1, "use_mmap": True}
+    base: dict[str, object] = {
+        "fingerprint": "a",
+        "flash_attention": "on",
+        "gpu_layers": -1,
+        "use_mmap": True,
+        "huge_pages": False,
+    }
     base["other_columns"] = (("gpu_info", "GeForce RTX 4090"), ("test_time", "2026-11-01T10:00:00Z"))
     first = row(1, [1000], **base)
     base["other_columns"] = (("n_cpu_moe", "0"), ("test_time", "2026-11-02T10:00:00Z"))

@@ -165,6 +165,7 @@ def test_what_a_form_cannot_carry_is_told() -> None:
     assert write("json", [own_record()]).remarks == ()
     assert "no samples" in write("md", [own_record()]).remarks[0]
     assert "energy" in write("json", [own_record(energy_j=3.0)]).remarks[0]
+    assert "huge pages" in write("json", [own_record(huge_pages=True)]).remarks[0]
     assert "no samples" in read(recorded("llama-bench.csv"), "it", 1.0).remarks[0]
     assert read(recorded("llama-bench.json"), "it", 1.0).remarks == ()
 

@@ -179,7 +179,7 @@ def test_a_comparison_is_asked_again(model: Path, demo_model: Path, asked: AbSet
 def test_an_autotune_is_asked_again(model: Path, asked: TuneSettings) -> None:
     tried = BenchSettings(kv_cache_type="q8_0" if asked.allow_kv_types else "f16", threads=1)
     result = TuneResult(
-        side=_side(model.name), goal=asked.goal, test=BenchTest(depth_tokens=asked.depth_tokens),
+        side=_side(model.name, AS_A_CHAT), goal=asked.goal, test=BenchTest(depth_tokens=asked.depth_tokens),
         candidates=(Candidate(label="x", settings=tried),), best=None, best_label="", final=None, profile="", took_s=1,
         sentence="", settings=asked,
     )  # fmt: skip
@@ -187,8 +187,11 @@ def test_an_autotune_is_asked_again(model: Path, asked: TuneSettings) -> None:
     request = _asked(command.text)
     assert isinstance(request, TuneRequest) and request.settings == asked and not command.note
     assert bool(request.profile_model) == asked.save_profile
-    (as_a_chat,) = study_commands(msgspec.structs.replace(result, side=_side(model.name, AS_A_CHAT)))
-    assert as_a_chat == command
+    (of_before,) = study_commands(msgspec.structs.replace(result, side=_side(model.name)))
+    assert of_before.text == command.text and "It began from llama-bench's defaults" in of_before.note
+    other = msgspec.structs.replace(_side(model.name), model_format="mlx")
+    (of_mlx,) = study_commands(msgspec.structs.replace(result, side=other))
+    assert not of_mlx.note
     tried = msgspec.structs.replace(EVERY, kv_cache_type="q4_0" if asked.allow_kv_types else EVERY.kv_cache_type)
     unkept = msgspec.structs.replace(
         result, settings=None, side=_side(model.name, EVERY), candidates=(Candidate(label="x", settings=tried),)

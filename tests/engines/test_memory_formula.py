@@ -47,7 +47,7 @@ def test_memory_is_what_a_simulated_load_allocates(name: str, tmp_path: Path) ->
     path = write_outline(tmp_path / "Q4_K_M.gguf", member, "Q4_K_M")
     rearranged = rearranged_types(CALIBRATED_TYPES, 2048)
     cases: tuple[tuple[int, KvCacheType], ...] = ((512, "f16"), (8192, "f16"), (8000, "q8_0"), (0, "f16"))
-    settings = tuple(LoadSettings(context_tokens=tokens, kv_cache_type=kind) for tokens, kind in cases)
+    settings = tuple(LoadSettings(context_tokens=tokens, kv_cache_type=kind, use_mmap=True) for tokens, kind in cases)
     for (tokens, kind), simulated in zip(cases, estimate_memory(path, settings).parts, strict=True):
         assert simulated is not None
         parts = memory_of(

@@ -110,6 +110,8 @@ def test_rows_of_one_model_are_told_apart_by_what_differs() -> None:
         ({"physical_batch_tokens": 512}, {"physical_batch_tokens": 128}, "ubatch 512 is faster than ubatch 128"),
         ({"gpu_layers": -1}, {"gpu_layers": 4}, "GPU layers all is faster than GPU layers 4"),
         ({"use_mmap": True}, {"use_mmap": False}, "mmap is faster than no mmap"),
+        ({"huge_pages": True}, {"huge_pages": False}, "huge pages is faster than no huge pages"),
+        ({"huge_pages": True, "threads": 2}, {"huge_pages": True}, "2 threads is faster than 1 thread by"),
         ({"model_quant_type": "Q4_0"}, {"model_quant_type": "Q8_0"}, "Q4_0 is faster than Q8_0"),
         ({"other_columns": (("n_cpu_moe", "0"),)}, {"other_columns": (("n_cpu_moe", "9"),)}, "n_cpu_moe 0 is faster"),
         ({"threads": 2, "use_mmap": True}, {}, "2 threads is faster than 1 thread by"),

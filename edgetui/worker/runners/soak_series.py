@@ -127,6 +127,8 @@ class SoakSeries:
             cut_short=cut_short,
             energy=self._energy(),
             threads=self._facts.threads,
+            use_mmap=self._facts.use_mmap,
+            huge_pages=self._facts.huge_pages,
             backend=self._facts.backend,
             engine_version=self._facts.engine_version,
             sample_s=settings.sample_s,

@@ -30,7 +30,7 @@ from edgetui.core.tuning import (
     ranked,
     test_for,
 )
-from edgetui.engines import host
+from edgetui.engines import host, huge_pages
 from edgetui.engines.reporting import Outcome
 from edgetui.meters.recorder import EnergyRecorder
 from edgetui.store.profiles import SavedProfiles
@@ -87,7 +87,7 @@ class _Tuning:
         self._alive: frozenset[str] = frozenset()
         """Labels of the candidates that the search left."""
         self._came_to: dict[str, bool] = {}
-        """What the defaults leave to the machine, as the engine settled it."""
+        """What the defaults leave to the machine, as it was settled."""
         self._is_accelerated = False
         self._first_round_s = 0.0
         """What a first round of some candidates would take, by the time that the defaults took."""
@@ -219,10 +219,9 @@ class _Tuning:
         side = msgspec.structs.replace(self._request.side, settings=candidate.settings)
         facts = self._sides.ready(place, side, self._test)
         self._backend[candidate.label] = str(facts["backend"])
-        if candidate.label == DEFAULTS:
-            self._came_to = {
-                name: value for name in ("use_mmap", "huge_pages") if isinstance(value := facts.get(name), bool)
-            }
+        if candidate.label == DEFAULTS and isinstance(is_mapped := facts.get("use_mmap"), bool):
+            has_huge_pages = candidate.settings.huge_pages and huge_pages.are_available()
+            self._came_to = {"use_mmap": is_mapped, "huge_pages": has_huge_pages}
         self._is_accelerated = self._is_accelerated or self._backend[candidate.label].upper() != "CPU"
 
     def _take(self, place: int, candidate: Candidate) -> int:
