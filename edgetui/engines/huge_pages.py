@@ -34,7 +34,10 @@ def are_available() -> bool:
 
 
 class HugePages:
-    """Asks for the large stretches of memory that a load allocates: begin before, `ask` before they are written."""
+    """Asks for the large stretches of memory that a load allocates: begin before, `ask` before they are written.
+
+    What an allocator takes from memory that was freed before, and not from the system, is left as it lies.
+    """
 
     def __init__(self) -> None:
         self._before = _own_memory()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -19,6 +21,13 @@ from edgetui.engines.llama_cpp.bench import open_runner
 from edgetui.engines.measuring import measure
 from tests.engines.llama_cpp_driver import driven
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgetui.worker.protocol import Loaded
+
+T = TypeVar("T")
+
 MIB = 1024**2
 PROMPT = "The sea is"
 ASKED_FOR = huge_pages.are_available() and "[madvise]" in Path(huge_pages._ENABLED).read_text()
@@ -30,6 +39,12 @@ given = pytest.mark.skipif(
 def own_memory() -> mmap.mmap:
     """64 MiB as an allocator gets them."""
     return mmap.mmap(-1, 64 * MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def in_a_new_process(function: Callable[..., T], *arguments: object) -> T:
+    """Where a worker loads a model: what other tests have freed here would be taken again, as it lies."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 @pytest.fixture
@@ -97,12 +112,22 @@ def test_a_system_that_tells_nothing_has_none(monkeypatch: pytest.MonkeyPatch, t
     assert not huge_pages.are_available()
 
 
+def _loads(model: Path) -> list[tuple[Loaded, str]]:
+    """A model as a chat loads it and then mapped, and what each says."""
+    found = []
+    alone: dict[str, Any] = {}
+    for settings in (alone, {"use_mmap": True}):
+        with driven(model, **settings) as loaded:
+            found.append((loaded.loaded, loaded.say(PROMPT, max_tokens=16)[0]))
+    return found
+
+
 @given
 def test_a_model_is_read_into_huge_pages_by_itself_and_says_the_same(demo_model: Path) -> None:
-    with driven(demo_model) as read, driven(demo_model, use_mmap=True) as mapped:
-        assert read.loaded.use_mmap is False and mapped.loaded.use_mmap is True
-        assert read.loaded.huge_page_bytes > 0.9 * read.loaded.weights_bytes and mapped.loaded.huge_page_bytes == 0
-        assert read.say(PROMPT, max_tokens=16)[0] == mapped.say(PROMPT, max_tokens=16)[0]
+    (read, said), (mapped, said_mapped) = in_a_new_process(_loads, demo_model)
+    assert read.use_mmap is False and mapped.use_mmap is True
+    assert read.huge_page_bytes > 0.9 * read.weights_bytes and mapped.huge_page_bytes == 0
+    assert said and said == said_mapped
 
 
 @given
@@ -142,16 +167,21 @@ def test_layers_that_no_accelerator_has_are_read(demo_model: Path, monkeypatch: 
         assert model.loaded.use_mmap is False
 
 
+def _row_of(model: Path, use_mmap: bool | None, are_asked: bool) -> tuple[bool | None, bool | None]:
+    settings = BenchSettings(
+        prompt_tokens=4, generated_tokens=0, repetitions=1, threads=1, use_mmap=use_mmap, huge_pages=are_asked
+    )
+    (row,) = measure(open_runner, model, "demo", settings, lambda repetition: None)
+    return row.use_mmap, row.huge_pages
+
+
 @given
 def test_a_row_tells_how_the_weights_lay(demo_model: Path) -> None:
-    def row_of(settings: BenchSettings) -> tuple[bool | None, bool | None]:
-        (row,) = measure(open_runner, demo_model, "demo", settings, lambda repetition: None)
-        return row.use_mmap, row.huge_pages
-
-    short: dict[str, Any] = {"prompt_tokens": 4, "generated_tokens": 0, "repetitions": 1, "threads": 1}
-    assert row_of(BenchSettings(**short)) == (True, False)
-    assert row_of(BenchSettings(**short, use_mmap=False, huge_pages=True)) == (False, True)
-    assert row_of(BenchSettings(**short, use_mmap=None, huge_pages=True)) == (False, True)
+    assert in_a_new_process(_row_of, demo_model, True, False) == (True, False)
+    assert in_a_new_process(_row_of, demo_model, False, True) == (False, True)
+    assert in_a_new_process(_row_of, demo_model, None, True) == (False, True)
+    # Asked for and not come, since all of this model is mapped.
+    assert in_a_new_process(_row_of, demo_model, True, True) == (True, False)
 
 
 def test_a_row_is_not_measured_in_huge_pages_that_there_are_not(demo_model: Path, without_huge_pages: None) -> None:
