@@ -71,18 +71,20 @@ def switches(text: str) -> tuple[str, ...]:
 
 def on_or_off(text: str, option: str) -> tuple[bool, ...]:
     """`on`, `off`, or another spelling of them; raises `EdgetuiError("bad_request")`."""
-    found = switches(text)
-    if not set(found) <= {"on", "off"}:
-        raise EdgetuiError("bad_request", f"{option} takes on or off, or both with a comma, and not {text!r}.")
-    return tuple(word == "on" for word in found)
+    return tuple(word == "on" for word in _switches_of(text, option, ("on", "off"), "on or off, or both with a comma"))
 
 
 def mapping(text: str, option: str) -> tuple[bool | None, ...]:
     """`on`, `off` or `auto`, which is None; raises `EdgetuiError("bad_request")`."""
-    found = switches(text)
-    if not set(found) <= {"on", "off", "auto"}:
-        raise EdgetuiError("bad_request", f"{option} takes on, off or auto, or a list of them, and not {text!r}.")
+    found = _switches_of(text, option, ("on", "off", "auto"), "on, off or auto, or a list of them")
     return tuple(None if word == "auto" else word == "on" for word in found)
+
+
+def _switches_of(text: str, option: str, known: tuple[str, ...], said: str) -> tuple[str, ...]:
+    found = switches(text)
+    if not set(found) <= set(known):
+        raise EdgetuiError("bad_request", f"{option} takes {said}, and not {text!r}.")
+    return found
 
 
 def pair(text: str) -> tuple[int, int]:

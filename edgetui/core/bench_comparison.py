@@ -49,7 +49,7 @@ class Comparison(msgspec.Struct, frozen=True):
         (faster, slower), ratio = names, self.ratio
         if ratio.ratio < 1:
             faster, slower = slower, faster
-            ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
+            ratio = ratio.inverse
         figures = f"{ratio.ratio:.2f}x (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
         noisy = [
             f"{name} ({why})" for name, record in zip(names, records, strict=True) if (why := noise_of(record.row))
@@ -90,9 +90,7 @@ def compare(first: BenchRecord, second: BenchRecord, turns: Turns | None = None)
         if (found := turns.get((first.job_id, one, other))) is not None:
             return Comparison(first, second, found.ratio, found)
         if (found := turns.get((first.job_id, other, one))) is not None:
-            ratio = found.ratio
-            inverse = None if ratio is None else Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
-            return Comparison(first, second, inverse, found)
+            return Comparison(first, second, found.ratio and found.ratio.inverse, found)
     return Comparison(first, second, ratio_of_means(first.row.samples_tps, second.row.samples_tps))
 
 

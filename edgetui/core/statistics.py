@@ -37,6 +37,11 @@ class Ratio(msgspec.Struct, frozen=True):
         """Whether the interval leaves out 1: only then is one faster than the other."""
         return not self.low <= 1 <= self.high
 
+    @property
+    def inverse(self) -> Ratio:
+        """The same the other way round."""
+        return Ratio(1 / self.ratio, 1 / self.high, 1 / self.low)
+
 
 class Interval(msgspec.Struct, frozen=True):
     """Where a figure lies with a confidence of 95 %."""

@@ -177,7 +177,7 @@ def ab_sentence(
     if not ratio.is_shown:
         return f"No difference is shown between {a} and {b}: {_interval(ratio)}, {how}.{noise}"
     if ratio.ratio < 1:
-        ratio = Ratio(1 / ratio.ratio, 1 / ratio.high, 1 / ratio.low)
+        ratio = ratio.inverse
         a, b = b, a
     if noise:
         # By turns it falls on both alike, and may still slow one of them more: two threads wait for the one that waits.

@@ -57,11 +57,15 @@ def study_line(study: Study) -> str:
 
 def ab_lines(result: AbResult) -> list[str]:
     """The mean rate of each side, which its row and the chart have too."""
-    sides = ((result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns))
     return [
         f"{label}: mean {rate:.2f} tok/s, {result.test.name}, {len(samples)} repetitions"
-        for (label, samples), rate in zip(sides, result.mean_tps, strict=True)
+        for (label, samples), rate in zip(_sides(result), result.mean_tps, strict=True)
     ]
+
+
+def _sides(result: AbResult) -> tuple[tuple[str, tuple[int, ...]], tuple[str, tuple[int, ...]]]:
+    """Label and repetitions of A and of B."""
+    return (result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns)
 
 
 def study_charts(result: StudyResult) -> list[Chart]:
@@ -70,7 +74,7 @@ def study_charts(result: StudyResult) -> list[Chart]:
         return bench_charts.soak(result)
     if isinstance(result, AbResult):
         tokens = result.test.computed_tokens
-        sides = ((result.a.label or "A", result.a_ns), (result.b.label or "B", result.b_ns))
+        sides = _sides(result)
         bars = [_bar(label, _rates(tokens, samples)) for label, samples in sides if samples]
         energies = [(sides[0][0], result.a_energy), (sides[1][0], result.b_energy)]
         return [BarChart(f"A/B {result.test.name}", bench_charts.MEAN_RATE, tuple(bars)), *_energy_chart(energies)]

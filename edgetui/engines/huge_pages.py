@@ -46,9 +46,11 @@ class HugePages:
 
     def ask(self) -> None:
         """Ask once for everything large that came since; the kernel may say no, and then nothing changes."""
-        if self._was_asked or not are_available():
+        if self._was_asked:
             return
         self._was_asked = True
+        if not are_available():
+            return
         madvise = ctypes.CDLL(None).madvise
         madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
         for start, end in _without(_own_memory(), self._before):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from edgetui.core.frame_rate import frames_per_second
+from edgetui.core.frame_rate import frames_per_second, usable_processors
 from edgetui.core.side_by_side import ComparedAnswer, ComparisonRecord
 from edgetui.core.token_rate import TokenRate, prefill_tps
 from edgetui.services.compared_column import ColumnLoading
@@ -114,7 +113,7 @@ class ColumnsFeed:
 
     def _interval_s(self) -> float:
         """Time between two repaints, as the threads that will decode allow."""
-        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        processors = usable_processors()
         threads = [
             column.last_loaded.threads if column.last_loaded is not None else column.load.threads or processors
             for column in self._service.columns

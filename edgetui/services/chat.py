@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import msgspec
 from edgetui.core.conversations import FAILED, Answer, Conversation, Turn
 from edgetui.core.engines import ENGINE_OF
 from edgetui.core.failures import EdgetuiError
-from edgetui.core.frame_rate import frames_per_second
+from edgetui.core.frame_rate import frames_per_second, usable_processors
 from edgetui.core.run_settings import ChatMessage, LoadSettings, SamplingSettings
 from edgetui.services.answer_figures import AnswerFigures
 from edgetui.services.conversations import new_conversation, new_number
@@ -70,12 +69,12 @@ class Chat:
 
     def frame_interval_s(self, wanted: int) -> float:
         """Time between two repaints for `Settings.frames_per_second`, as the loaded model's threads allow."""
-        return 1 / frames_per_second(wanted, self._threads, _processors())
+        return 1 / frames_per_second(wanted, self._threads, usable_processors())
 
     @property
     def takes_every_processor(self) -> bool:
         """Whether the loaded model computes on all that this process may use."""
-        return self._threads >= _processors()
+        return self._threads >= usable_processors()
 
     @property
     def _threads(self) -> int:
@@ -280,7 +279,3 @@ class _Writing:
     def take_back(self, conversation: Conversation, numbers: list[int]) -> None:
         if self._kept is not None:
             self._kept.remove_turns(conversation, *numbers)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -35,6 +35,19 @@ def tried(goal: Goal, model_format: ModelFormat = "gguf", *, gpu: bool = False, 
     )
 
 
+def tried_shortly(start: BenchSettings, goal: Goal) -> list[Candidate]:
+    """From a start of one's own, by the short test, on one processor."""
+    return candidates(
+        start,
+        tuning.test_for(goal, 0),
+        "gguf",
+        physical=1,
+        logical=1,
+        has_accelerator=False,
+        allow_kv_types=False,
+    )
+
+
 def test_the_defaults_come_first_and_every_label_is_its_own() -> None:
     for goal in ("decode", "prefill"):
         found = tried(goal, gpu=True, kv=True)
@@ -63,15 +76,7 @@ def test_the_physical_batch_matters_to_prefill_alone() -> None:
 
 
 def test_a_physical_batch_that_is_the_same_work_is_not_tried() -> None:
-    found = candidates(
-        BenchSettings(),
-        tuning.test_for("prefill", 0),
-        "gguf",
-        physical=1,
-        logical=1,
-        has_accelerator=False,
-        allow_kv_types=False,
-    )
+    found = tried_shortly(BenchSettings(), "prefill")
     # 256 tokens at once are all that a prompt of 256 has, in a batch of 256, of 512 and of 1024.
     assert {each.settings.physical_batch_tokens for each in found} == {512, 128}
 
@@ -108,15 +113,7 @@ def test_an_engine_is_asked_for_what_it_has(model_format: ModelFormat, varied: s
 
 def test_what_the_defaults_leave_to_the_machine_is_varied_by_what_it_came_to() -> None:
     came_to = msgspec.structs.replace(AS_A_CHAT, use_mmap=False)
-    found = candidates(
-        came_to,
-        tuning.test_for("decode", 0),
-        "gguf",
-        physical=1,
-        logical=1,
-        has_accelerator=False,
-        allow_kv_types=False,
-    )
+    found = tried_shortly(came_to, "decode")
     assert {each.settings.use_mmap for each in found} == {False, True}
     assert len({each.settings for each in found}) == len(found)
     assert all(each.settings.huge_pages for each in found)

@@ -30,8 +30,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from textual.pilot import Pilot
+
     from edgetui.core.models import ModelEntry
     from edgetui.services.lab import Lab
+
+
+async def dialog_of_the_row(app: EdgetuiApp, pilot: Pilot[None]) -> RepeatDialog:
+    """The dialog of the only row in Bench."""
+    await until(lambda: app.screen.query_one(DataTable).row_count == 1, pilot.pause)
+    await pilot.press("ctrl+e")
+    await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
+    assert isinstance(app.screen, RepeatDialog)
+    return app.screen
 
 
 async def test_a_rows_commands_are_looked_at_copied_and_written(
@@ -41,11 +52,7 @@ async def test_a_rows_commands_are_looked_at_copied_and_written(
     History(lab.database).add(record("fast", [500, 505], test="tg").row, Machine(), None)
     app = EdgetuiApp(lab, mode="bench")
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: app.screen.query_one(DataTable).row_count == 1, pilot.pause)
-        await pilot.press("ctrl+e")
-        await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
-        dialog = app.screen
-        assert isinstance(dialog, RepeatDialog)
+        dialog = await dialog_of_the_row(app, pilot)
         assert dialog.chosen.tool == "edgetui"
         await pilot.press("right", "y")
         assert dialog.chosen.tool == "llama-bench"
@@ -73,11 +80,7 @@ async def test_within_tmux_its_buffer_has_the_copy(lab: Lab, tmux_buffer: Callab
     History(lab.database).add(record("fast", [500, 505], test="tg").row, Machine(), None)
     app = EdgetuiApp(lab, mode="bench")
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: app.screen.query_one(DataTable).row_count == 1, pilot.pause)
-        await pilot.press("ctrl+e")
-        await until(lambda: isinstance(app.screen, RepeatDialog), pilot.pause)
-        dialog = app.screen
-        assert isinstance(dialog, RepeatDialog)
+        dialog = await dialog_of_the_row(app, pilot)
         await pilot.press("y")
         said = dialog.query_one("#said", Static)
         await until(lambda: "to tmux's buffer" in str(said.content), pilot.pause)

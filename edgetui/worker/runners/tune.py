@@ -219,7 +219,7 @@ class _Tuning:
         side = msgspec.structs.replace(self._request.side, settings=candidate.settings)
         facts = self._sides.ready(place, side, self._test)
         self._backend[candidate.label] = str(facts["backend"])
-        if candidate.label == DEFAULTS and isinstance(is_mapped := facts.get("use_mmap"), bool):
+        if not self._came_to and candidate.label == DEFAULTS and isinstance(is_mapped := facts.get("use_mmap"), bool):
             has_huge_pages = candidate.settings.huge_pages and huge_pages.are_available()
             self._came_to = {"use_mmap": is_mapped, "huge_pages": has_huge_pages}
         self._is_accelerated = self._is_accelerated or self._backend[candidate.label].upper() != "CPU"
