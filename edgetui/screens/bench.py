@@ -433,6 +433,9 @@ class BenchScreen(BenchRunning, BenchFiles, BenchWatching):
         more.update(f"The first {len(shown)} of {len(self._found)} rows: press / to filter.")
         self.query_one("#history").display = bool(self._records)
         self.query_one("#empty").display = not self._records
+        if self._records and self.focused is None:
+            # It could not be given the focus while it was hidden.
+            self.query_one(BenchTable).focus()
         self._show_current()
         self.refresh_bindings()
 

@@ -335,6 +335,20 @@ async def test_rows_of_another_process_come_by_themselves_and_the_cursor_and_mar
         assert app.screen.query_one(DataTable).cursor_row == 2
 
 
+async def test_the_first_rows_of_another_process_can_be_walked_at_once(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_watching, "LOOK_EVERY_S", 0.05)
+    app = EdgetuiApp(lab, mode="bench")
+    async with app.run_test() as pilot:
+        await shown(pilot, lambda: app.screen.query_one("#empty").display)
+        keep(lab, "a", [500, 505])
+        keep(lab, "b", [500, 505])
+        await shown(pilot, lambda: len(rows(app)) == 2)
+        await pilot.press("space", "down", "space")
+        await shown(pilot, lambda: [row[0].strip() for row in rows(app)] == ["*", "*"])
+
+
 async def test_rows_of_another_process_are_there_after_coming_back_or_an_import(lab: Lab) -> None:
     keep(lab, "old", [500, 505])
     app = EdgetuiApp(lab, mode="bench")
